@@ -19,8 +19,10 @@ func bitRun(set ...int) func(*fieldWriter) {
 	}
 }
 
-func shortstr(s string) func(*fieldWriter) { return func(w *fieldWriter) { w.shortstr("routing-key", &s) } }
-func longstr(s string) func(*fieldWriter)  { return func(w *fieldWriter) { w.longstr("locales", &s) } }
+func shortstr(s string) func(*fieldWriter) {
+	return func(w *fieldWriter) { w.shortstr("routing-key", &s) }
+}
+func longstr(s string) func(*fieldWriter) { return func(w *fieldWriter) { w.longstr("locales", &s) } }
 
 func TestFieldWriter(t *testing.T) {
 	tests := []struct {

@@ -167,7 +167,7 @@ func TestUnknownMethods(t *testing.T) {
 		name string
 	}{
 		{50<<16 | 99, 540, "method 50.99"},
-		{60<<16 | 0, 540, "method 60.0"},
+		{60 << 16, 540, "method 60.0"},
 		{85<<16 | 12, 540, "method 85.12"},
 		{0, 503, "method 0.0"},
 		{70<<16 | 10, 503, "method 70.10"},

@@ -14,8 +14,8 @@ func (f *filler) next() int { f.n++; return f.n }
 func (f *filler) bit(_ string, v *bool)        { *v = true }
 func (f *filler) octet(_ string, v *uint8)     { *v = uint8(f.next()) }
 func (f *filler) short(_ string, v *uint16)    { *v = uint16(0x0100 + f.next()) }
-func (f *filler) long(_ string, v *uint32)     { *v = uint32(0x01020300 + f.next()) }
-func (f *filler) longlong(_ string, v *uint64) { *v = uint64(0x0102030405060700 + f.next()) }
+func (f *filler) long(_ string, v *uint32)     { *v = 0x01020300 + uint32(f.next()) }
+func (f *filler) longlong(_ string, v *uint64) { *v = 0x0102030405060700 + uint64(f.next()) }
 func (f *filler) shortstr(name string, v *string) {
 	*v = fmt.Sprintf("%s-%d", name, f.next())
 }
