@@ -1,0 +1,148 @@
+package core
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"time"
+
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// Config says how to open one connection. The zero value of a field means
+// its default. A Config is copied by [Dial]; nothing in it is kept or changed.
+type Config struct {
+	Addr  string // host:port; default localhost:5672, or :5671 with TLS
+	VHost string // default "/"
+
+	// Credentials is asked at each dial. Default: guest, guest.
+	Credentials func(context.Context) (Credentials, error)
+	// Mechanisms are the SASL mechanisms to use, most preferred first; the
+	// first that the server offers too is taken. Default: EXTERNAL if TLS has
+	// a client certificate, then PLAIN, then AMQPLAIN.
+	Mechanisms []Mechanism
+	// TLS makes it an amqps connection. It is cloned at each dial. The server
+	// name defaults to the host in Addr, the minimum version to TLS 1.2.
+	TLS *tls.Config
+
+	Name       string     // connection_name shown by the broker
+	Properties wire.Table // further client properties; these win over the built-in ones
+	Locale     string     // default en_US
+
+	// Heartbeat is the interval asked for; the server's wish applies if it is
+	// shorter. Whole seconds. Default 10 s; negative: none, if the server agrees.
+	Heartbeat  time.Duration
+	ChannelMax uint16 // most channels; default 2047
+	FrameMax   uint32 // largest frame in bytes; default 131072, at least 8192 (RabbitMQ 4.1+)
+
+	HandshakeTimeout time.Duration // dial, TLS and AMQP handshake together; default 10 s
+	RPCTimeout       time.Duration // for an answer; the channel is then given up; default 15 s
+	WriteTimeout     time.Duration // for the peer to take some bytes, unless it blocks; default 30 s
+	CloseTimeout     time.Duration // for the closing handshake; default 5 s
+
+	MaxBody       uint64 // largest body accepted from the server; default 64 MiB
+	WriteBuffer   int    // bytes of publishes that wait to be written; default 1 MiB
+	ConfirmWindow int    // unconfirmed publishes a channel; default 65536
+
+	// DialContext opens the socket; default net.Dialer.
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	// OnBlocked is told when the broker blocks (reason) and unblocks (blocked
+	// false) the connection's publishes. It runs on the reader goroutine and
+	// must not block.
+	OnBlocked func(reason string, blocked bool)
+}
+
+// Credentials are what a SASL mechanism proves identity with. Their text
+// forms never show the password.
+type Credentials struct {
+	Username string
+	Password Secret
+}
+
+// Secret is a string that no fmt verb, encoder or logger prints.
+type Secret string
+
+// Format prints "[redacted]" for every verb.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[redacted]")) }
+
+// MarshalText returns "[redacted]".
+func (Secret) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
+
+// Login returns a provider of fixed credentials, for [Config].
+func Login(username, password string) func(context.Context) (Credentials, error) {
+	c := Credentials{Username: username, Password: Secret(password)}
+	return func(context.Context) (Credentials, error) { return c, nil }
+}
+
+// Defaults of [Config].
+const (
+	DefaultHeartbeat  = 10 * time.Second
+	DefaultChannelMax = 2047
+	DefaultFrameMax   = 131072
+	minFrameMax       = 8192
+)
+
+// withDefaults returns a copy with every default filled in.
+func (c Config) withDefaults() (Config, error) {
+	set(&c.Addr, defaultAddr(c.TLS))
+	set(&c.VHost, "/")
+	set(&c.Locale, "en_US")
+	set(&c.Heartbeat, DefaultHeartbeat)
+	set(&c.ChannelMax, DefaultChannelMax)
+	set(&c.FrameMax, DefaultFrameMax)
+	set(&c.HandshakeTimeout, 10*time.Second)
+	set(&c.RPCTimeout, 15*time.Second)
+	set(&c.WriteTimeout, 30*time.Second)
+	set(&c.CloseTimeout, 5*time.Second)
+	set(&c.MaxBody, 64<<20)
+	set(&c.WriteBuffer, 1<<20)
+	set(&c.ConfirmWindow, 65536)
+	if c.Credentials == nil {
+		c.Credentials = Login("guest", "guest")
+	}
+	if c.DialContext == nil {
+		c.DialContext = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
+	}
+	c.Properties = c.Properties.Clone()
+	if c.Mechanisms == nil {
+		c.Mechanisms = defaultMechanisms(c.TLS)
+	}
+	return c, c.validate()
+}
+
+func (c *Config) validate() error {
+	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
+		return fmt.Errorf("address %q: want host:port: %w", c.Addr, err)
+	}
+	if err := wire.ValidateShortstr("vhost", c.VHost); err != nil {
+		return err
+	}
+	if err := wire.ValidateTable(c.Properties); err != nil {
+		return fmt.Errorf("client properties: %w", err)
+	}
+	if c.FrameMax < minFrameMax {
+		return fmt.Errorf("frame max %d: RabbitMQ needs at least %d", c.FrameMax, minFrameMax)
+	}
+	if c.Heartbeat > 0 && (c.Heartbeat%time.Second != 0 || c.Heartbeat/time.Second > math.MaxUint16) {
+		return errors.New("heartbeat must be whole seconds, at most 65535 of them")
+	}
+	return nil
+}
+
+func defaultAddr(t *tls.Config) string {
+	if t != nil {
+		return "localhost:5671"
+	}
+	return "localhost:5672"
+}
+
+// set gives *p its default if it has the zero value.
+func set[T comparable](p *T, def T) {
+	var zero T
+	if *p == zero {
+		*p = def
+	}
+}

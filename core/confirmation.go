@@ -1,0 +1,102 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Confirmation is a publish waiting for its verdict. It is safe for concurrent use.
+type Confirmation struct {
+	done    chan struct{}
+	verdict Verdict // written before done is closed
+}
+
+func newConfirmation() *Confirmation { return &Confirmation{done: make(chan struct{})} }
+
+// Settle implements [Settler].
+func (c *Confirmation) Settle(v Verdict) {
+	c.verdict = v
+	close(c.done)
+}
+
+// Done is closed when the verdict is known.
+func (c *Confirmation) Done() <-chan struct{} { return c.done }
+
+// Verdict returns the verdict, [Pending] before Done.
+func (c *Confirmation) Verdict() Verdict {
+	select {
+	case <-c.done:
+		return c.verdict
+	default:
+		return Verdict{}
+	}
+}
+
+// Wait waits for the verdict. The end of ctx ends the waiting only: the error
+// is its cause, and the verdict still comes.
+func (c *Confirmation) Wait(ctx context.Context) (Verdict, error) {
+	if err := await(ctx, c.done); err != nil {
+		return Verdict{}, err
+	}
+	return c.verdict, nil
+}
+
+// Error turns the verdict into an error: nil for Confirmed, else an
+// [*OutcomeError].
+func (v Verdict) Error() error {
+	if v.Outcome == Confirmed {
+		return nil
+	}
+	return &OutcomeError{Verdict: v}
+}
+
+// Sentinels for errors.Is on an [*OutcomeError].
+var (
+	ErrReturned = errors.New("amqp: message returned: no queue took it")
+	ErrNacked   = errors.New("amqp: message refused by the broker")
+	ErrNotSent  = errors.New("amqp: message not sent")
+	ErrUnknown  = errors.New("amqp: message sent, outcome unknown")
+)
+
+// OutcomeError is a publish that was not confirmed. errors.Is finds
+// [ErrReturned], [ErrNacked], [ErrNotSent] or [ErrUnknown], and the cause of
+// the channel's death; for a return also its [Code].
+type OutcomeError struct{ Verdict Verdict }
+
+// Error returns the outcome and its cause in one line.
+func (e *OutcomeError) Error() string {
+	switch v := e.Verdict; {
+	case v.Return != nil:
+		return fmt.Sprintf("%v: %s: %s", ErrReturned, v.Return.Code.Error(), printable(v.Return.Text))
+	case v.Err != nil:
+		return fmt.Sprintf("%v: %v", e.kind(), v.Err)
+	default:
+		return e.kind().Error()
+	}
+}
+
+// Unwrap returns the outcome's sentinel and the cause.
+func (e *OutcomeError) Unwrap() []error {
+	all := []error{e.kind()}
+	if e.Verdict.Return != nil {
+		all = append(all, e.Verdict.Return.Code)
+	}
+	if e.Verdict.Err != nil {
+		all = append(all, e.Verdict.Err)
+	}
+	return all
+}
+
+func (e *OutcomeError) kind() error {
+	switch e.Verdict.Outcome {
+	case Returned:
+		return ErrReturned
+	case Nacked:
+		return ErrNacked
+	case NotSent:
+		return ErrNotSent
+	default:
+		return ErrUnknown
+	}
+}

@@ -1,0 +1,180 @@
+package core
+
+import "fmt"
+
+// Outcome is the verdict on one publish. Only Confirmed is success.
+type Outcome uint8
+
+const (
+	// Pending: no verdict yet.
+	Pending Outcome = iota
+	// Confirmed: acked by the broker and, if mandatory, routed to at least one queue.
+	Confirmed
+	// Returned: mandatory and routed nowhere; the broker gave it back.
+	Returned
+	// Nacked: the broker refused it (for example a full queue with reject-publish).
+	Nacked
+	// NotSent: no byte of it was handed to the socket. Publishing it again cannot duplicate it.
+	NotSent
+	// Unknown: handed to the socket, and the channel died before a verdict. The broker may have it.
+	Unknown
+)
+
+var outcomeNames = [...]string{"pending", "confirmed", "returned", "nacked", "not sent", "unknown"}
+
+// String returns the outcome in words.
+func (o Outcome) String() string {
+	if int(o) < len(outcomeNames) {
+		return outcomeNames[o]
+	}
+	return fmt.Sprintf("outcome %d", uint8(o))
+}
+
+// Verdict ends a publish.
+type Verdict struct {
+	Outcome Outcome
+	Return  *Return // the returned message, for Returned only
+	Err     error   // why the channel died, for NotSent and Unknown only
+}
+
+// Settler is told the verdict on one publish: exactly once, from the
+// connection's reader goroutine, with no lock held. It must not block.
+type Settler interface {
+	Settle(Verdict)
+}
+
+// confirms follows the publishes of one channel in confirm mode: which tags
+// wait for a verdict, and where in the byte stream each one starts. It is
+// pure: the channel's lock guards it, and the caller delivers the verdicts.
+//
+// The ring holds tags base … next-1; a settled tag leaves a nil settler until
+// base has moved past it.
+type confirms struct {
+	ring []publish // len is a power of two; tag t is at t & (len-1)
+	base uint64    // lowest tag that may be unsettled
+	next uint64    // tag of the next publish
+	open int       // unsettled tags
+}
+
+// publish is one unsettled message.
+type publish struct {
+	settler  Settler
+	returned *Return
+	start    uint64 // offset of its first byte in the connection's data stream
+	mark     uint64 // fingerprint that correlates a basic.return; 0 if not mandatory
+}
+
+// settled is a verdict on its way to its settler.
+type settled struct {
+	settler Settler
+	verdict Verdict
+}
+
+func newConfirms() confirms {
+	return confirms{ring: make([]publish, 64), base: 1, next: 1}
+}
+
+// add gives the next tag to a publish whose first byte is at start.
+func (c *confirms) add(s Settler, start, mark uint64) (tag uint64) {
+	if c.next-c.base == uint64(len(c.ring)) {
+		c.grow()
+	}
+	tag = c.next
+	c.next++
+	c.open++
+	*c.at(tag) = publish{settler: s, start: start, mark: mark}
+	return tag
+}
+
+func (c *confirms) grow() {
+	bigger := make([]publish, 2*len(c.ring))
+	for tag := c.base; tag != c.next; tag++ {
+		bigger[tag&uint64(len(bigger)-1)] = *c.at(tag)
+	}
+	c.ring = bigger
+}
+
+func (c *confirms) at(tag uint64) *publish { return &c.ring[tag&uint64(len(c.ring)-1)] }
+
+// settle ends tag, or with multiple every unsettled tag up to and including
+// it (tag 0 then means all), and appends the verdicts to out. A tag that was
+// settled before is left alone; one never issued is a protocol fault.
+//
+// Rules: basic.ack in the specification; RabbitMQ "Publisher Confirms".
+func (c *confirms) settle(out []settled, tag uint64, multiple bool, o Outcome) ([]settled, error) {
+	if tag >= c.next || (tag == 0 && !multiple) {
+		return out, fmt.Errorf("confirm for tag %d, %d were published", tag, c.next-1)
+	}
+	if !multiple {
+		if tag >= c.base {
+			out = c.end(out, tag, o)
+		}
+	} else {
+		last := tag
+		if tag == 0 {
+			last = c.next - 1
+		}
+		for t := c.base; t <= last; t++ {
+			out = c.end(out, t, o)
+		}
+	}
+	c.advance()
+	return out, nil
+}
+
+func (c *confirms) end(out []settled, tag uint64, o Outcome) []settled {
+	p := c.at(tag)
+	if p.settler == nil {
+		return out
+	}
+	v := Verdict{Outcome: o}
+	if p.returned != nil && o == Confirmed {
+		v = Verdict{Outcome: Returned, Return: p.returned}
+	}
+	out = append(out, settled{p.settler, v})
+	*p = publish{}
+	c.open--
+	return out
+}
+
+// advance moves base past the settled prefix.
+func (c *confirms) advance() {
+	for c.base != c.next && c.at(c.base).settler == nil {
+		c.base++
+	}
+}
+
+// giveBack attaches a returned message to the oldest unsettled publish with
+// the same mark. RabbitMQ sends the return before the ack of its publish.
+func (c *confirms) giveBack(r *Return, mark uint64) bool {
+	for tag := c.base; tag != c.next; tag++ {
+		if p := c.at(tag); p.settler != nil && p.returned == nil && p.mark == mark {
+			p.returned = r
+			return true
+		}
+	}
+	return false
+}
+
+// drain ends every unsettled tag because the channel died: NotSent if its
+// first byte lies at or after sent, else Unknown. A message already returned
+// keeps that verdict: the broker said that it has no queue for it.
+func (c *confirms) drain(out []settled, sent uint64, cause error) []settled {
+	for tag := c.base; tag != c.next; tag++ {
+		p := c.at(tag)
+		if p.settler == nil {
+			continue
+		}
+		v := Verdict{Outcome: Unknown, Err: cause}
+		switch {
+		case p.returned != nil:
+			v = Verdict{Outcome: Returned, Return: p.returned}
+		case p.start >= sent:
+			v.Outcome = NotSent
+		}
+		out = append(out, settled{p.settler, v})
+		*p = publish{}
+	}
+	c.base, c.open = c.next, 0
+	return out
+}

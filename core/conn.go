@@ -1,0 +1,245 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// Conn is one physical AMQP connection. It is born by [Dial] and dies once,
+// with one cause: closed by the application ([ErrClosed]), by the server
+// ([*Error]), for silence ([ErrSilent]), or by a network error. Its channels
+// die with it, with the same cause. All methods are safe for concurrent use.
+type Conn struct {
+	cfg    Config
+	nc     net.Conn
+	server Server
+	tuned  Tuned
+
+	out        *outbox
+	slots      []atomic.Pointer[Channel] // by channel id
+	flushed    atomic.Uint64             // data bytes that the socket has taken
+	dying      chan struct{}             // closed first: the socket is closed
+	writerDone chan struct{}
+	done       chan struct{} // closed last: everything has ended
+
+	mu     sync.Mutex // guards the following
+	cause  error      // why it died or is being closed
+	ids    idPool
+	calls  []*pending // RPCs on channel 0, oldest first
+	closed chan struct{}
+
+	blockedMu sync.Mutex // guards the following, and the socket's write deadline
+	isBlocked atomic.Bool
+	reason    string
+	unblocked gate
+
+	in inbound // the reader's own
+}
+
+func newConn(nc net.Conn, h *handshake) *Conn {
+	c := &Conn{
+		cfg: h.cfg, nc: nc, server: h.server, tuned: h.tuned,
+		out:        newOutbox(h.cfg.WriteBuffer),
+		slots:      make([]atomic.Pointer[Channel], int(h.tuned.ChannelMax)+1),
+		dying:      make(chan struct{}),
+		writerDone: make(chan struct{}),
+		done:       make(chan struct{}),
+		ids:        newIDPool(h.tuned.ChannelMax),
+	}
+	h.frames.silent = 2 * h.tuned.Heartbeat
+	h.frames.stall = max(time.Minute, 6*h.tuned.Heartbeat)
+	c.in = inbound{frames: h.frames, dec: &h.dec}
+	return c
+}
+
+// Server returns what the server said of itself. The tables are shared: do not change them.
+func (c *Conn) Server() Server { return c.server }
+
+// Tuned returns the negotiated limits.
+func (c *Conn) Tuned() Tuned { return c.tuned }
+
+// Has reports whether the server announced a capability, for example "basic.nack".
+func (c *Conn) Has(capability string) bool {
+	t, _ := c.server.Properties["capabilities"].(wire.Table)
+	has, _ := t[capability].(bool)
+	return has
+}
+
+// LocalAddr returns the socket's own address.
+func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
+
+// RemoteAddr returns the server's address.
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+// Done is closed when the connection is dead and everything on it has ended.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Err returns nil while the connection lives, then why it died. It has no
+// side effect; a peer that vanished is noticed by heartbeats, not by Err.
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cause
+}
+
+// Blocked reports whether the broker has announced that it takes no more
+// publishes from this connection (a memory or disk alarm), and its reason.
+// Publishes then wait; acks and RPCs do not, but the broker may answer late.
+func (c *Conn) Blocked() (reason string, blocked bool) {
+	c.blockedMu.Lock()
+	defer c.blockedMu.Unlock()
+	return c.reason, c.isBlocked.Load()
+}
+
+func (c *Conn) setBlocked(reason string, blocked bool) {
+	c.blockedMu.Lock()
+	changed := c.isBlocked.Swap(blocked) != blocked
+	c.reason = reason
+	if !blocked {
+		c.unblocked.wake()
+	}
+	c.blockedMu.Unlock()
+	c.armWrite() // of the write in progress: a blocking broker has stopped reading
+	if changed && c.cfg.OnBlocked != nil {
+		c.cfg.OnBlocked(printable(reason), blocked)
+	}
+}
+
+// admit waits until publishes may be queued.
+func (c *Conn) admit(ctx context.Context) error {
+	for c.isBlocked.Load() {
+		c.blockedMu.Lock()
+		if !c.isBlocked.Load() {
+			c.blockedMu.Unlock()
+			break
+		}
+		unblocked := c.unblocked.wait()
+		c.blockedMu.Unlock()
+		select {
+		case <-unblocked:
+		case <-c.dying:
+			return c.Err()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return c.out.admit(ctx)
+}
+
+// UpdateSecret replaces the credentials of the open connection, for example a
+// token about to expire. reason is shown by the broker. (RabbitMQ extension.)
+func (c *Conn) UpdateSecret(ctx context.Context, secret Secret, reason string) error {
+	p, err := c.request(&wire.ConnectionUpdateSecret{NewSecret: wire.Secret(secret), Reason: reason})
+	if err != nil {
+		return err
+	}
+	_, _, err = p.wait(ctx, c.cfg.RPCTimeout)
+	return err
+}
+
+// request sends an RPC on channel 0.
+func (c *Conn) request(m wire.Method) (*pending, error) {
+	p := newPending(m.ID())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause != nil {
+		return nil, c.cause
+	}
+	if err := c.out.method(0, nil, m); err != nil {
+		return nil, invalid(m.ID(), err)
+	}
+	c.calls = append(c.calls, p)
+	return p, nil
+}
+
+// Close ends the connection: what is queued is written, then the closing
+// handshake runs, within ctx and [Config.CloseTimeout]. The socket is closed
+// in any case. A nil error means that the server confirmed the end. Publishes
+// without a verdict end as [Unknown]. Closing again waits for the first close
+// and returns nil.
+func (c *Conn) Close(ctx context.Context) error {
+	return c.CloseWith(ctx, 200, "")
+}
+
+// CloseWith is [Conn.Close] with a reply code and text for the server's log.
+func (c *Conn) CloseWith(ctx context.Context, code Code, text string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.CloseTimeout, ErrTimeout)
+	defer cancel()
+	confirmed, err := c.beginClose(code, text)
+	if err != nil {
+		return err
+	}
+	if confirmed == nil {
+		return await(ctx, c.done)
+	}
+	select {
+	case <-confirmed:
+	case <-c.dying:
+	case <-ctx.Done():
+		err = because(context.Cause(ctx), errors.New("the server did not confirm the close"))
+	}
+	c.die(ErrClosed)
+	<-c.done
+	return err
+}
+
+// beginClose queues the close. It returns nil, nil if the connection already
+// is dead or closing.
+func (c *Conn) beginClose(code Code, text string) (confirmed <-chan struct{}, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause != nil {
+		return nil, nil
+	}
+	m := &wire.ConnectionClose{ReplyCode: uint16(code), ReplyText: text}
+	if err := c.out.last(m, ErrClosed); err != nil {
+		return nil, invalid(m.ID(), err)
+	}
+	c.cause = ErrClosed
+	c.closed = make(chan struct{})
+	return c.closed, nil
+}
+
+// die ends the connection: the socket first, so that whatever is stuck in it
+// comes free, then, on the reader's goroutine, the state.
+func (c *Conn) die(cause error) {
+	c.mu.Lock()
+	if c.cause == nil {
+		c.cause = cause
+	}
+	select {
+	case <-c.dying:
+		c.mu.Unlock()
+		return
+	default:
+	}
+	close(c.dying)
+	c.mu.Unlock()
+	_ = c.nc.Close()
+}
+
+// teardown ends everything that lived on the connection. The reader calls it
+// when neither goroutine touches the socket any more.
+func (c *Conn) teardown() {
+	c.mu.Lock()
+	cause, calls := c.cause, c.calls
+	c.calls = nil
+	c.mu.Unlock()
+	c.out.close(cause)
+	for _, p := range calls {
+		p.fail(cause)
+	}
+	sent := c.flushed.Load()
+	for i := range c.slots {
+		if ch := c.slots[i].Load(); ch != nil {
+			ch.die(cause, sent)
+		}
+	}
+	close(c.done)
+}

@@ -1,0 +1,210 @@
+package core
+
+import (
+	"context"
+
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// Qos sets how many unsettled deliveries each consumer started from now on
+// may hold; 0 is no limit. With Global RabbitMQ means the whole channel, where
+// it still allows that at all. A size limit is refused by RabbitMQ (540).
+func (ch *Channel) Qos(ctx context.Context, m BasicQos) error {
+	if _, err := call[*wire.BasicQosOk](ctx, ch, &m); err != nil {
+		return err
+	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.prefetch = int(m.PrefetchCount)
+	return nil
+}
+
+// Consume starts a consumer. With NoWait it returns without waiting for the
+// broker, and needs a ConsumerTag: a refusal then closes the channel.
+//
+// Without automatic ack, set a prefetch with [Channel.Qos] first: it is what
+// bounds the client's memory and spreads messages over consumers.
+func (ch *Channel) Consume(ctx context.Context, m BasicConsume, opts ...ConsumeOption) (*Consumer, error) {
+	c := &Consumer{tag: m.ConsumerTag, noAck: m.NoAck, ch: ch, inbox: newInbox(0, 0), done: make(chan struct{})}
+	ch.mu.Lock()
+	if m.NoAck || ch.prefetch == 0 {
+		c.inbox.maxBytes = DefaultConsumerBytes
+	} else {
+		c.inbox.maxCount = 2 * ch.prefetch // what was swapped out counts until the next swap
+	}
+	ch.mu.Unlock()
+	for _, opt := range opts {
+		opt(c)
+	}
+	if m.NoAck {
+		ch.acks.sendSingly() // tags that are never acked leave gaps
+	}
+	if m.NoWait {
+		return ch.consumeNoWait(ctx, &m, c)
+	}
+	p := newPending(m.ID())
+	p.consumer = c
+	if err := ch.send(ctx, &m, p); err != nil {
+		return nil, err
+	}
+	if _, err := (&Reply{ch, p}).Wait(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (ch *Channel) consumeNoWait(ctx context.Context, m *BasicConsume, c *Consumer) (*Consumer, error) {
+	if m.ConsumerTag == "" {
+		return nil, &ValidationError{Method: m.ID().String(), Err: errTagNeeded}
+	}
+	if err := ch.lockToSend(ctx); err != nil {
+		return nil, err
+	}
+	defer ch.mu.Unlock()
+	if ch.consumers[m.ConsumerTag] != nil {
+		return nil, &ValidationError{Method: m.ID().String(), Err: errTagTaken}
+	}
+	if err := ch.conn.out.method(ch.id, ch.acks, m); err != nil {
+		return nil, invalid(m.ID(), err)
+	}
+	ch.consumers[m.ConsumerTag] = c
+	return c, nil
+}
+
+// Cancel ends the consumer with this tag. It is [Consumer.Cancel] for those
+// who keep tags; NoWait does not wait for the broker's answer.
+func (ch *Channel) Cancel(ctx context.Context, m BasicCancel) error {
+	if !m.NoWait {
+		_, err := call[*wire.BasicCancelOk](ctx, ch, &m)
+		return err
+	}
+	if err := ch.send(ctx, &m, nil); err != nil {
+		return err
+	}
+	ch.removeConsumer(m.ConsumerTag, ErrClosed, false)
+	return nil
+}
+
+// addConsumer registers the consumer that the server has just confirmed. The
+// lock is held, and the reader runs it before the next delivery.
+func (ch *Channel) addConsumer(c *Consumer, tag string) error {
+	if c == nil || (c.tag != "" && c.tag != tag) {
+		return unexpected(&wire.BasicConsumeOk{})
+	}
+	c.tag = tag
+	ch.consumers[tag] = c
+	return nil
+}
+
+func (ch *Channel) consumer(tag string) *Consumer {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.consumers[tag]
+}
+
+func (ch *Channel) removeConsumer(tag string, err error, drop bool) {
+	ch.mu.Lock()
+	c := ch.consumers[tag]
+	delete(ch.consumers, tag)
+	ch.mu.Unlock()
+	if c != nil {
+		c.end(err, drop)
+	}
+}
+
+// Get fetches one message, or returns nil if the queue is empty.
+func (ch *Channel) Get(ctx context.Context, m BasicGet) (*Delivery, error) {
+	if m.NoAck {
+		ch.acks.sendSingly()
+	}
+	r, err := ch.Request(ctx, &m)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.Wait(ctx); err != nil {
+		return nil, err
+	}
+	d := r.p.delivery
+	if d != nil && m.NoAck {
+		d.settled.Store(true)
+	}
+	return d, nil
+}
+
+// ack queues the ack of one delivery; the writer collects it.
+func (ch *Channel) ack(tag uint64) error {
+	tell, err := ch.acks.ack(tag)
+	if tell {
+		ch.conn.out.acksReady(ch)
+	}
+	return err
+}
+
+// Ack settles deliveries by tag: with multiple all up to and including tag,
+// where tag 0 means all so far. [Delivery.Ack] is the usual way.
+//
+// Errors: [ErrStale], [ErrSettled] for a tag settled before, a
+// [*ValidationError] for a tag that was never delivered here.
+func (ch *Channel) Ack(tag uint64, multiple bool) error {
+	if err := ch.checkTag(wire.MethodBasicAck, tag, multiple); err != nil {
+		return err
+	}
+	if !multiple {
+		return ch.ack(tag)
+	}
+	return ch.settle(tag, true, &wire.BasicAck{DeliveryTag: tag, Multiple: true})
+}
+
+// Nack refuses deliveries by tag, as [Channel.Ack]; requeue puts them back.
+func (ch *Channel) Nack(tag uint64, multiple, requeue bool) error {
+	if err := ch.checkTag(wire.MethodBasicNack, tag, multiple); err != nil {
+		return err
+	}
+	return ch.settle(tag, multiple, &wire.BasicNack{DeliveryTag: tag, Multiple: multiple, Requeue: requeue})
+}
+
+// Reject refuses one delivery by tag.
+func (ch *Channel) Reject(tag uint64, requeue bool) error {
+	if err := ch.checkTag(wire.MethodBasicReject, tag, false); err != nil {
+		return err
+	}
+	return ch.settle(tag, false, &wire.BasicReject{DeliveryTag: tag, Requeue: requeue})
+}
+
+// settle notes the tags as settled and sends m at once, behind the acks that
+// are already waiting.
+func (ch *Channel) settle(tag uint64, multiple bool, m wire.Method) error {
+	last := tag
+	if tag == 0 {
+		last = ch.delivered.Load()
+	}
+	if err := ch.acks.settle(last, multiple); err != nil {
+		return err
+	}
+	if err := ch.send(context.Background(), m, nil); err != nil {
+		return because(ErrStale, err)
+	}
+	return nil
+}
+
+func (ch *Channel) checkTag(id wire.MethodID, tag uint64, multiple bool) error {
+	if tag > ch.delivered.Load() || (tag == 0 && !multiple) {
+		return &ValidationError{Method: id.String(), Err: errNoSuchTag(tag)}
+	}
+	return nil
+}
+
+// Recover asks the broker to deliver everything unsettled on this channel
+// again. RabbitMQ knows only Requeue: true. The tags settled so far stay
+// settled; the others come back under new tags.
+func (ch *Channel) Recover(ctx context.Context, m BasicRecover) error {
+	ch.acks.sendSingly()
+	_, err := call[*wire.BasicRecoverOk](ctx, ch, &m)
+	return err
+}
+
+// RecoverAsync is [Channel.Recover] in its deprecated form without an answer.
+func (ch *Channel) RecoverAsync(ctx context.Context, m BasicRecoverAsync) error {
+	ch.acks.sendSingly()
+	return ch.send(ctx, &m, nil)
+}

@@ -1,0 +1,117 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync/atomic"
+
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// Consumer is one basic.consume on one channel. It ends with its channel, by
+// [Consumer.Cancel], or when the server cancels it, and never comes back.
+// All methods are safe for concurrent use; several goroutines may receive.
+type Consumer struct {
+	tag        string // written before the consumer is handed out
+	noAck      bool
+	ch         *Channel
+	inbox      *inbox
+	overflowed atomic.Bool // it was cancelled because its buffer was full
+	revoked    atomic.Bool // the server took it away: its deliveries are stale
+	over       atomic.Bool // err is set
+	done       chan struct{}
+	err        error // why it ended; written before done is closed
+}
+
+// Tag returns the consumer tag.
+func (c *Consumer) Tag() string { return c.tag }
+
+// Channel returns the channel it lives on.
+func (c *Consumer) Channel() *Channel { return c.ch }
+
+// Done is closed when no further delivery will come from the server. After a
+// cancel, what had arrived before can still be received.
+func (c *Consumer) Done() <-chan struct{} { return c.done }
+
+// Err returns nil before Done, then why the consumer ended: [ErrClosed] for
+// Cancel, [ErrCancelled], [ErrOverflow], or the error of the channel.
+func (c *Consumer) Err() error {
+	select {
+	case <-c.done:
+		return c.err
+	default:
+		return nil
+	}
+}
+
+// Receive returns the next delivery. It waits for one until ctx ends, and
+// returns the cause once the consumer has ended and nothing usable is left:
+// deliveries of a dead channel, or of a consumer that the server cancelled,
+// are dropped, since the broker delivers them again.
+func (c *Consumer) Receive(ctx context.Context) (*Delivery, error) {
+	return c.inbox.receive(ctx)
+}
+
+// TryReceive returns the next delivery if there is one, and (nil, nil) if not.
+func (c *Consumer) TryReceive() (*Delivery, error) { return c.inbox.tryReceive() }
+
+// All yields deliveries until the consumer or ctx ends; the last pair has a
+// nil delivery and the reason. Breaking out of the loop does not cancel it.
+func (c *Consumer) All(ctx context.Context) iter.Seq2[*Delivery, error] {
+	return func(yield func(*Delivery, error) bool) {
+		for {
+			d, err := c.Receive(ctx)
+			if !yield(d, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Cancel tells the broker to send no more and waits for its answer. Messages
+// that are already here can still be received and settled; the broker does
+// not requeue them by itself (specification, basic.cancel).
+func (c *Consumer) Cancel(ctx context.Context) error {
+	_, err := call[*wire.BasicCancelOk](ctx, c.ch, &wire.BasicCancel{ConsumerTag: c.tag})
+	return err
+}
+
+// end marks the consumer as ended, with err or, if nil, with its own reason.
+// Deliveries held are dropped unless the application may still settle them.
+// It is called once, by whoever removed the consumer from its channel.
+func (c *Consumer) end(err error, drop bool) {
+	switch {
+	case err != nil:
+	case c.overflowed.Load():
+		err = ErrOverflow
+	default:
+		err = ErrClosed
+	}
+	if errors.Is(err, ErrCancelled) {
+		c.revoked.Store(true)
+	}
+	c.err = err
+	c.over.Store(true)
+	c.inbox.close(err, drop)
+	close(c.done)
+}
+
+// ConsumeOption changes how [Channel.Consume] buffers deliveries.
+type ConsumeOption func(*Consumer)
+
+// MaxBuffered bounds the deliveries, and the sum of their body bytes, that
+// wait to be received; 0 is no bound of that kind. The default is
+// [DefaultConsumerBytes] for automatic ack and where no prefetch is in force;
+// with a prefetch the broker keeps the bound itself.
+//
+// When a bound is met the consumer is cancelled: what has arrived can still be
+// received, with what the broker sends before it knows, and then it ends with
+// [ErrOverflow]. The rest stays in the queue. At four times the bound the
+// channel is closed.
+func MaxBuffered(count, bytes int) ConsumeOption {
+	return func(c *Consumer) { c.inbox.maxCount, c.inbox.maxBytes = count, bytes }
+}
+
+// DefaultConsumerBytes bounds a consumer without prefetch.
+const DefaultConsumerBytes = 64 << 20

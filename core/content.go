@@ -1,0 +1,98 @@
+package core
+
+import (
+	"fmt"
+
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// assembler puts the frames of one channel's contents together: a method that
+// carries content, its header, and body frames up to the announced size. It
+// is pure and belongs to the reader goroutine.
+//
+// Rules: specification, chapters 2.3.5.2 and 4.2.6: a content's frames follow
+// its method without other frames of the same channel in between.
+type assembler struct {
+	limit uint64 // largest body accepted
+
+	expect   uint8         // frame type that must come next: method, header or body
+	method   wire.MethodID // the method the content belongs to
+	buf      []byte        // properties, then as much of the body as has arrived
+	props    int           // length of the properties in buf
+	size     uint64        // announced body size
+	received uint64
+	empty    int // empty body frames seen
+}
+
+// maxEmptyFrames is how many body frames without a byte one content may have.
+const maxEmptyFrames = 16
+
+// firstAlloc bounds what is allocated on the word of a header alone; beyond
+// it the buffer grows with what has really arrived.
+const firstAlloc = 128 << 10
+
+func newAssembler(limit uint64) assembler {
+	return assembler{limit: limit, expect: wire.FrameMethod}
+}
+
+// fits reports a fault if a frame of type t may not come now.
+func (a *assembler) fits(t uint8) error {
+	if t == a.expect {
+		return nil
+	}
+	names := map[uint8]string{wire.FrameMethod: "method", wire.FrameHeader: "content header", wire.FrameBody: "body"}
+	return &wire.Error{Code: uint16(ErrUnexpectedFrame), Where: fmt.Sprintf("%s frame where a %s frame was expected", names[t], names[a.expect])}
+}
+
+// begin notes a method that carries content.
+func (a *assembler) begin(m wire.MethodID) {
+	a.method = m
+	a.expect = wire.FrameHeader
+}
+
+// header notes the content header. It reports whether the content is complete.
+func (a *assembler) header(h wire.ContentHeader) (complete bool, err error) {
+	if h.Class != wire.ClassBasic {
+		return false, &wire.Error{Code: uint16(ErrUnexpectedFrame), Where: fmt.Sprintf("content header of class %d after %s", h.Class, a.method)}
+	}
+	if h.BodySize > a.limit {
+		return false, errBodyTooLarge(h.BodySize, a.limit)
+	}
+	a.props, a.size, a.received, a.empty = len(h.Properties), h.BodySize, 0, 0
+	a.buf = make([]byte, 0, len(h.Properties)+int(min(h.BodySize, firstAlloc)))
+	a.buf = append(a.buf, h.Properties...)
+	a.expect = wire.FrameBody
+	return a.finish(), nil
+}
+
+// body appends one body frame. It reports whether the content is complete.
+func (a *assembler) body(b []byte) (complete bool, err error) {
+	if len(b) == 0 {
+		if a.empty++; a.empty > maxEmptyFrames {
+			return false, &wire.Error{Code: uint16(ErrFrame), Where: "too many empty body frames"}
+		}
+		return false, nil
+	}
+	if a.received+uint64(len(b)) > a.size {
+		return false, &wire.Error{Code: uint16(ErrFrame), Where: fmt.Sprintf("body longer than the announced %d bytes", a.size)}
+	}
+	a.buf = append(a.buf, b...)
+	a.received += uint64(len(b))
+	return a.finish(), nil
+}
+
+func (a *assembler) finish() bool {
+	if a.received != a.size {
+		return false
+	}
+	a.expect = wire.FrameMethod
+	return true
+}
+
+// take hands over properties and body of the complete content. The caller
+// owns the memory.
+func (a *assembler) take() (props, body []byte) {
+	props, body = a.buf[:a.props:a.props], a.buf[a.props:]
+	a.buf = nil
+	return props, body
+}

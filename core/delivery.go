@@ -1,0 +1,123 @@
+package core
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// Delivery is a message brought to a consumer, or fetched by [Channel.Get].
+// It belongs to the physical channel that brought it: when that channel is
+// gone, settling it writes nothing and returns [ErrStale].
+//
+// Settling is safe for concurrent use; the first call wins, later ones return
+// [ErrSettled]. Body and what the property methods return are the receiver's to keep.
+type Delivery struct {
+	Exchange     string
+	RoutingKey   string
+	ConsumerTag  string // empty for Get
+	Tag          uint64 // unique on its channel
+	Redelivered  bool   // false: the broker is sure that it was never delivered before
+	MessageCount uint32 // messages left in the queue, for Get only
+	Body         []byte
+
+	props    []byte // encoded properties, checked by the decoder
+	ch       *Channel
+	consumer *Consumer // nil for Get
+	settled  atomic.Bool
+}
+
+// Properties decodes the message's properties, anew at each call.
+func (d *Delivery) Properties() Properties {
+	p, _ := wire.DecodeProperties(d.props) // checked when it arrived
+	return p
+}
+
+// Header returns one header without decoding the others.
+func (d *Delivery) Header(key string) (value any, ok bool) {
+	return wire.LookupHeader(d.props, key)
+}
+
+// MessageID returns the message-id property, "" if absent.
+func (d *Delivery) MessageID() string {
+	v, _ := wire.LookupProperty(d.props, wire.PropertyMessageID)
+	return string(v)
+}
+
+// Ack tells the broker that the message was processed. It returns as soon as
+// the ack is queued; a nil error means that it is written next unless the
+// channel dies first, in which case the broker delivers the message again.
+//
+// Errors: [ErrStale], [ErrSettled] (also for automatic-ack deliveries).
+func (d *Delivery) Ack() error {
+	if err := d.settle(); err != nil {
+		return err
+	}
+	return d.ch.ack(d.Tag)
+}
+
+// Nack refuses the message: requeue puts it back into its queue, else it is
+// dead-lettered or dropped. Errors as for [Delivery.Ack].
+func (d *Delivery) Nack(requeue bool) error {
+	if err := d.settle(); err != nil {
+		return err
+	}
+	return d.ch.Nack(d.Tag, false, requeue)
+}
+
+// Reject is [Delivery.Nack] in the words of plain AMQP.
+func (d *Delivery) Reject(requeue bool) error {
+	if err := d.settle(); err != nil {
+		return err
+	}
+	return d.ch.Reject(d.Tag, requeue)
+}
+
+// Channel returns the channel that brought it.
+func (d *Delivery) Channel() *Channel { return d.ch }
+
+// Stale returns nil while the delivery can be settled, else why not.
+func (d *Delivery) Stale() error {
+	if d.ch == nil {
+		return errNoChannel
+	}
+	if d.consumer != nil && d.consumer.revoked.Load() {
+		return because(ErrStale, ErrCancelled)
+	}
+	if err := d.ch.Err(); err != nil {
+		return because(ErrStale, err)
+	}
+	return nil
+}
+
+var errNoChannel = errors.New("amqp: delivery of no channel: it was not received from a consumer or get")
+
+func (d *Delivery) settle() error {
+	if d.ch == nil {
+		return errNoChannel
+	}
+	if d.consumer != nil && d.consumer.revoked.Load() {
+		return because(ErrStale, ErrCancelled)
+	}
+	if !d.settled.CompareAndSwap(false, true) {
+		return ErrSettled
+	}
+	return nil
+}
+
+// Return is a mandatory message that no queue took.
+type Return struct {
+	Code       Code // ErrNoRoute, or ErrNoConsumers
+	Text       string
+	Exchange   string
+	RoutingKey string
+	Body       []byte
+	props      []byte
+}
+
+// Properties decodes the message's properties, anew at each call.
+func (r *Return) Properties() Properties {
+	p, _ := wire.DecodeProperties(r.props) // checked when it arrived
+	return p
+}

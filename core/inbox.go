@@ -1,0 +1,152 @@
+package core
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// inbox is a consumer's queue of deliveries between the reader goroutine,
+// which never waits for it, and any number of receivers. Two slices are
+// swapped, so that under load each side has a lock of its own.
+//
+// The bounds count what was swapped out last as held until the next swap.
+type inbox struct {
+	maxCount int // most deliveries held, 0: unbounded
+	maxBytes int // most body bytes held, 0: unbounded
+
+	bell    chan struct{} // capacity 1: there is something to receive, or the end
+	dropped atomic.Bool   // what is held must not be received any more
+
+	out struct {
+		sync.Mutex // guards the following; taken before in
+		batch      []*Delivery
+		next       int
+	}
+	in struct {
+		sync.Mutex // guards the following
+		pending    []*Delivery
+		bytes      int // of pending
+		outCount   int // of batch when it was swapped out
+		outBytes   int
+		err        error // the end
+	}
+}
+
+func newInbox(maxCount, maxBytes int) *inbox {
+	return &inbox{maxCount: maxCount, maxBytes: maxBytes, bell: make(chan struct{}, 1)}
+}
+
+// push adds d. It returns ErrOverflow when a bound is exceeded: d is then not held.
+func (b *inbox) push(d *Delivery) error {
+	b.in.Lock()
+	defer b.in.Unlock()
+	if b.in.err != nil {
+		return b.in.err
+	}
+	if b.maxCount > 0 && len(b.in.pending)+b.in.outCount >= b.maxCount ||
+		b.maxBytes > 0 && b.in.bytes+b.in.outBytes >= b.maxBytes {
+		return ErrOverflow
+	}
+	b.add(d)
+	return nil
+}
+
+// force adds d beyond the bounds, up to four times as much.
+func (b *inbox) force(d *Delivery) bool {
+	b.in.Lock()
+	defer b.in.Unlock()
+	if b.maxCount > 0 && len(b.in.pending) >= 4*b.maxCount || b.maxBytes > 0 && b.in.bytes >= 4*b.maxBytes {
+		return false
+	}
+	b.add(d)
+	return true
+}
+
+func (b *inbox) add(d *Delivery) {
+	b.in.pending = append(b.in.pending, d)
+	b.in.bytes += len(d.Body)
+	if len(b.in.pending) == 1 {
+		b.ring()
+	}
+}
+
+// close ends the inbox. With drop what is held is discarded at once.
+func (b *inbox) close(err error, drop bool) {
+	b.in.Lock()
+	defer b.in.Unlock()
+	if b.in.err == nil {
+		b.in.err = err
+	}
+	if drop {
+		b.dropped.Store(true)
+		b.in.pending, b.in.bytes = nil, 0
+	}
+	b.ring()
+}
+
+func (b *inbox) ring() {
+	select {
+	case b.bell <- struct{}{}:
+	default:
+	}
+}
+
+// receive returns the next delivery. It waits until there is one, the inbox
+// has ended and is empty, or ctx ends.
+func (b *inbox) receive(ctx context.Context) (*Delivery, error) {
+	for {
+		d, err := b.tryReceive()
+		if d != nil || err != nil {
+			return d, err
+		}
+		if err := await(ctx, b.bell); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// tryReceive returns the next delivery if one is held, the end if it has
+// come, else nothing.
+func (b *inbox) tryReceive() (*Delivery, error) {
+	b.out.Lock()
+	defer b.out.Unlock()
+	if b.dropped.Load() {
+		b.out.batch, b.out.next = nil, 0
+	}
+	if b.out.next == len(b.out.batch) {
+		if err := b.refill(); err != nil {
+			return nil, err
+		}
+		if len(b.out.batch) == 0 {
+			return nil, nil
+		}
+	}
+	d := b.out.batch[b.out.next]
+	b.out.batch[b.out.next] = nil
+	b.out.next++
+	if b.out.next < len(b.out.batch) || b.more() {
+		b.ring() // for another receiver: this one may be the one that the bell woke
+	}
+	return d, nil
+}
+
+func (b *inbox) more() bool {
+	b.in.Lock()
+	defer b.in.Unlock()
+	return len(b.in.pending) > 0 || b.in.err != nil
+}
+
+// refill swaps the halves. It returns the end once nothing is left.
+func (b *inbox) refill() error {
+	b.in.Lock()
+	defer b.in.Unlock()
+	if len(b.in.pending) == 0 && b.in.err != nil {
+		b.ring() // every receiver learns of it
+		return b.in.err
+	}
+	b.out.batch, b.in.pending = b.in.pending, b.out.batch[:0]
+	b.out.next = 0
+	b.in.outCount, b.in.outBytes, b.in.bytes = len(b.out.batch), b.in.bytes, 0
+	return nil
+}

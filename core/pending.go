@@ -1,0 +1,55 @@
+package core
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// pending is one RPC in flight. Replies come in the order of the requests, so
+// each channel keeps its pending RPCs in a queue.
+type pending struct {
+	request  wire.MethodID
+	replies  []wire.MethodID
+	sent     time.Time
+	consumer *Consumer // for basic.consume
+	orphan   bool      // nobody waits any more; guarded by the channel's lock
+
+	done     chan struct{} // closed when the fields below are set
+	reply    wire.Method
+	delivery *Delivery // for basic.get-ok
+	err      error
+}
+
+func newPending(request wire.MethodID) *pending {
+	return &pending{request: request, replies: wire.Replies(request), sent: time.Now(), done: make(chan struct{})}
+}
+
+// takes reports whether id is a reply to this request.
+func (p *pending) takes(id wire.MethodID) bool { return slices.Contains(p.replies, id) }
+
+func (p *pending) succeed(m wire.Method, d *Delivery) {
+	p.reply, p.delivery = m, d
+	close(p.done)
+}
+
+func (p *pending) fail(err error) {
+	p.err = err
+	close(p.done)
+}
+
+// wait waits for the reply, at most for limit; expired then is true.
+func (p *pending) wait(ctx context.Context, limit time.Duration) (m wire.Method, expired bool, err error) {
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case <-p.done:
+		return p.reply, false, p.err
+	case <-t.C:
+		return nil, true, errNoAnswer(p.request, limit)
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
+	}
+}

@@ -1,0 +1,221 @@
+package core
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// Publishing is a message on its way to an exchange. It is read during the
+// call only; nothing of it is kept or changed.
+type Publishing struct {
+	Exchange   string // "" is the default exchange: RoutingKey names the queue
+	RoutingKey string
+	Mandatory  bool // have it returned if no queue takes it
+	Immediate  bool // RabbitMQ refuses it: 540
+	Properties Properties
+	Body       []byte
+}
+
+// streamAbove is the body size above which a message is handed to the writer
+// in parts, so that frames of other channels come in between and no buffer
+// grows to the size of the message.
+const streamAbove = 256 << 10
+
+// MaxBody is the largest body that can be published: RabbitMQ's hard limit.
+// Its configured limit is usually lower (16 MiB since 4.0): it then closes the
+// channel with [ErrPreconditionFailed].
+const MaxBody = 512 << 20
+
+// Publish queues a message to be written. It waits, within ctx, while the
+// broker blocks the connection or the write buffer is full. A nil error says
+// that it will be written unless the connection dies: nothing of its fate. On
+// a channel in confirm mode the confirm is counted, not reported.
+//
+// Errors: [*ValidationError] before a byte was queued; the end of ctx; the
+// death of the channel. After an error nothing was sent, except that a body
+// above 256 KiB may have been sent in part when the connection died.
+func (ch *Channel) Publish(ctx context.Context, p *Publishing) error {
+	return ch.publish(ctx, p, ignore{})
+}
+
+// ignore is the settler of publishes whose verdict nobody wants.
+type ignore struct{}
+
+func (ignore) Settle(Verdict) {}
+
+// PublishTo is [Channel.Publish] on a channel in confirm mode, with the
+// verdict given to s: exactly once if the error is nil, never if it is not.
+func (ch *Channel) PublishTo(ctx context.Context, p *Publishing, s Settler) error {
+	if ch.currentMode() != modeConfirm {
+		return because(ErrConfirmMode, errNeedsConfirm)
+	}
+	return ch.publish(ctx, p, s)
+}
+
+// PublishConfirm is [Channel.Publish] on a channel in confirm mode; the
+// verdict is waited for on the confirmation.
+func (ch *Channel) PublishConfirm(ctx context.Context, p *Publishing) (*Confirmation, error) {
+	c := newConfirmation()
+	if err := ch.PublishTo(ctx, p, c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (ch *Channel) publish(ctx context.Context, p *Publishing, s Settler) error {
+	if len(p.Body) > MaxBody {
+		return &ValidationError{Method: wire.MethodBasicPublish.String(), Err: fmt.Errorf("body of %d bytes, the limit is %d", len(p.Body), MaxBody)}
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	for {
+		if err := ch.conn.admit(ctx); err != nil {
+			return err
+		}
+		if err := ch.lockToSend(ctx); err != nil {
+			return err
+		}
+		if ch.paused || ch.mode == modeConfirm && ch.confirms.open >= ch.conn.cfg.ConfirmWindow {
+			confirmed := ch.changed.wait()
+			ch.mu.Unlock()
+			if err := await(ctx, confirmed); err != nil {
+				return err
+			}
+			continue
+		}
+		return ch.append(ctx, p, s)
+	}
+}
+
+// append appends the message and, in confirm mode, its tag, in one step: tag
+// order is wire order. The lock is held, and released.
+func (ch *Channel) append(ctx context.Context, p *Publishing, s Settler) error {
+	stream := len(p.Body) > streamAbove
+	start, err := ch.conn.out.publish(ch.id, ch.acks, p, ch.conn.tuned.FrameMax, stream)
+	if err != nil {
+		ch.mu.Unlock()
+		return invalid(wire.MethodBasicPublish, err)
+	}
+	if ch.mode == modeConfirm {
+		ch.confirms.add(s, start, ch.mark(p))
+	}
+	ch.streaming = stream
+	ch.mu.Unlock()
+	if stream {
+		return ch.stream(ctx, p.Body)
+	}
+	return nil
+}
+
+// stream appends the body in parts, each within the write buffer's budget. A
+// content that has begun must be completed, or the connection is lost; so when
+// ctx ends the rest is copied at once, beyond the budget.
+func (ch *Channel) stream(ctx context.Context, body []byte) error {
+	part := streamAbove
+	for len(body) > 0 {
+		if part < len(body) && ch.conn.admit(ctx) != nil {
+			part = len(body) // ctx ended, or the connection died: append tells
+		}
+		n := min(part, len(body))
+		if done, err := ch.appendBody(body[:n], n == len(body)); done {
+			return err
+		}
+		body = body[n:]
+	}
+	return nil
+}
+
+// appendBody appends a part of the body, and ends the stream after the last
+// one or when the server has closed the channel.
+func (ch *Channel) appendBody(part []byte, final bool) (done bool, err error) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	condemned := ch.err != nil && !ch.serverClosed
+	if ch.err != nil && !condemned {
+		err = ch.err
+	} else {
+		err = ch.conn.out.body(ch.id, part, ch.conn.tuned.FrameMax, final)
+	}
+	if err == nil && !final {
+		return false, nil
+	}
+	ch.streaming = false
+	ch.changed.wake()
+	if condemned {
+		ch.sendClose()
+		return true, ch.err
+	}
+	if ch.mode == modeConfirm {
+		err = nil // the verdict tells
+	}
+	return true, err
+}
+
+func (ch *Channel) currentMode() mode {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.mode
+}
+
+// markSeed makes the marks of one process comparable.
+var markSeed = maphash.MakeSeed()
+
+// markBody is how much of a body goes into its mark.
+const markBody = 256
+
+// mark is what a mandatory publish is recognised by when the broker returns
+// it, since basic.return has no tag: exchange, key, message id and the body's
+// size and beginning. Publishes with equal marks are told apart by order.
+func (ch *Channel) mark(p *Publishing) uint64 {
+	if !p.Mandatory && !p.Immediate {
+		return 0
+	}
+	return mark(p.Exchange, p.RoutingKey, p.Properties.MessageID, p.Body)
+}
+
+func mark(exchange, key, id string, body []byte) uint64 {
+	h := maphash.String(markSeed, exchange)
+	h = 31*h + maphash.String(markSeed, key)
+	h = 31*h + maphash.String(markSeed, id)
+	h = 31*h + uint64(len(body))
+	if id == "" {
+		h = 31*h + maphash.Bytes(markSeed, body[:min(len(body), markBody)])
+	}
+	return h | 1 // never 0
+}
+
+// onReturned gives a returned message to its publish, and to the listener.
+func (ch *Channel) onReturned(r *Return) {
+	id, _ := wire.LookupProperty(r.props, wire.PropertyMessageID)
+	ch.mu.Lock()
+	if ch.mode == modeConfirm {
+		ch.confirms.giveBack(r, mark(r.Exchange, r.RoutingKey, string(id), r.Body))
+	}
+	listener := ch.onReturn
+	ch.mu.Unlock()
+	if listener != nil {
+		listener(r)
+	}
+}
+
+// OnReturn has every returned message given to f as well, in order, on the
+// reader goroutine: f must not block. It replaces an earlier listener.
+func (ch *Channel) OnReturn(f func(*Return)) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.onReturn = f
+}
+
+// setFlow pauses or resumes the channel's publishes at the server's wish.
+// RabbitMQ does not use it. (Specification, channel.flow.)
+func (ch *Channel) setFlow(active bool) bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.paused = !active
+	ch.changed.wake()
+	return active
+}

@@ -1,0 +1,165 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// inbound is what only the reader goroutine touches.
+type inbound struct {
+	frames *frames
+	dec    *wire.Decoder
+	// Scratch, reused for every delivery and confirm.
+	deliver  wire.BasicDeliver
+	ack      wire.BasicAck
+	verdicts []settled
+}
+
+// flushTimeout bounds the courtesies of a dying connection: the answer to a
+// server's close, or the close that names this client's complaint.
+const flushTimeout = time.Second
+
+// runReader is the only goroutine that reads from the socket after the
+// handshake. It never waits for anything but the socket.
+func (c *Conn) runReader() {
+	err := c.readFrames()
+	c.complain(err)
+	c.die(err)
+	<-c.writerDone
+	c.teardown()
+}
+
+func (c *Conn) readFrames() error {
+	for {
+		f, err := c.in.frames.next()
+		if err != nil {
+			return protocolError(err)
+		}
+		if err := c.dispatch(f); err != nil {
+			return protocolError(err)
+		}
+	}
+}
+
+func (c *Conn) dispatch(f wire.Frame) error {
+	if f.Type == wire.FrameHeartbeat {
+		return nil
+	}
+	if f.Channel == 0 {
+		return c.onConnection(f)
+	}
+	if int(f.Channel) >= len(c.slots) {
+		return errNoSuchChannel(f.Channel)
+	}
+	ch := c.slots[f.Channel].Load()
+	if ch == nil {
+		return errNoSuchChannel(f.Channel)
+	}
+	return ch.onFrame(f, &c.in)
+}
+
+func errNoSuchChannel(id uint16) error {
+	return &wire.Error{Code: uint16(ErrChannel), Where: fmt.Sprintf("frame on channel %d, which is not open", id)}
+}
+
+// onConnection handles a frame on channel 0.
+func (c *Conn) onConnection(f wire.Frame) error {
+	if f.Type != wire.FrameMethod {
+		return &wire.Error{Code: uint16(ErrUnexpectedFrame), Where: "content on channel 0"}
+	}
+	m, err := c.in.dec.Method(f.Payload)
+	if err != nil {
+		return err
+	}
+	switch m := m.(type) {
+	case *wire.ConnectionClose:
+		_ = c.out.last(&wire.ConnectionCloseOk{}, serverClose(m)) // fails only if this side closes too
+		c.awaitFlush()
+		return serverClose(m)
+	case *wire.ConnectionCloseOk:
+		return c.onCloseOk()
+	case *wire.ConnectionBlocked:
+		c.setBlocked(m.Reason, true)
+	case *wire.ConnectionUnblocked:
+		c.setBlocked("", false)
+	default:
+		return c.onReply(m)
+	}
+	return nil
+}
+
+func (c *Conn) onCloseOk() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed == nil {
+		return unexpected(&wire.ConnectionCloseOk{})
+	}
+	close(c.closed)
+	c.closed = nil
+	return ErrClosed
+}
+
+func (c *Conn) onReply(m wire.Method) error {
+	c.mu.Lock()
+	if len(c.calls) == 0 || !c.calls[0].takes(m.ID()) {
+		c.mu.Unlock()
+		return unexpected(m)
+	}
+	p := c.calls[0]
+	c.calls = c.calls[1:]
+	c.mu.Unlock()
+	p.succeed(m, nil)
+	return nil
+}
+
+// complain tells the server why this client gives up, if it is the server's
+// bytes, and waits a moment for that to be written.
+func (c *Conn) complain(err error) {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Server {
+		return
+	}
+	if c.out.last(&wire.ConnectionClose{ReplyCode: uint16(e.Code), ReplyText: clip(e.Text, 255)}, err) == nil {
+		c.awaitFlush()
+	}
+}
+
+// awaitFlush waits until the writer has written the last frame.
+func (c *Conn) awaitFlush() {
+	t := time.NewTimer(flushTimeout)
+	defer t.Stop()
+	select {
+	case <-c.writerDone:
+	case <-c.dying:
+	case <-t.C:
+	}
+}
+
+// protocolError turns a fault found in received bytes into an [*Error].
+func protocolError(err error) error {
+	w, ok := errors.AsType[*wire.Error](err)
+	if !ok {
+		return err
+	}
+	return &Error{Code: Code(w.Code), Text: w.Error(), Scope: ScopeConnection}
+}
+
+func serverClose(m *wire.ConnectionClose) *Error {
+	return &Error{
+		Code: Code(m.ReplyCode), Text: m.ReplyText, Scope: ScopeConnection, Server: true,
+		Method: failedMethod(m.ClassID, m.MethodID),
+	}
+}
+
+// failedMethod names the method that a close blames, "" if none.
+func failedMethod(class, method uint16) string {
+	if class == 0 && method == 0 {
+		return ""
+	}
+	return wire.MethodID(uint32(class)<<16 | uint32(method)).String()
+}
+
+func clip(s string, n int) string { return s[:min(n, len(s))] }
