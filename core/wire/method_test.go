@@ -262,3 +262,15 @@ func TestAppendMethodErrorLeavesDst(t *testing.T) {
 		})
 	}
 }
+
+func TestHasContent(t *testing.T) {
+	var got []MethodID
+	for _, m := range allMethods() {
+		if HasContent(m.ID()) {
+			got = append(got, m.ID())
+		}
+	}
+	if want := []MethodID{MethodBasicPublish, MethodBasicReturn, MethodBasicDeliver, MethodBasicGetOk}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
