@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/gate"
 )
 
 // Channel is one physical AMQP channel. It is opened by [Conn.Channel] and
@@ -40,8 +41,8 @@ type Channel struct {
 	progress     time.Time  // when the last reply came
 	mode         mode
 	confirms     confirms
-	streaming    bool // a large body is on its way: nothing else may be sent
-	changed      gate // streaming ended, a confirm came, or the channel died
+	streaming    bool      // a large body is on its way: nothing else may be sent
+	changed      gate.Gate // streaming ended, a confirm came, or the channel died
 	consumers    map[string]*Consumer
 	prefetch     int // of consumers started from now on
 	onReturn     func(*Return)
@@ -166,7 +167,7 @@ func (ch *Channel) die(cause error, sent uint64) {
 	calls, consumers := ch.calls, ch.consumers
 	ch.calls, ch.consumers = nil, nil
 	verdicts := ch.confirms.drain(nil, sent, cause)
-	ch.changed.wake()
+	ch.changed.Wake()
 	ch.mu.Unlock()
 	ch.acks.close(because(ErrStale, cause))
 	for _, c := range consumers {
@@ -270,9 +271,9 @@ func (ch *Channel) lockToSend(ctx context.Context) error {
 		case !ch.streaming:
 			return nil
 		}
-		changed := ch.changed.wait()
+		changed := ch.changed.Wait()
 		ch.mu.Unlock()
-		if err := await(ctx, changed); err != nil {
+		if err := gate.Await(ctx, changed); err != nil {
 			return err
 		}
 	}

@@ -193,7 +193,7 @@ func (ch *Channel) onConfirm(in *inbound, tag uint64, multiple bool, o Outcome) 
 		return unexpected(&wire.BasicAck{})
 	}
 	verdicts, err := ch.confirms.settle(in.verdicts[:0], tag, multiple, o)
-	ch.changed.wake()
+	ch.changed.Wake()
 	ch.mu.Unlock()
 	for _, v := range verdicts {
 		v.settler.Settle(v.verdict)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/warren-mq/warren/internal/gate"
 )
 
 // Confirmation is a publish waiting for its verdict. It is safe for concurrent use.
@@ -36,7 +38,7 @@ func (c *Confirmation) Verdict() Verdict {
 // Wait waits for the verdict. The end of ctx ends the waiting only: the error
 // is its cause, and the verdict still comes.
 func (c *Confirmation) Wait(ctx context.Context) (Verdict, error) {
-	if err := await(ctx, c.done); err != nil {
+	if err := gate.Await(ctx, c.done); err != nil {
 		return Verdict{}, err
 	}
 	return c.verdict, nil

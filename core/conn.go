@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/gate"
 )
 
 // Conn is one physical AMQP connection. It is born by [Dial] and dies once,
@@ -37,7 +38,7 @@ type Conn struct {
 	blockedMu sync.Mutex // guards the following, and the socket's write deadline
 	isBlocked atomic.Bool
 	reason    string
-	unblocked gate
+	unblocked gate.Gate
 
 	in inbound // the reader's own
 }
@@ -102,7 +103,7 @@ func (c *Conn) setBlocked(reason string, blocked bool) {
 	changed := c.isBlocked.Swap(blocked) != blocked
 	c.reason = reason
 	if !blocked {
-		c.unblocked.wake()
+		c.unblocked.Wake()
 	}
 	c.blockedMu.Unlock()
 	c.armWrite() // of the write in progress: a blocking broker has stopped reading
@@ -119,7 +120,7 @@ func (c *Conn) admit(ctx context.Context) error {
 			c.blockedMu.Unlock()
 			break
 		}
-		unblocked := c.unblocked.wait()
+		unblocked := c.unblocked.Wait()
 		c.blockedMu.Unlock()
 		select {
 		case <-unblocked:
@@ -176,7 +177,7 @@ func (c *Conn) CloseWith(ctx context.Context, code Code, text string) error {
 		return err
 	}
 	if confirmed == nil {
-		return await(ctx, c.done)
+		return gate.Await(ctx, c.done)
 	}
 	select {
 	case <-confirmed:

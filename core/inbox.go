@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+
+	"github.com/warren-mq/warren/internal/gate"
 )
 
 // inbox is a consumer's queue of deliveries between the reader goroutine,
@@ -100,7 +102,7 @@ func (b *inbox) receive(ctx context.Context) (*Delivery, error) {
 		if d != nil || err != nil {
 			return d, err
 		}
-		if err := await(ctx, b.bell); err != nil {
+		if err := gate.Await(ctx, b.bell); err != nil {
 			return nil, err
 		}
 	}

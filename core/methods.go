@@ -9,6 +9,7 @@ import (
 // The arguments of the methods below, with the specification's names. They
 // are the same types as in package wire, where each field is explained.
 type (
+	Method     = wire.Method
 	Table      = wire.Table
 	Decimal    = wire.Decimal
 	Properties = wire.Properties

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/gate"
 )
 
 // outbox holds what waits to be written. Senders append whole frames under a
@@ -30,7 +31,7 @@ type outbox struct {
 	taken   uint64     // data bytes handed to the writer: the stream offset of data[0]
 	lanes   []lane     // by channel id
 	acking  []*Channel // channels with acks to collect
-	space   gate       // the data lane was emptied, or closed
+	space   gate.Gate  // the data lane was emptied, or closed
 	idle    bool       // the writer waits for the bell
 	done    bool       // the last frame was appended
 	err     error      // set: nothing is accepted any more
@@ -204,7 +205,7 @@ func (o *outbox) take(emptyControl, emptyData []byte) (control, data []byte, sta
 		o.swaps++
 		o.taken += uint64(len(data))
 		o.queued.Store(0)
-		o.space.wake()
+		o.space.Wake()
 	}
 	return control, data, start, o.done && o.idle
 }
@@ -234,9 +235,9 @@ func (o *outbox) admit(ctx context.Context) error {
 			o.mu.Unlock()
 			return nil
 		}
-		space := o.space.wait()
+		space := o.space.Wait()
 		o.mu.Unlock()
-		if err := await(ctx, space); err != nil {
+		if err := gate.Await(ctx, space); err != nil {
 			return err
 		}
 	}
@@ -254,7 +255,7 @@ func (o *outbox) refuse(err error) {
 	if o.err == nil {
 		o.err = err
 	}
-	o.space.wake()
+	o.space.Wake()
 }
 
 // sent returns how many data bytes were handed to the writer.

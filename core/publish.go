@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/gate"
 )
 
 // Publishing is a message on its way to an exchange. It is read during the
@@ -80,9 +81,9 @@ func (ch *Channel) publish(ctx context.Context, p *Publishing, s Settler) error 
 			return err
 		}
 		if ch.paused || ch.mode == modeConfirm && ch.confirms.open >= ch.conn.cfg.ConfirmWindow {
-			confirmed := ch.changed.wait()
+			confirmed := ch.changed.Wait()
 			ch.mu.Unlock()
-			if err := await(ctx, confirmed); err != nil {
+			if err := gate.Await(ctx, confirmed); err != nil {
 				return err
 			}
 			continue
@@ -144,7 +145,7 @@ func (ch *Channel) appendBody(part []byte, final bool) (done bool, err error) {
 		return false, nil
 	}
 	ch.streaming = false
-	ch.changed.wake()
+	ch.changed.Wake()
 	if condemned {
 		ch.sendClose()
 		return true, ch.err
@@ -216,6 +217,6 @@ func (ch *Channel) setFlow(active bool) bool {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	ch.paused = !active
-	ch.changed.wake()
+	ch.changed.Wake()
 	return active
 }

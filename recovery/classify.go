@@ -1,0 +1,56 @@
+package recovery
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+
+	"github.com/warren-mq/warren/core"
+)
+
+// class is what a failed attempt to connect means for the next one.
+type class uint8
+
+const (
+	// passing: the network, or a server that is not up yet.
+	passing class = iota
+	// refused: the server will not have this client as it is: credentials,
+	// vhost, certificates. Trying soon again changes nothing and may lock an account.
+	refused
+	// hopeless: the request itself is wrong; no server would take it.
+	hopeless
+)
+
+// classify sorts the error of a failed attempt.
+func classify(err error) class {
+	if _, ok := errors.AsType[*core.ValidationError](err); ok {
+		return hopeless
+	}
+	if errors.Is(err, core.ErrAuth) || errors.Is(err, core.ErrNoMechanism) {
+		return refused
+	}
+	if e, ok := errors.AsType[*core.Error](err); ok && e.Server {
+		if e.Code == core.ErrAccessRefused || e.Code == core.ErrNotAllowed || e.Code == core.ErrInvalidPath {
+			return refused
+		}
+		return passing
+	}
+	if isCertificate(err) {
+		return refused
+	}
+	return passing
+}
+
+func isCertificate(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[tls.AlertError](err)
+	return ok
+}

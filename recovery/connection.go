@@ -1,0 +1,201 @@
+package recovery
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/gate"
+)
+
+// Connection is a logical connection: it outlives any number of physical
+// ones. It is idle until [Connection.Connect] or [Connection.Session] is
+// called first. All methods are safe for concurrent use.
+type Connection struct {
+	cfg   Config
+	ctx   context.Context // ends when the connection is closed
+	stop  context.CancelCauseFunc
+	force chan error    // capacity 1: drop the present connection
+	done  chan struct{} // closed when the supervisor has ended
+
+	mu         sync.Mutex // guards the following
+	started    bool
+	closed     bool
+	err        error // why Connecting or Closed
+	conn       *core.Conn
+	session    *Session // nil until the topology is replayed
+	epoch      uint64
+	quarantine []Failure
+	members    []*Member
+	state      State // as announced last
+	changed    gate.Gate
+}
+
+// Session is one physical connection with the topology replayed on it.
+type Session struct {
+	Conn  *core.Conn
+	Epoch uint64 // 1 for the first connection, and so on
+	Since time.Time
+}
+
+// New returns an idle connection.
+func New(cfg Config) *Connection {
+	ctx, stop := context.WithCancelCause(context.Background())
+	return &Connection{
+		cfg: cfg.withDefaults(), ctx: ctx, stop: stop,
+		force: make(chan error, 1), done: make(chan struct{}),
+	}
+}
+
+// Connect starts the connection and waits until it is [PublishReady]. If the
+// first connect fails on every endpoint, [Config.InitialPasses] times, it
+// returns that error and the connection is closed. When ctx ends, so does the
+// waiting; call Close to end the connection too.
+func (c *Connection) Connect(ctx context.Context) error {
+	_, err := c.Session(ctx)
+	return err
+}
+
+// Session returns the present session, and waits for one while there is none.
+// It starts the connection if it is idle. Errors: the end of ctx, and why the
+// connection is closed, wrapping [core.ErrClosed] unless it was given up.
+func (c *Connection) Session(ctx context.Context) (*Session, error) {
+	return c.SessionAfter(ctx, 0)
+}
+
+// SessionAfter is [Connection.Session] for a session with an epoch above
+// after: for whoever found the present one dead before the supervisor did.
+func (c *Connection) SessionAfter(ctx context.Context, after uint64) (*Session, error) {
+	c.mu.Lock()
+	for {
+		c.start()
+		switch {
+		case c.closed:
+			defer c.mu.Unlock()
+			return nil, c.err
+		case c.session != nil && c.session.Epoch > after:
+			defer c.mu.Unlock()
+			return c.session, nil
+		}
+		changed := c.changed.Wait()
+		c.mu.Unlock()
+		if err := gate.Await(ctx, changed); err != nil {
+			return nil, err
+		}
+		c.mu.Lock()
+	}
+}
+
+// start starts the supervisor once. The lock is held.
+func (c *Connection) start() {
+	if c.started || c.closed {
+		return
+	}
+	c.started = true
+	go c.runSupervisor()
+}
+
+// State returns the present state.
+func (c *Connection) State() State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.snapshot()
+}
+
+func (c *Connection) snapshot() State {
+	stage, degraded := c.stage()
+	s := State{Stage: stage, Degraded: degraded, Epoch: c.epoch}
+	if stage == Connecting || stage == Closed {
+		s.Err = c.err
+	}
+	return s
+}
+
+// Await waits until ok returns true for the connection's state. It returns
+// the cause when the connection is closed or ctx ends first.
+func (c *Connection) Await(ctx context.Context, ok func(State) bool) error {
+	c.mu.Lock()
+	for {
+		s := c.snapshot()
+		if ok(s) {
+			c.mu.Unlock()
+			return nil
+		}
+		if s.Stage == Closed {
+			c.mu.Unlock()
+			return s.Err
+		}
+		changed := c.changed.Wait()
+		c.mu.Unlock()
+		if err := gate.Await(ctx, changed); err != nil {
+			return err
+		}
+		c.mu.Lock()
+	}
+}
+
+// Idle reports whether nothing has used the connection yet.
+func (c *Connection) Idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.started
+}
+
+// Reconnect drops the present physical connection; the supervisor makes a
+// new one. reason becomes the cause that publishers and consumers see.
+func (c *Connection) Reconnect(reason error) {
+	select {
+	case c.force <- reason:
+	default: // one is under way
+	}
+}
+
+// Done is closed when the connection is closed for good.
+func (c *Connection) Done() <-chan struct{} { return c.ctx.Done() }
+
+// Emit reports an event of something that lives on this connection.
+func (c *Connection) Emit(e Event) {
+	e.Connection = c.cfg.Name
+	e.Time = time.Now()
+	logEvent(c.cfg.Log, e)
+	c.cfg.Emit(e)
+}
+
+// Close ends the connection, in whatever state it is, within ctx: waiting and
+// dialling are broken off, an open connection is closed in order. It is safe
+// to call again.
+func (c *Connection) Close(ctx context.Context) error {
+	c.mu.Lock()
+	started, conn := c.started, c.conn
+	c.started = true // it cannot be started any more
+	if !c.closed {
+		c.closed = true
+		c.err = core.ErrClosed
+		c.update()
+	}
+	c.mu.Unlock()
+	var err error
+	if conn != nil {
+		err = conn.Close(ctx)
+	}
+	c.stop(core.ErrClosed)
+	if !started {
+		return nil
+	}
+	if waitErr := gate.Await(ctx, c.done); err == nil {
+		err = waitErr
+	}
+	return err
+}
+
+// update wakes who waits for a change and announces a new state. The lock is held.
+func (c *Connection) update() {
+	c.changed.Wake()
+	s := c.snapshot()
+	if s.Stage == c.state.Stage && len(s.Degraded) == len(c.state.Degraded) && s.Epoch == c.state.Epoch {
+		return
+	}
+	c.state = s
+	c.cfg.Emit(Event{Kind: StageChanged, Time: time.Now(), Connection: c.cfg.Name, State: s})
+}

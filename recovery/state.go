@@ -1,0 +1,124 @@
+package recovery
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Stage is how far a connection has come. Each includes those before it.
+type Stage uint8
+
+// The stages, in order.
+const (
+	// Connecting: no connection; one is being made or waited for.
+	Connecting Stage = iota
+	// Connected: a connection is open; the topology is being replayed.
+	Connected
+	// PublishReady: exchanges, queues and bindings are declared.
+	PublishReady
+	// ConsumeReady: every consumer holds a consume-ok on this connection.
+	ConsumeReady
+	// Closed: for good, by the application or because retrying was given up.
+	Closed
+)
+
+var stageNames = [...]string{"connecting", "connected", "publish-ready", "consume-ready", "closed"}
+
+// String returns the stage in words.
+func (s Stage) String() string {
+	if int(s) < len(stageNames) {
+		return stageNames[s]
+	}
+	return fmt.Sprintf("stage %d", uint8(s))
+}
+
+// State is a connection's state at one moment.
+type State struct {
+	Stage    Stage
+	Degraded []Failure // what could not be restored; it is tried again in the background
+	Err      error     // while Connecting, why; when Closed, why
+	Epoch    uint64    // how many connections were opened so far
+}
+
+// Ready reports whether everything works: [ConsumeReady] and nothing degraded.
+func (s State) Ready() bool { return s.Stage == ConsumeReady && len(s.Degraded) == 0 }
+
+// Failure is an entity or a consumer that could not be restored.
+type Failure struct {
+	Entity string
+	Err    error
+}
+
+// Error makes a failure an error.
+func (f Failure) Error() string { return f.Entity + ": " + f.Err.Error() }
+
+// Unwrap returns the cause.
+func (f Failure) Unwrap() error { return f.Err }
+
+// Member is something that must be re-established on every new connection
+// before it counts as consume-ready: a consumer, or a channel with consumers.
+type Member struct {
+	conn *Connection
+	name string
+
+	// Guarded by the connection's lock.
+	epoch uint64 // the connection it is established on
+	err   error  // why it could not be
+}
+
+// Join registers a member. It counts as not established until [Member.Restored].
+func (c *Connection) Join(name string) *Member {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := &Member{conn: c, name: name}
+	c.members = append(c.members, m)
+	c.update()
+	return m
+}
+
+// Restored notes that the member is established on s.
+func (m *Member) Restored(s *Session) { m.set(s.Epoch, nil) }
+
+// Failed notes that the member is not established, and why.
+func (m *Member) Failed(err error) { m.set(0, err) }
+
+// Leave unregisters the member.
+func (m *Member) Leave() {
+	c := m.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.members = slices.DeleteFunc(c.members, func(other *Member) bool { return other == m })
+	c.update()
+}
+
+func (m *Member) set(epoch uint64, err error) {
+	c := m.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m.epoch, m.err = epoch, err
+	c.update()
+}
+
+// stage derives the stage and what is degraded. The lock is held.
+func (c *Connection) stage() (Stage, []Failure) {
+	failures := slices.Clone(c.quarantine)
+	for _, m := range c.members {
+		if m.err != nil {
+			failures = append(failures, Failure{m.name, m.err})
+		}
+	}
+	switch {
+	case c.closed:
+		return Closed, nil
+	case c.conn == nil:
+		return Connecting, failures
+	case c.session == nil:
+		return Connected, failures
+	}
+	for _, m := range c.members {
+		if m.epoch != c.epoch {
+			return PublishReady, failures
+		}
+	}
+	return ConsumeReady, failures
+}
