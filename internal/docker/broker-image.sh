@@ -43,11 +43,14 @@ script=$scripts/$suite
 
 dir=$(mktemp -d)
 root=$dir/root
-child=
+running=
 
 # debootstrap mounts file systems in its tree: nothing below a mount is removed.
 cleanup() {
-	[ -z "$child" ] || kill -KILL -- "-$child" 2>/dev/null || true
+	if [ -n "$running" ]; then # its group, or itself while it has none yet
+		kill -KILL -- "-${!:-}" 2>/dev/null || kill -KILL "${!:-}" 2>/dev/null || true
+		wait
+	fi
 	umount "$root/proc" "$root/sys" 2>/dev/null || true
 	rm -rf --one-file-system "$dir"
 }
@@ -56,10 +59,10 @@ trap 'exit 1' HUP INT TERM
 
 echo "building $image from Debian $suite, about a minute"
 # In its own process group and waited for, so that a signal ends it at once.
+running=yes
 setsid debootstrap --variant=minbase --include=rabbitmq-server "$suite" "$root" "$archive" "$script" >"$dir/log" 2>&1 &
-child=$!
-wait "$child" || { tail -n 20 "$dir/log" >&2; fail "debootstrap $suite failed"; }
-child=
+wait "$!" || { tail -n 20 "$dir/log" >&2; fail "debootstrap $suite failed"; }
+running=
 rm -rf "$root/var/cache/apt" "$root/var/lib/apt/lists" "$root/usr/share/doc" "$root/usr/share/man"
 # Every container makes its own cookie. The directories stay: they belong to the user rabbitmq.
 find "$root/var/lib/rabbitmq" "$root/var/log/rabbitmq" -mindepth 1 -delete

@@ -16,6 +16,9 @@ import (
 // MainVersion is the RabbitMQ that the demo and most tests run on.
 const MainVersion = "4.3"
 
+// Versions are the RabbitMQ versions under test, the main one first.
+var Versions = [...]string{MainVersion, "4.0", "3.10"}
+
 // pullTimeout bounds the one attempt to pull the official image.
 const pullTimeout = 3 * time.Minute
 
