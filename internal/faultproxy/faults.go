@@ -64,8 +64,8 @@ func (p *Proxy) setPaused(dir Direction, paused bool) {
 // CutAfter lets n more bytes pass in dir, counted from now over all connections,
 // and then resets both sides of the connection that carried the last of them,
 // once. With n of 0 the next byte is not forwarded and its connection is reset; a
-// negative n takes the cut back. The receiver gets exactly n bytes if it reads
-// them; a reset discards what its full buffers did not take.
+// negative n takes the cut back. The receiver gets no more than n bytes, and exactly
+// n when it keeps up: a reset discards what waits for room in its buffers.
 func (p *Proxy) CutAfter(dir Direction, n int64) {
 	p.change(func(f *faults) {
 		for i := range f.cutAfter {
