@@ -47,8 +47,8 @@ const (
 	portAMQPS = 5671
 )
 
-// smallMachine keeps Erlang's schedulers few and lets them sleep: brokers and tests share the processors.
-const smallMachine = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none"
+// SmallMachine keeps Erlang's schedulers few and lets them sleep: brokers and tests share the processors.
+const SmallMachine = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none"
 
 // sequence makes the names of containers of one process differ.
 var sequence atomic.Int64
@@ -120,7 +120,7 @@ func (b *Broker) createArgs(o Options) []string {
 	if o.Network != "" {
 		args = append(args, "--network", o.Network)
 	}
-	args = append(args, "--env", "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+smallMachine)
+	args = append(args, "--env", "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+SmallMachine)
 	for name, value := range o.Env {
 		args = append(args, "--env", name+"="+value)
 	}

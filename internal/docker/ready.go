@@ -16,21 +16,34 @@ const (
 // WaitReady waits until the broker answers AMQP, or until the context ends. It returns early when the
 // container has stopped; the error then ends with its last log line.
 func (b *Broker) WaitReady(ctx context.Context) error {
+	return WaitReady(ctx, b.Addr(), func() error {
+		if !b.exited(ctx) {
+			return nil
+		}
+		logs, _ := b.Logs(ctx)
+		return fmt.Errorf("broker %s has stopped%s", b.name, lastLine(logs))
+	})
+}
+
+// WaitReady waits until a broker at addr answers AMQP, or until the context ends, or until check, which is
+// called about once a second, returns an error.
+func WaitReady(ctx context.Context, addr string, check func() error) error {
 	tick := time.NewTicker(readyInterval)
 	defer tick.Stop()
 	for attempt := 1; ; attempt++ {
-		err := Hello(ctx, b.Addr())
+		err := Hello(ctx, addr)
 		if err == nil {
 			return nil
 		}
-		if attempt%10 == 0 && b.exited(ctx) {
-			logs, _ := b.Logs(ctx)
-			return fmt.Errorf("broker %s has stopped%s", b.name, lastLine(logs))
+		if attempt%10 == 0 {
+			if err := check(); err != nil {
+				return err
+			}
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("broker %s is not ready: %w (%w)", b.name, context.Cause(ctx), err)
+			return fmt.Errorf("broker at %s is not ready: %w (%w)", addr, context.Cause(ctx), err)
 		}
 	}
 }

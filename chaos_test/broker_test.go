@@ -1,0 +1,163 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/exec"
+	"github.com/testcontainers/testcontainers-go/log"
+
+	"github.com/warren-mq/warren/internal/docker"
+	"github.com/warren-mq/warren/internal/docker/dockertest"
+	"github.com/warren-mq/warren/internal/faultproxy"
+)
+
+const (
+	startTimeout  = 2 * time.Minute
+	removeTimeout = 30 * time.Second
+	amqpPort      = "5672/tcp"
+)
+
+// broker is a RabbitMQ in a container behind a fault proxy. Its methods may be called from any goroutine;
+// each ends with its context.
+type broker struct {
+	container testcontainers.Container
+	engine    *testcontainers.DockerClient
+	proxy     *faultproxy.Proxy
+}
+
+// brokerOption changes how startBroker starts its container.
+type brokerOption func(*testcontainers.ContainerRequest)
+
+// withConf adds lines to rabbitmq.conf.
+func withConf(lines ...string) brokerOption {
+	return func(r *testcontainers.ContainerRequest) {
+		conf := append([]string{"loopback_users = none"}, lines...)
+		r.Files = []testcontainers.ContainerFile{{
+			Reader:            strings.NewReader(strings.Join(conf, "\n") + "\n"),
+			ContainerFilePath: "/etc/rabbitmq/rabbitmq.conf",
+			FileMode:          0o644,
+		}}
+	}
+}
+
+// startBroker returns a broker of version that is ready, and removes it when the test ends. Without a
+// container engine it skips the test.
+func startBroker(t testing.TB, version string, options ...brokerOption) *broker {
+	t.Helper()
+	request := testcontainers.ContainerRequest{
+		Image:        dockertest.Image(t, version),
+		Cmd:          []string{"rabbitmq-server"},
+		ExposedPorts: []string{amqpPort},
+		Labels:       docker.Labels(),
+		Env:          map[string]string{"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": docker.SmallMachine},
+		// The node's name, and so the place of its data, holds the host name.
+		ConfigModifier: hostname("rabbit1"),
+	}
+	for _, option := range append([]brokerOption{withConf()}, options...) {
+		option(&request)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
+	b := &broker{}
+	t.Cleanup(func() { b.remove(t) })
+	var err error
+	if b.engine, err = testcontainers.NewDockerClientWithOpts(ctx); err != nil {
+		t.Fatal(err)
+	}
+	b.container, err = testcontainers.GenericContainer(ctx, testcontainers.GenericContainerRequest{
+		ContainerRequest: request, Started: true, Logger: log.TestLogger(t),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.proxy, err = faultproxy.New(""); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.follow(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.WaitReady(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// follow points the proxy at the port under which the engine publishes the broker now: it is another one
+// after each start.
+func (b *broker) follow(ctx context.Context) error {
+	upstream, err := b.container.PortEndpoint(ctx, amqpPort, "")
+	if err != nil {
+		return fmt.Errorf("port of the broker: %w", err)
+	}
+	b.proxy.SetUpstream(upstream)
+	return nil
+}
+
+// Addr returns the address of the proxy before the broker, which never changes.
+func (b *broker) Addr() string { return b.proxy.Addr() }
+
+// URL returns the AMQP URL of the default user and virtual host.
+func (b *broker) URL() string { return "amqp://guest:guest@" + b.Addr() + "/" }
+
+// WaitReady waits until the broker answers AMQP through the proxy.
+func (b *broker) WaitReady(ctx context.Context) error {
+	return docker.WaitReady(ctx, b.Addr(), func() error {
+		state, err := b.container.State(ctx)
+		if err == nil && !state.Running {
+			return fmt.Errorf("the broker has stopped with status %d", state.ExitCode)
+		}
+		return nil
+	})
+}
+
+// Exec runs a command in the container, such as rabbitmqctl, and returns what it printed.
+func (b *broker) Exec(ctx context.Context, args ...string) (string, error) {
+	status, out, err := b.container.Exec(ctx, args, exec.Multiplexed())
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", args[0], err)
+	}
+	text, err := io.ReadAll(out)
+	if err == nil && status != 0 {
+		err = fmt.Errorf("%s: status %d: %s", args[0], status, text)
+	}
+	return strings.TrimSpace(string(text)), err
+}
+
+// remove ends what startBroker started, as far as it came.
+func (b *broker) remove(t testing.TB) {
+	ctx, cancel := context.WithTimeout(context.Background(), removeTimeout)
+	defer cancel()
+	if b.proxy != nil {
+		b.proxy.Close()
+	}
+	if b.container != nil {
+		if t.Failed() {
+			b.logEnd(ctx, t)
+		}
+		if err := b.container.Terminate(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+	if b.engine != nil {
+		if err := b.engine.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// logEnd shows the end of the broker's log.
+func (b *broker) logEnd(ctx context.Context, t testing.TB) {
+	logs, err := b.container.Logs(ctx)
+	if err != nil {
+		return
+	}
+	defer logs.Close()
+	text, _ := io.ReadAll(logs)
+	t.Logf("the broker's log ends with:\n%s", text[max(0, len(text)-4000):])
+}
