@@ -1,0 +1,86 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseURL(t *testing.T) {
+	for _, tt := range []struct {
+		url, addr, vhost, user, password string
+	}{
+		{"amqp://localhost", "localhost:5672", "/", "", ""},
+		{"amqp://", "localhost:5672", "/", "", ""},
+		{"amqps://broker", "broker:5671", "/", "", ""},
+		{"amqp://u:p@h:1/v", "h:1", "v", "u", "p"},
+		{"amqp://u:p%2F%40%3A%25@h/%2f", "h:5672", "/", "u", "p/@:%"},
+		{"amqp://h/", "h:5672", "", "", ""},
+		{"amqp://h/a%2fb", "h:5672", "a/b", "", ""},
+		{"amqp://[::1]:99/v", "[::1]:99", "v", "", ""},
+		{"amqp://[fe80::1%25en0]/v", "[fe80::1%en0]:5672", "v", "", ""},
+	} {
+		c, err := ParseURL(tt.url)
+		if err != nil {
+			t.Errorf("%s: %v", tt.url, err)
+			continue
+		}
+		if c.Addr != tt.addr || c.VHost != tt.vhost {
+			t.Errorf("%s: address %q, vhost %q", tt.url, c.Addr, c.VHost)
+		}
+		if (c.TLS != nil) != strings.HasPrefix(tt.url, "amqps") {
+			t.Errorf("%s: TLS %v", tt.url, c.TLS)
+		}
+		if tt.user == "" {
+			continue
+		}
+		if got, err := c.Credentials(context.Background()); err != nil || got.Username != tt.user || string(got.Password) != tt.password {
+			t.Errorf("%s: user %q, %v", tt.url, got.Username, err)
+		}
+	}
+}
+
+func TestParseURLQuery(t *testing.T) {
+	c, err := ParseURL("amqp://h?heartbeat=7&connection_timeout=1500&channel_max=9&frame_max=9000&connection_name=a%20b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Heartbeat != 7*time.Second || c.HandshakeTimeout != 1500*time.Millisecond || c.ChannelMax != 9 || c.FrameMax != 9000 || c.Name != "a b" {
+		t.Errorf("got %+v", c)
+	}
+	if c, _ := ParseURL("amqp://h?heartbeat=0"); c.Heartbeat >= 0 {
+		t.Error("heartbeat=0 must turn heartbeats off")
+	}
+}
+
+// Errors are typed, name what is wrong, and never show the password.
+func TestParseURLErrors(t *testing.T) {
+	const secret = "S3cr3t"
+	for raw, want := range map[string]string{
+		"localhost:5672":                        "scheme",
+		"http://u:" + secret + "@h":             `scheme "http"`,
+		"amqp:h":                                `"//"`,
+		"amqp://u:" + secret + "@h:port":        "port",
+		"amqp://u:" + secret + "/x@h":           "port",
+		"amqp://u:" + secret + "%zz@h":          "percent-encoded",
+		"amqp://u:" + secret + "@h/a/b":         "one segment",
+		"amqp://u:" + secret + "@h?heartbeat=x": "heartbeat",
+		"amqp://u:" + secret + "@h?heartbeet=1": "unknown",
+		"amqp://u:" + secret + "#1@h":           "port",
+		"://":                                   "scheme",
+	} {
+		_, err := ParseURL(raw)
+		if _, ok := errors.AsType[*ValidationError](err); !ok {
+			t.Errorf("%s: %v is not a ValidationError", raw, err)
+			continue
+		}
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %q does not name %q", raw, err, want)
+		}
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("%q shows the password", err)
+		}
+	}
+}
