@@ -36,11 +36,13 @@ const (
 	ChannelLost
 	// Ended: the connection was closed or given up (Err).
 	Ended
+	// Dropped: this subscriber was too slow and missed events (Count).
+	Dropped
 )
 
 var kindNames = [...]string{
 	"", "opened", "lost", "retrying", "stage changed", "recovered", "quarantined", "restored", "renamed", "blocked",
-	"unblocked", "consumer lost", "channel lost", "ended",
+	"unblocked", "consumer lost", "channel lost", "ended", "events dropped",
 }
 
 // String returns the kind in words.
@@ -59,6 +61,7 @@ type Event struct {
 	Connection string
 	Endpoint   string // host:port
 	Attempt    int
+	Count      int
 	Delay      time.Duration
 	Entity     string
 	Name       string
