@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/exec"
 	"github.com/testcontainers/testcontainers-go/log"
@@ -26,6 +27,7 @@ const (
 // broker is a RabbitMQ in a container behind a fault proxy. Its methods may be called from any goroutine;
 // each ends with its context.
 type broker struct {
+	name      string // its host name, and rabbit@name its node name
 	container testcontainers.Container
 	engine    *testcontainers.DockerClient
 	proxy     *faultproxy.Proxy
@@ -50,6 +52,18 @@ func withConf(lines ...string) brokerOption {
 // container engine it skips the test.
 func startBroker(t testing.TB, version string, options ...brokerOption) *broker {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
+	b := launch(ctx, t, "rabbit1", version, options...)
+	if err := b.WaitReady(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// launch starts a broker and does not wait until it is ready.
+func launch(ctx context.Context, t testing.TB, name, version string, options ...brokerOption) *broker {
+	t.Helper()
 	request := testcontainers.ContainerRequest{
 		Image:        dockertest.Image(t, version),
 		Cmd:          []string{"rabbitmq-server"},
@@ -57,14 +71,12 @@ func startBroker(t testing.TB, version string, options ...brokerOption) *broker 
 		Labels:       docker.Labels(),
 		Env:          map[string]string{"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": docker.SmallMachine},
 		// The node's name, and so the place of its data, holds the host name.
-		ConfigModifier: hostname("rabbit1"),
+		ConfigModifier: func(c *container.Config) { c.Hostname = name },
 	}
 	for _, option := range append([]brokerOption{withConf()}, options...) {
 		option(&request)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
-	defer cancel()
-	b := &broker{}
+	b := &broker{name: name}
 	t.Cleanup(func() { b.remove(t) })
 	var err error
 	if b.engine, err = testcontainers.NewDockerClientWithOpts(ctx); err != nil {
@@ -80,9 +92,6 @@ func startBroker(t testing.TB, version string, options ...brokerOption) *broker 
 		t.Fatal(err)
 	}
 	if err := b.follow(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.WaitReady(ctx); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -110,7 +119,7 @@ func (b *broker) WaitReady(ctx context.Context) error {
 	return docker.WaitReady(ctx, b.Addr(), func() error {
 		state, err := b.container.State(ctx)
 		if err == nil && !state.Running {
-			return fmt.Errorf("the broker has stopped with status %d", state.ExitCode)
+			return fmt.Errorf("broker %s has stopped with status %d", b.name, state.ExitCode)
 		}
 		return nil
 	})
@@ -129,7 +138,18 @@ func (b *broker) Exec(ctx context.Context, args ...string) (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-// remove ends what startBroker started, as far as it came.
+// Logs returns what the broker has logged.
+func (b *broker) Logs(ctx context.Context) (string, error) {
+	logs, err := b.container.Logs(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer logs.Close()
+	text, err := io.ReadAll(logs)
+	return string(text), err
+}
+
+// remove ends what launch started, as far as it came.
 func (b *broker) remove(t testing.TB) {
 	ctx, cancel := context.WithTimeout(context.Background(), removeTimeout)
 	defer cancel()
@@ -138,9 +158,10 @@ func (b *broker) remove(t testing.TB) {
 	}
 	if b.container != nil {
 		if t.Failed() {
-			b.logEnd(ctx, t)
+			text, _ := b.Logs(ctx)
+			t.Logf("the log of broker %s ends with:\n%s", b.name, text[max(0, len(text)-4000):])
 		}
-		if err := b.container.Terminate(ctx); err != nil {
+		if err := b.container.Terminate(ctx, testcontainers.StopTimeout(0)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -149,15 +170,4 @@ func (b *broker) remove(t testing.TB) {
 			t.Error(err)
 		}
 	}
-}
-
-// logEnd shows the end of the broker's log.
-func (b *broker) logEnd(ctx context.Context, t testing.TB) {
-	logs, err := b.container.Logs(ctx)
-	if err != nil {
-		return
-	}
-	defer logs.Close()
-	text, _ := io.ReadAll(logs)
-	t.Logf("the broker's log ends with:\n%s", text[max(0, len(text)-4000):])
 }
