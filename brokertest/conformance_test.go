@@ -59,11 +59,12 @@ func forEachScenario(t *testing.T, play func(*testing.T, *scenario) [][]string) 
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			preamble, scenarios := readScenarios(t, file)
-			text := preamble
+			var text strings.Builder
+			text.WriteString(preamble)
 			for _, s := range scenarios {
 				t.Run(s.title, func(t *testing.T) {
 					got := play(t, s)
-					text += s.format(got) + "\n"
+					text.WriteString(s.format(got) + "\n")
 					if *update {
 						return
 					}
@@ -75,7 +76,7 @@ func forEachScenario(t *testing.T, play func(*testing.T, *scenario) [][]string) 
 				})
 			}
 			if *update && !t.Failed() {
-				if err := os.WriteFile(file, []byte(strings.TrimRight(text, "\n")+"\n"), 0o644); err != nil {
+				if err := os.WriteFile(file, []byte(strings.TrimRight(text.String(), "\n")+"\n"), 0o644); err != nil {
 					t.Error(err)
 				}
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"runtime"
 	"time"
@@ -131,9 +132,7 @@ func (h *handshake) properties() wire.Table {
 	if h.cfg.Name != "" {
 		t["connection_name"] = h.cfg.Name
 	}
-	for k, v := range h.cfg.Properties.Clone() {
-		t[k] = v
-	}
+	maps.Copy(t, h.cfg.Properties.Clone())
 	return t
 }
 

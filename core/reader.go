@@ -12,8 +12,7 @@ import (
 type inbound struct {
 	frames *frames
 	dec    *wire.Decoder
-	// Scratch, reused for every delivery and confirm.
-	deliver  wire.BasicDeliver
+	// Scratch, reused for every confirm.
 	ack      wire.BasicAck
 	verdicts []settled
 }

@@ -36,7 +36,7 @@ func ParseURL(raw string) (Config, error) {
 		return Config{}, errBadURL(fmt.Errorf("scheme %q: want amqp or amqps", u.Scheme))
 	}
 	if u.Opaque != "" {
-		return Config{}, errBadURL(fmt.Errorf(`"//" is missing behind %s:`, u.Scheme))
+		return Config{}, errBadURL(fmt.Errorf(`%s: without "//" behind it`, u.Scheme))
 	}
 	if u.Fragment != "" {
 		return Config{}, errBadURL(errors.New(`a "#" must be written %23`))
