@@ -22,6 +22,7 @@ const (
 	startTimeout  = 2 * time.Minute
 	removeTimeout = 30 * time.Second
 	amqpPort      = "5672/tcp"
+	publishedPort = "127.0.0.1::" + amqpPort // on a free port of this machine alone
 )
 
 // broker is a RabbitMQ in a container behind a fault proxy. Its methods may be called from any goroutine;
@@ -67,7 +68,7 @@ func launch(ctx context.Context, t testing.TB, name, version string, options ...
 	request := testcontainers.ContainerRequest{
 		Image:        dockertest.Image(t, version),
 		Cmd:          []string{"rabbitmq-server"},
-		ExposedPorts: []string{amqpPort},
+		ExposedPorts: []string{publishedPort},
 		Labels:       docker.Labels(),
 		Env:          map[string]string{"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": docker.SmallMachine},
 		// The node's name, and so the place of its data, holds the host name.

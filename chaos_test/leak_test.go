@@ -64,4 +64,5 @@ func TestLeakCheckTellsTheLibraryFromTheHarness(t *testing.T) {
 	if got := ofLibrary(dump); len(got) != 1 || !strings.HasPrefix(got[0], "goroutine 3 ") {
 		t.Errorf("ofLibrary = %q", got)
 	}
+	requireNoGoroutines(t) // none of an earlier test
 }

@@ -1,0 +1,42 @@
+# make test    every test: units, then real brokers in containers; needs Go and, for the second part, a container engine
+# make lint    gofmt, go vet, go fix, staticcheck
+# make fuzz    every fuzz target for FUZZTIME
+# make chaos   the long scenarios against real brokers; VERSIONS="4.3 4.0 3.10"
+# make bench   the benchmarks; make cover: coverage of the unit tests
+
+GO ?= go
+TESTFLAGS ?= -shuffle=on -count=1 -timeout=12m
+FUZZTIME ?= 30s
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# The race detector needs a C compiler.
+RACE ?= $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
+
+# Nested modules are modules of their own for users, one project for its tests.
+MODULES := $(sort $(dir $(wildcard go.mod */go.mod)))
+
+.PHONY: test images lint fuzz chaos bench cover
+
+test: images
+	@[ -n "$(RACE)" ] || echo "no C compiler: tests run without the race detector"
+	$(GO) run ./internal/testcount $(RACE) $(TESTFLAGS)
+
+images:
+	@$(GO) run ./internal/docker/images
+
+lint:
+	@GO="$(GO)" STATICCHECK="$(STATICCHECK)" sh .ci/lint $(MODULES)
+
+fuzz:
+	@GO="$(GO)" FUZZTIME="$(FUZZTIME)" sh .ci/fuzz
+
+chaos: images
+	cd chaos_test && WARREN_CHAOS=all WARREN_VERSIONS="$(VERSIONS)" $(GO) test $(RACE) -count=1 -timeout=3h -v .
+
+bench:
+	$(GO) test -run='^$$' -bench=. -benchmem ./...
+	@if [ -e bench/go.mod ]; then cd bench && $(GO) test -run='^$$' -bench=. -benchmem ./...; fi
+
+cover:
+	$(GO) test -short -coverprofile=coverage.out -coverpkg=./... ./...
+	$(GO) tool cover -func=coverage.out | tail -n 1
