@@ -3,5 +3,5 @@
 //
 // [Topology] is plain data: what an application hands over, what a [Recorder]
 // returns as its snapshot, and what a replay works from. Everything here is
-// pure except [Replay], which speaks to a broker.
+// pure except what takes a connection: [Replay] and its kin.
 package topology

@@ -26,6 +26,7 @@ type Exchange struct {
 	AutoDelete bool   // gone with its last binding
 	Internal   bool   // fed by other exchanges only
 	Args       Table
+	NoReplay   bool // declared once: not brought back after a loss
 }
 
 // Queue types of RabbitMQ, for [Queue.Type].
@@ -44,6 +45,7 @@ type Queue struct {
 	Exclusive  bool   // for one connection, and gone with it
 	AutoDelete bool   // gone with its last consumer
 	Args       Table
+	NoReplay   bool // declared once: not brought back after a loss, nor its bindings
 }
 
 // Binding routes messages from an exchange to a queue, or to another exchange.
@@ -53,6 +55,7 @@ type Binding struct {
 	ToExchange  bool // Destination is an exchange
 	Key         string
 	Args        Table
+	NoReplay    bool // made once: not brought back after a loss
 }
 
 // Topology is a set of entities. They are declared in this order: exchanges,

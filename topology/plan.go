@@ -10,9 +10,17 @@ import (
 type Step struct {
 	Entity fmt.Stringer // an [Exchange], [Queue] or [Binding]
 	Method core.Method
+	// Else, if set, is what to do when Method finds nothing (404).
+	Else core.Method
 	// Name is the present name of a queue that is declared with an empty one.
 	Name string
+
+	fate *fate // of the record that the step is made from; nil: it has none
 }
+
+// Wanted reports whether the entity is still recorded: neither deleted by the
+// application nor forgotten since the plan was made.
+func (s Step) Wanted() bool { return s.fate == nil || s.fate.Load() == live }
 
 // Phase is a number of steps that do not depend on each other. A phase begins
 // when the one before it has ended.
@@ -23,33 +31,96 @@ type Phase struct {
 
 // Plan returns what declares everything recorded, in order: exchanges, queues,
 // bindings, each in the order of declaration. Bindings are planned by present
-// names, so plan them after the queues were declared: see [Replay].
+// names, so plan them after the queues were declared: see [Replay]. What is
+// marked NoReplay is left out, with its bindings.
 func (r *Recorder) Plan() []Phase {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	phases := []Phase{{Name: "exchanges"}, {Name: "queues"}, {Name: "bindings"}}
-	for _, e := range r.exchanges {
-		phases[0].Steps = append(phases[0].Steps, Step{Entity: e, Method: e.Declare()})
-	}
-	for _, q := range r.queues {
-		declare := q.Queue
-		if q.serverNamed {
-			declare.Name = ""
-		}
-		phases[1].Steps = append(phases[1].Steps, Step{Entity: q.Queue, Method: declare.Declare(), Name: q.Name})
-	}
-	for _, b := range r.bindings {
-		phases[2].Steps = append(phases[2].Steps, Step{Entity: b, Method: b.Bind()})
-	}
-	return phases
+	r.expiry.sweep(r.graph, now())
+	return r.graph.plan(everything{})
 }
 
 // Plan returns the phases that declare t.
 func (t Topology) Plan() []Phase {
-	r := NewRecorder()
-	r.exchanges, r.bindings = t.Exchanges, t.Bindings
-	for _, q := range t.Queues {
-		r.queues = append(r.queues, &queueRecord{Queue: q, serverNamed: q.Name == ""})
+	p := newPhases()
+	for _, e := range t.Exchanges {
+		p.add(exchanges, Step{Entity: e, Method: e.Declare()})
 	}
-	return r.Plan()
+	for _, q := range t.Queues {
+		p.add(queues, Step{Entity: q, Method: q.Declare(), Name: q.Name})
+	}
+	for _, b := range t.Bindings {
+		p.add(bindings, Step{Entity: b, Method: b.Bind()})
+	}
+	return p
 }
+
+// selection says what a plan is to declare.
+type selection interface {
+	hasVertex(*vertex) bool
+	hasEdge(*edge) bool
+}
+
+type everything struct{}
+
+func (everything) hasVertex(*vertex) bool { return true }
+func (everything) hasEdge(*edge) bool     { return true }
+
+func (g *graph) plan(s selection) []Phase {
+	p := newPhases()
+	for v := range values[*vertex](&g.exchanges) {
+		if v.replayed() && s.hasVertex(v) {
+			p.add(exchanges, Step{Entity: *v.exchange, Method: v.exchange.Declare(), fate: &v.fate})
+		}
+	}
+	for v := range values[*vertex](&g.queues) {
+		if v.replayed() && s.hasVertex(v) {
+			p.add(queues, v.queue.step(&v.fate))
+		}
+	}
+	for e := range values[*edge](&g.bindings) {
+		if e.replayed() && s.hasEdge(e) {
+			b := e.binding()
+			p.add(bindings, Step{Entity: b, Method: b.Bind(), fate: &e.fate})
+		}
+	}
+	return p
+}
+
+// step declares a queue again. A server-named one gets a new name, unless it
+// may have survived: then it is looked for first, so as not to leave the old
+// one behind, bound and read by nobody. It cannot be declared under the name
+// that the broker chose, which is reserved.
+func (q *queueRecord) step(f *fate) Step {
+	s := Step{Entity: q.Queue, Method: q.Declare(), Name: q.Name, fate: f}
+	if !q.serverNamed {
+		return s
+	}
+	anew := q.Queue
+	anew.Name = ""
+	s.Method = anew.Declare()
+	if !q.Exclusive {
+		s.Method, s.Else = &core.QueueDeclare{Queue: q.Name, Passive: true}, s.Method
+	}
+	return s
+}
+
+func (v *vertex) replayed() bool {
+	return (v.exchange == nil || !v.exchange.NoReplay) && (v.queue == nil || !v.queue.NoReplay)
+}
+
+func (e *edge) replayed() bool {
+	return !e.NoReplay && e.ends[source].replayed() && e.ends[destination].replayed()
+}
+
+type phases []Phase
+
+const (
+	exchanges = iota
+	queues
+	bindings
+)
+
+func newPhases() phases { return phases{{Name: "exchanges"}, {Name: "queues"}, {Name: "bindings"}} }
+
+func (p phases) add(phase int, s Step) { p[phase].Steps = append(p[phase].Steps, s) }

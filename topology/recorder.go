@@ -1,228 +1,186 @@
 package topology
 
 import (
-	"maps"
-	"reflect"
-	"slices"
+	"errors"
+	"fmt"
 	"sync"
+
+	"github.com/warren-mq/warren/core/wire"
 )
 
 // Recorder remembers what was declared and not deleted, in the order of
-// declaration, so that it can be declared again. It belongs to a client, not
-// to a channel: closing the channel that declared something forgets nothing.
-// All methods are safe for concurrent use.
+// declaration, so that it can be declared again. It belongs to a client and
+// is shared by its connections, not to a channel: closing the channel that
+// declared something forgets nothing, and what one connection deletes no
+// other brings back, also when it is just being replayed.
+// All methods are safe for concurrent use; none does any I/O.
 //
-// What goes away by itself is forgotten with its cause: bindings with their
-// queue or exchange, an auto-delete exchange with its last binding, an
-// auto-delete queue with its last consumer.
+// Record after the broker's answer. What goes away by itself is forgotten
+// with its cause: bindings with their queue or exchange, an auto-delete
+// exchange with its last binding, an auto-delete queue with its last
+// consumer, a queue with x-expires when it was unused for that long. The
+// predeclared exchanges are never recorded, bindings to them are.
 type Recorder struct {
-	mu        sync.Mutex // guards the following
-	exchanges []Exchange
-	queues    []*queueRecord
-	bindings  []Binding
-	current   map[string]string // a server-named queue's earlier names → its name now
+	mode  Mode
+	limit int
+
+	mu      sync.Mutex // guards the following
+	graph   *graph
+	refused int
+	expiry  expiry
 }
 
-// queueRecord is a queue and what belongs to it.
-type queueRecord struct {
-	Queue            // Name is the current one
-	serverNamed bool // declare it with an empty name
-	consumers   int  // for auto-delete
+// Mode says what a [Recorder] records.
+type Mode uint8
+
+// The modes.
+const (
+	// RecordAll: everything that is declared.
+	RecordAll Mode = iota
+	// RecordTransient: what dies with a connection or a broker, that is
+	// exclusive, auto-delete and transient queues, auto-delete and transient
+	// exchanges, and the bindings from and to these.
+	RecordTransient
+	// RecordOff: nothing.
+	RecordOff
+)
+
+// DefaultLimit is how many entities a [Recorder] holds unless told otherwise.
+const DefaultLimit = 250_000
+
+// ErrFull: an entity was declared, but the [Recorder] holds as many as it may,
+// so it will not come back after a loss. Delete what is not needed, mark it
+// NoReplay, or raise the limit.
+var ErrFull = errors.New("topology: recorder is full")
+
+// RecorderOption configures a [Recorder].
+type RecorderOption func(*Recorder)
+
+// WithMode sets what is recorded; default [RecordAll].
+func WithMode(m Mode) RecorderOption { return func(r *Recorder) { r.mode = m } }
+
+// WithLimit sets how many entities are recorded at most; default
+// [DefaultLimit], and anything below 1 means that.
+func WithLimit(n int) RecorderOption {
+	return func(r *Recorder) {
+		if n > 0 {
+			r.limit = n
+		}
+	}
 }
 
 // NewRecorder returns an empty recorder.
-func NewRecorder() *Recorder { return &Recorder{current: map[string]string{}} }
+func NewRecorder(options ...RecorderOption) *Recorder {
+	r := &Recorder{limit: DefaultLimit, graph: newGraph()}
+	for _, o := range options {
+		o(r)
+	}
+	return r
+}
 
 // Exchange records a declared exchange. Declaring it again keeps its place.
-func (r *Recorder) Exchange(e Exchange) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if e.Name == "" || reserved(e.Name) {
-		return // always there
+// The error is [ErrFull].
+func (r *Recorder) Exchange(e Exchange) error {
+	if e.Name == "" || reserved(e.Name) || !r.records(e.Transient || e.AutoDelete) {
+		return nil
 	}
 	e.Args = e.Args.Clone()
-	if i := r.findExchange(e.Name); i >= 0 {
-		r.exchanges[i] = e
-		return
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.graph.find(vertexKey{name: e.Name}) == nil && r.full() {
+		return errFull(e, r.limit)
 	}
-	r.exchanges = append(r.exchanges, e)
+	r.graph.addExchange(e)
+	return nil
 }
 
 // Queue records a declared queue. name is the one that the broker answered
-// with, which differs from q.Name if the broker chose it.
-func (r *Recorder) Queue(q Queue, name string) {
+// with, which differs from q.Name if the broker chose it. The error is [ErrFull].
+func (r *Recorder) Queue(q Queue, name string) error { return r.QueueOf("", q, name) }
+
+// QueueOf is [Recorder.Queue] for a client with several logical connections:
+// it says on which of them the queue was declared. An exclusive queue is lost
+// with that connection, and can only be declared on it.
+func (r *Recorder) QueueOf(connection string, q Queue, name string) error {
+	if name == "" || !r.records(q.Transient || q.Exclusive || q.AutoDelete) {
+		return nil
+	}
+	rec := &queueRecord{Queue: q, serverNamed: q.Name == "", owner: connection, used: now()}
+	rec.Name, rec.Args, rec.expires = name, q.Args.Clone(), expires(q.Args)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	rec := &queueRecord{Queue: q, serverNamed: q.Name == ""}
-	rec.Name = name
-	rec.Args = q.Args.Clone()
-	if i := r.findQueue(name); i >= 0 {
-		rec.consumers = r.queues[i].consumers
-		r.queues[i] = rec
-		return
+	if r.graph.find(vertexKey{name: name, queue: true}) == nil {
+		if rec.expires > 0 {
+			r.expiry.added(r.graph, rec.used)
+		}
+		if r.full() {
+			return errFull(rec.Queue, r.limit)
+		}
 	}
-	r.queues = append(r.queues, rec)
+	r.graph.addQueue(rec)
+	return nil
 }
 
-// Binding records a binding. Two that differ only by arguments are two.
-func (r *Recorder) Binding(b Binding) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// Binding records a binding. Two that differ only by arguments are two. A
+// queue without a name means the one declared last on the channel, which only
+// the caller knows: give its name. The error is [ErrFull], or says that the
+// binding has no destination or that its arguments cannot be encoded.
+func (r *Recorder) Binding(b Binding) error {
+	if r.mode == RecordOff {
+		return nil
+	}
+	if b.Destination == "" {
+		return fmt.Errorf("topology: %s: no destination", b)
+	}
+	args, err := encoded(b.Args)
+	if err != nil {
+		return fmt.Errorf("topology: %s: %w", b, err)
+	}
 	b.Args = b.Args.Clone()
-	if !slices.ContainsFunc(r.bindings, b.same) {
-		r.bindings = append(r.bindings, b)
-	}
-}
-
-func (b Binding) same(other Binding) bool {
-	return b.Source == other.Source && b.Destination == other.Destination && b.ToExchange == other.ToExchange &&
-		b.Key == other.Key && (len(b.Args)+len(other.Args) == 0 || reflect.DeepEqual(b.Args, other.Args))
-}
-
-// DeleteExchange forgets an exchange and every binding from or to it.
-func (r *Recorder) DeleteExchange(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.deleteExchange(name)
-}
-
-func (r *Recorder) deleteExchange(name string) {
-	if i := r.findExchange(name); i >= 0 {
-		r.exchanges = slices.Delete(r.exchanges, i, i+1)
+	b = r.resolved(b)
+	from, to := ends(b)
+	if r.mode == RecordTransient && r.graph.find(from) == nil && r.graph.find(to) == nil {
+		return nil
 	}
-	r.unbind(func(b Binding) bool { return b.Source == name || b.ToExchange && b.Destination == name })
-}
-
-// DeleteQueue forgets a queue and its bindings.
-func (r *Recorder) DeleteQueue(name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.deleteQueue(r.resolve(name))
-}
-
-func (r *Recorder) deleteQueue(name string) {
-	if i := r.findQueue(name); i >= 0 {
-		r.queues = slices.Delete(r.queues, i, i+1)
+	if r.graph.findBinding(b, args) == nil && r.full() {
+		return errFull(b, r.limit)
 	}
-	maps.DeleteFunc(r.current, func(_, now string) bool { return now == name })
-	r.unbind(func(b Binding) bool { return !b.ToExchange && b.Destination == name })
+	r.graph.addBinding(b, args)
+	return nil
 }
 
-// DeleteBinding forgets a binding.
-func (r *Recorder) DeleteBinding(b Binding) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !b.ToExchange {
-		b.Destination = r.resolve(b.Destination)
-	}
-	r.unbind(b.same)
+func (r *Recorder) records(transient bool) bool {
+	return r.mode == RecordAll || r.mode == RecordTransient && transient
 }
 
-// unbind forgets the bindings that match, and with the last binding of an
-// auto-delete exchange the exchange, and so on.
-func (r *Recorder) unbind(match func(Binding) bool) {
-	var sources []string
-	r.bindings = slices.DeleteFunc(r.bindings, func(b Binding) bool {
-		if match(b) {
-			sources = append(sources, b.Source)
-			return true
-		}
+// full reports whether there is no room for one more, and counts it. The lock is held.
+func (r *Recorder) full() bool {
+	if r.graph.size() < r.limit {
 		return false
-	})
-	for _, source := range sources {
-		i := r.findExchange(source)
-		if i < 0 || !r.exchanges[i].AutoDelete {
-			continue
-		}
-		if !slices.ContainsFunc(r.bindings, func(b Binding) bool { return b.Source == source }) {
-			r.deleteExchange(source)
-		}
 	}
+	r.refused++
+	return true
 }
 
-// ConsumerAdded counts a consumer of a queue, for auto-delete.
-func (r *Recorder) ConsumerAdded(queue string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if i := r.findQueue(r.resolve(queue)); i >= 0 {
-		r.queues[i].consumers++
-	}
+func errFull(entity fmt.Stringer, limit int) error {
+	return fmt.Errorf("%w: %s is declared but not recorded (limit %d)", ErrFull, entity, limit)
 }
 
-// ConsumerRemoved forgets an auto-delete queue with its last consumer. Call
-// it when the application cancels, not when a connection is lost.
-func (r *Recorder) ConsumerRemoved(queue string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	i := r.findQueue(r.resolve(queue))
-	if i < 0 {
-		return
+// encoded returns arguments as bytes, equal for equal tables; none for none.
+func encoded(args Table) (string, error) {
+	if len(args) == 0 {
+		return "", nil
 	}
-	rec := r.queues[i]
-	if rec.consumers--; rec.AutoDelete && rec.consumers <= 0 {
-		r.deleteQueue(rec.Name)
-	}
+	b, err := wire.AppendTable(nil, args)
+	return string(b), err
 }
 
-// Renamed notes that a server-named queue came back under another name: its
-// bindings follow, and [Recorder.Resolve] finds it under every earlier name.
-func (r *Recorder) Renamed(old, name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	i := r.findQueue(old)
-	if i < 0 || old == name {
-		return
+// resolved returns b with the present name of its queue. The lock is held.
+func (r *Recorder) resolved(b Binding) Binding {
+	if !b.ToExchange {
+		b.Destination = r.graph.resolve(b.Destination)
 	}
-	r.queues[i].Name = name
-	for j, b := range r.bindings {
-		if !b.ToExchange && b.Destination == old {
-			r.bindings[j].Destination = name
-		}
-	}
-	for earlier, now := range r.current {
-		if now == old {
-			r.current[earlier] = name
-		}
-	}
-	r.current[old] = name
-}
-
-// Resolve returns the present name of a queue that was once named name.
-func (r *Recorder) Resolve(name string) string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.resolve(name)
-}
-
-func (r *Recorder) resolve(name string) string {
-	if now, ok := r.current[name]; ok {
-		return now
-	}
-	return name
-}
-
-// Len returns how many entities are recorded.
-func (r *Recorder) Len() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.exchanges) + len(r.queues) + len(r.bindings)
-}
-
-// Snapshot returns a copy of what is recorded, under present names.
-func (r *Recorder) Snapshot() Topology {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	t := Topology{Exchanges: r.exchanges, Bindings: r.bindings}
-	for _, q := range r.queues {
-		t.Queues = append(t.Queues, q.Queue)
-	}
-	return t.Clone()
-}
-
-func (r *Recorder) findExchange(name string) int {
-	return slices.IndexFunc(r.exchanges, func(e Exchange) bool { return e.Name == name })
-}
-
-func (r *Recorder) findQueue(name string) int {
-	return slices.IndexFunc(r.queues, func(q *queueRecord) bool { return q.Name == name })
+	return b
 }

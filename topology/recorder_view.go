@@ -1,0 +1,59 @@
+package topology
+
+import "container/list"
+
+// Stats counts what a [Recorder] holds, for metrics.
+type Stats struct {
+	Exchanges int
+	Queues    int
+	Bindings  int
+	Limit     int // how many there may be of all together
+	Refused   int // how many were not recorded for the limit
+	Expired   int // how many queues were forgotten for their x-expires
+}
+
+// Stats returns the present counts.
+func (r *Recorder) Stats() Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return Stats{
+		Exchanges: r.graph.exchanges.Len(), Queues: r.graph.queues.Len(), Bindings: r.graph.bindings.Len(),
+		Limit: r.limit, Refused: r.refused, Expired: r.expiry.total,
+	}
+}
+
+// Len returns how many entities are recorded.
+func (r *Recorder) Len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.graph.size()
+}
+
+// Snapshot returns a copy of what is recorded, under present names, in the
+// order of declaration.
+func (r *Recorder) Snapshot() Topology {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var t Topology
+	for v := range values[*vertex](&r.graph.exchanges) {
+		t.Exchanges = append(t.Exchanges, *v.exchange)
+	}
+	for v := range values[*vertex](&r.graph.queues) {
+		t.Queues = append(t.Queues, v.queue.Queue)
+	}
+	for e := range values[*edge](&r.graph.bindings) {
+		t.Bindings = append(t.Bindings, e.binding())
+	}
+	return t.Clone()
+}
+
+// values iterates over a list of T.
+func values[T any](l *list.List) func(yield func(T) bool) {
+	return func(yield func(T) bool) {
+		for e := l.Front(); e != nil; e = e.Next() {
+			if !yield(e.Value.(T)) {
+				return
+			}
+		}
+	}
+}
