@@ -1,0 +1,113 @@
+package docscheck
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const root = "../.."
+
+// pages returns every page of the project.
+func pages(t *testing.T) []string {
+	t.Helper()
+	var pages []string
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || path != root && strings.HasPrefix(d.Name(), ".")):
+			return fs.SkipDir
+		case filepath.Ext(path) == ".md":
+			pages = append(pages, path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages
+}
+
+func TestEveryTestAndFileThatThePagesNameExists(t *testing.T) {
+	found := pages(t)
+	if !slices.Contains(found, filepath.Join(root, "docs", "guarantees.md")) {
+		t.Fatalf("docs/guarantees.md is not among the pages %v", found)
+	}
+	for _, page := range found {
+		problems, err := Check(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, problem := range problems {
+			t.Error(problem)
+		}
+	}
+}
+
+func TestEveryGuaranteeNamesATest(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs", "guarantees.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for line := range strings.Lines(string(text)) {
+		// A row of a table, neither its head nor the rule below it.
+		if !strings.HasPrefix(line, "|") || strings.HasPrefix(line, "|-") || strings.HasPrefix(line, "| promise") {
+			continue
+		}
+		if rows++; !strings.Contains(line, "[`Test") && !strings.Contains(line, "[`Fuzz") {
+			t.Errorf("no test proves it: %s", line)
+		}
+	}
+	if rows == 0 {
+		t.Error("docs/guarantees.md promises nothing")
+	}
+}
+
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("pkg/a_test.go", "func TestA(t *testing.T) {\n\tt.Run(\"some words\", x)\n}\n// func TestC(\nfunc FuzzB(")
+	tests := []struct{ name, text, want string }{
+		{"a test that exists", "| x | [`TestA`](../pkg) |", ""},
+		{"a fuzz target that exists", "[`FuzzB`](../pkg)", ""},
+		{"a test that is only mentioned in the source", "[`TestC`](../pkg)", "../pkg has no test TestC"},
+		{"a test that does not exist", "[`TestA`](../pkg), [`TestAB`](../pkg)", "../pkg has no test TestAB"},
+		{"a subtest that exists", "[`TestA/some words`](../pkg)", ""},
+		{"a subtest that does not exist", "[`TestA/words`](../pkg)", `../pkg has no subtest named "words"`},
+		{"a package that does not exist", "[`TestA`](../other)", "link to ../other, which does not exist"},
+		{"a test without its package", "proved by `TestA`", "`TestA` is no link"},
+		{"a file that exists", "[source](../pkg/a_test.go#L1)", ""},
+		{"a file that does not exist", "[source](../pkg/b.go)", "link to ../pkg/b.go, which does not exist"},
+		{"links elsewhere", "[spec](https://example.org/x) and [above](#above)", ""},
+		{"code", "```\n[`TestNone`](nowhere) `TestX`\n```", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			write("docs/page.md", "# Page\n"+tt.text+"\n")
+			got, err := Check(filepath.Join(dir, "docs", "page.md"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := strings.Join(got, "\n")
+			if (len(got) > 0) != (tt.want != "") || !strings.Contains(all, tt.want) {
+				t.Errorf("Check = %q, want %q", all, tt.want)
+			}
+			if tt.want != "" && !strings.Contains(all, "page.md:2: ") {
+				t.Errorf("%q does not name the line", all)
+			}
+		})
+	}
+}
