@@ -1,0 +1,72 @@
+package publisher
+
+import (
+	"context"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/gate"
+)
+
+// Drain accepts no more messages, waits until every message has its outcome,
+// and closes the publisher. It works during an outage too: it then waits for
+// the connection. When ctx ends first the rest ends as not sent or unknown,
+// and Drain returns the cause.
+func (p *Publisher) Drain(ctx context.Context) error {
+	err := p.drained(ctx)
+	if closeErr := p.Close(ctx); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+func (p *Publisher) drained(ctx context.Context) error {
+	p.mu.Lock()
+	p.draining = true
+	for p.open > 0 && p.closed == nil {
+		changed := p.changed.Wait()
+		p.mu.Unlock()
+		if err := gate.Await(ctx, changed); err != nil {
+			return err
+		}
+		p.mu.Lock()
+	}
+	p.mu.Unlock()
+	return nil
+}
+
+// Close ends the publisher at once: messages without an outcome end as not
+// sent or unknown, with cause [core.ErrClosed]. It waits, within ctx, until
+// nothing of it runs any more. Closing again does nothing.
+func (p *Publisher) Close(ctx context.Context) error {
+	p.mu.Lock()
+	if !p.started {
+		p.started = true // it cannot be started any more
+		close(p.done)
+	}
+	if p.closed == nil {
+		p.closed = core.ErrClosed
+	}
+	p.changed.Wake()
+	p.mu.Unlock()
+	p.stop(core.ErrClosed)
+	return gate.Await(ctx, p.done)
+}
+
+// end gives up every message that has no outcome. The runner calls it last.
+func (p *Publisher) end(cause error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed == nil {
+		p.closed = cause
+	}
+	for _, list := range [][]*Receipt{p.refused, p.lost, p.queue.clear()} {
+		for _, r := range list {
+			p.giveUp(r, p.closed)
+		}
+	}
+	p.refused, p.lost = nil, nil
+	p.changed.Wake()
+}
+
+// Done is closed when the publisher has ended: closed, or with its connection.
+func (p *Publisher) Done() <-chan struct{} { return p.done }

@@ -1,0 +1,54 @@
+package publisher
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/warren-mq/warren/core"
+)
+
+// collect takes up what the death of a channel left behind, in the order in
+// which it was sent, before everything that waits. The lock is held, and the
+// channel has given all its verdicts.
+//
+// If the broker closed the channel over a publish, and only one message can
+// have been it, that one is refused for good. With several, the next ones go
+// out in smaller groups until it is found: see [Publisher.next].
+func (p *Publisher) collect(cause error) {
+	lost := append(p.refused, p.lost...)
+	p.refused, p.lost = nil, nil
+	refusal, blamed := refusedPublish(cause)
+	if blamed && !p.inGrace() {
+		lost = p.blame(lost, refusal)
+	}
+	for _, r := range lost {
+		r.suspect = false
+	}
+	p.queue.pushFront(lost)
+	p.groupLeft = p.group
+}
+
+// blame finishes the message that killed the channel if there is but one
+// suspect, else makes the groups smaller. It returns the messages to retry.
+func (p *Publisher) blame(lost []*Receipt, refusal *core.Error) []*Receipt {
+	suspects := 0
+	for _, r := range lost {
+		if r.suspect {
+			suspects++
+		}
+	}
+	if suspects != 1 {
+		p.group = max(1, suspects/2)
+		return lost
+	}
+	i := slices.IndexFunc(lost, func(r *Receipt) bool { return r.suspect })
+	p.finish(lost[i], core.Verdict{Outcome: core.Nacked, Err: refusal})
+	return slices.Delete(lost, i, i+1)
+}
+
+// refusedPublish returns the broker's error if it closed the channel, or the
+// connection, over a publish.
+func refusedPublish(cause error) (*core.Error, bool) {
+	e, ok := errors.AsType[*core.Error](cause)
+	return e, ok && e.Server && e.Method == "basic.publish"
+}

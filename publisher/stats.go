@@ -1,0 +1,36 @@
+package publisher
+
+import "github.com/warren-mq/warren/core"
+
+// Stats counts messages since the publisher was made.
+type Stats struct {
+	Confirmed, Returned, Nacked, NotSent, Unknown uint64 // by outcome
+
+	Republished uint64 // attempts beyond a message's first
+	Open        int    // messages without an outcome now
+	OpenBytes   int    // of their bodies
+}
+
+// Stats returns the counters.
+func (p *Publisher) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.stats
+	s.Open, s.OpenBytes = p.open, p.openBytes
+	return s
+}
+
+func (s *Stats) count(o core.Outcome) {
+	switch o {
+	case core.Confirmed:
+		s.Confirmed++
+	case core.Returned:
+		s.Returned++
+	case core.Nacked:
+		s.Nacked++
+	case core.NotSent:
+		s.NotSent++
+	case core.Unknown:
+		s.Unknown++
+	}
+}
