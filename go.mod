@@ -3,7 +3,8 @@ module github.com/warren-mq/warren
 go 1.26
 
 require (
-	github.com/cenkalti/backoff/v4 v4.3.0 // indirect
-	go.uber.org/multierr v1.10.0 // indirect
-	go.uber.org/zap v1.28.0 // indirect
+	github.com/cenkalti/backoff/v4 v4.3.0
+	go.uber.org/zap v1.28.0
 )
+
+require go.uber.org/multierr v1.10.0 // indirect

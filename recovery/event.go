@@ -36,13 +36,15 @@ const (
 	ChannelLost
 	// Ended: the connection was closed or given up (Err).
 	Ended
+	// HandlerFailed: a consumer's handler returned an error or panicked (Entity, Err).
+	HandlerFailed
 	// Dropped: this subscriber was too slow and missed events (Count).
 	Dropped
 )
 
 var kindNames = [...]string{
 	"", "opened", "lost", "retrying", "stage changed", "recovered", "quarantined", "restored", "renamed", "blocked",
-	"unblocked", "consumer lost", "channel lost", "ended", "events dropped",
+	"unblocked", "consumer lost", "channel lost", "ended", "handler failed", "events dropped",
 }
 
 // String returns the kind in words.

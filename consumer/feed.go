@@ -1,0 +1,162 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/gate"
+	"github.com/warren-mq/warren/recovery"
+)
+
+// feed is a running consumer: it keeps one subscription after another, and
+// workers take deliveries from whatever is the present one.
+type feed struct {
+	c        *Consumer
+	member   *recovery.Member
+	ctx      context.Context // ends when no new delivery shall be begun
+	stop     context.CancelCauseFunc
+	handlers context.Context // parent of every handler's context
+	abort    context.CancelCauseFunc
+	done     chan struct{} // closed when the feed has ended
+	consumed atomic.Bool   // it was subscribed at least once
+
+	mu      sync.Mutex // guards the following
+	current *subscription
+	err     error // why it ended
+	stopped bool  // it ended because it was asked to
+	changed gate.Gate
+}
+
+func newFeed(c *Consumer, ctx context.Context) *feed {
+	f := &feed{c: c, member: c.conn.Join(c.cfg.name), done: make(chan struct{})}
+	f.ctx, f.stop = context.WithCancelCause(ctx)
+	f.handlers, f.abort = context.WithCancelCause(context.WithoutCancel(ctx))
+	return f
+}
+
+// runStop passes [Consumer.Stop] on.
+func (f *feed) runStop(stop <-chan struct{}) {
+	select {
+	case <-stop:
+		f.stop(ErrStopped)
+	case <-f.done:
+	}
+}
+
+// runFeed is the goroutine that subscribes, and subscribes again, until the
+// feed is stopped or can't go on.
+func (f *feed) runFeed() {
+	defer close(f.done)
+	var after uint64 // sessions up to this epoch are dead
+	for failures := 0; ; {
+		// 1st: a session, and a subscription on it.
+		s, err := f.c.conn.SessionAfter(f.ctx, after)
+		if err != nil {
+			f.end(err)
+			return
+		}
+		since := time.Now()
+		sub, err := f.subscribe(s)
+		// 2nd: deliveries, until it dies.
+		if err == nil {
+			if !f.consumed.Load() {
+				f.added()
+			}
+			err = f.serve(s, sub)
+		}
+		if f.ctx.Err() != nil {
+			f.end(context.Cause(f.ctx))
+			return
+		}
+		if s.Conn.Err() != nil {
+			after = s.Epoch
+			continue
+		}
+		// 3rd: only the subscription was lost, or refused.
+		if !f.consumed.Load() && refusal(err) {
+			f.end(err)
+			return
+		}
+		if time.Since(since) > calmAfter {
+			failures = 0
+		}
+		failures++
+		f.lost(s, err, failures)
+	}
+}
+
+// calmAfter is how long a subscription must have lived to count as sound.
+const calmAfter = 10 * time.Second
+
+// serve lets workers receive from sub until it dies or the feed is stopped.
+func (f *feed) serve(s *recovery.Session, sub *subscription) error {
+	f.set(sub)
+	f.member.Restored(s)
+	select {
+	case <-sub.consumer.Done():
+	case <-f.ctx.Done():
+		return context.Cause(f.ctx) // it stays the present one: handlers still ack on it
+	}
+	err := sub.consumer.Err()
+	if errors.Is(err, core.ErrOverflow) {
+		f.drain(sub)
+	}
+	sub.end(stale(err))
+	f.unset(sub)
+	ctx, cancel := context.WithTimeoutCause(f.handlers, closeTimeout, core.ErrTimeout)
+	defer cancel()
+	_ = sub.ch.Close(ctx) // requeues what it still holds; on a dead channel nothing is left to do
+	return err
+}
+
+// closeTimeout bounds the closing of one channel.
+const closeTimeout = 5 * time.Second
+
+// stale is the cause with which the contexts of handlers end.
+func stale(cause error) error { return errors.Join(core.ErrStale, cause) }
+
+// refusal reports whether err is the broker's answer to this consumer, not a
+// loss of the connection.
+func refusal(err error) bool {
+	e, ok := errors.AsType[*core.Error](err)
+	if ok {
+		return e.Scope == core.ScopeChannel
+	}
+	_, invalid := errors.AsType[*core.ValidationError](err)
+	return invalid
+}
+
+// lost reports the loss of a subscription whose connection lives, and prepares
+// the next: a queue that is gone and was declared by this client is declared
+// again, and every attempt is made after a longer pause.
+func (f *feed) lost(s *recovery.Session, err error, failures int) {
+	f.member.Failed(err)
+	f.c.conn.Emit(recovery.Event{Kind: recovery.ConsumerLost, Entity: f.c.cfg.name, Err: err, Attempt: failures})
+	if failures > 1 {
+		f.pause(s, failures-1)
+	}
+	if errors.Is(err, core.ErrCancelled) || errors.Is(err, core.ErrNotFound) {
+		// What this does not restore shows when the subscription is tried.
+		_, _ = f.c.conn.Redeclare(f.ctx, s, f.c.queue)
+	}
+}
+
+// pause waits up to 50 ms for n = 1, doubling up to 10 s.
+func (f *feed) pause(s *recovery.Session, n int) {
+	limit := 10 * time.Second
+	if n < 9 {
+		limit = min(limit, 50*time.Millisecond<<(n-1))
+	}
+	t := time.NewTimer(rand.N(limit) + 1)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.Conn.Done():
+	case <-f.ctx.Done():
+	}
+}

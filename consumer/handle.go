@@ -1,0 +1,117 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+)
+
+// Handler processes one delivery. Its result settles the delivery on the
+// channel that brought it:
+//
+//   - nil: ack
+//   - an error that is [ErrReject]: reject, to the dead-letter exchange if the queue has one, else gone
+//   - an error that is [ErrRequeue]: back to the queue at once
+//   - another error, or a panic: back to the queue after a pause, see [RequeuePause]
+//
+// A handler may settle the delivery itself; its result then means nothing.
+//
+// ctx ends when the channel dies, with the cause: the message will be
+// delivered again, and whatever the handler does for it may be done twice.
+type Handler func(ctx context.Context, d *core.Delivery) error
+
+// Results of a [Handler], to be returned as they are or wrapped.
+var (
+	// ErrReject: the message is bad, and will be no better next time.
+	ErrReject = errors.New("consumer: reject")
+	// ErrRequeue: somebody else shall have it, now.
+	ErrRequeue = errors.New("consumer: requeue")
+)
+
+// PanicError is a handler's panic.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+// Error returns the value that was panicked with.
+func (e *PanicError) Error() string { return fmt.Sprintf("handler panicked: %v", e.Value) }
+
+// Unwrap returns the value if it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// runWorker handles deliveries one after another.
+func (c *Consumer) runWorker(ctx context.Context, f *feed, handle Handler) {
+	for {
+		d, deliveryCtx, err := f.next(ctx)
+		if err != nil {
+			return
+		}
+		if d.Stale() != nil { // died between the inbox and here
+			c.counters.stale.Add(1)
+			continue
+		}
+		c.settle(deliveryCtx, f, d, c.call(deliveryCtx, d, handle))
+	}
+}
+
+func (c *Consumer) call(ctx context.Context, d *core.Delivery, handle Handler) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	if c.cfg.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, c.cfg.timeout, core.ErrTimeout)
+		defer cancel()
+	}
+	return handle(ctx, d)
+}
+
+// settle settles d as the handler's result says.
+func (c *Consumer) settle(ctx context.Context, f *feed, d *core.Delivery, result error) {
+	if c.cfg.autoAck {
+		c.counters.note(result, nil)
+		return
+	}
+	var err error
+	switch {
+	case result == nil:
+		c.failures.Store(0)
+		err = d.Ack()
+	case errors.Is(result, ErrReject):
+		err = d.Reject(false)
+	case errors.Is(result, ErrRequeue):
+		err = d.Nack(true)
+	default:
+		f.report(result)
+		c.rest(ctx, f)
+		err = d.Nack(true)
+	}
+	c.counters.note(result, err)
+}
+
+// rest pauses after a failure, so that a message that fails at once does not
+// go round and round; not while stopping, and not longer than the channel lives.
+func (c *Consumer) rest(ctx context.Context, f *feed) {
+	n := c.failures.Add(1) - 1
+	pause := c.cfg.maxPause
+	if n < 20 {
+		pause = min(pause, c.cfg.minPause<<n)
+	}
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	case <-f.ctx.Done():
+	}
+}

@@ -1,0 +1,99 @@
+package consumer
+
+import (
+	"context"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/gate"
+)
+
+// next returns the next delivery and the context for its handler. It waits for
+// one, across subscriptions, until ctx or the feed ends.
+func (f *feed) next(ctx context.Context) (*core.Delivery, context.Context, error) {
+	for {
+		sub, err := f.present(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		d, err := sub.consumer.Receive(ctx)
+		if err == nil {
+			return d, sub.ctx, nil
+		}
+		if ctx.Err() == nil {
+			f.unset(sub)
+		}
+	}
+}
+
+// present returns the present subscription, and waits while there is none.
+func (f *feed) present(ctx context.Context) (*subscription, error) {
+	f.mu.Lock()
+	for {
+		switch {
+		case ctx.Err() != nil:
+			defer f.mu.Unlock()
+			return nil, context.Cause(ctx)
+		case f.err != nil:
+			defer f.mu.Unlock()
+			return nil, f.err
+		case f.current != nil:
+			defer f.mu.Unlock()
+			return f.current, nil
+		}
+		changed := f.changed.Wait()
+		f.mu.Unlock()
+		if err := gate.Await(ctx, changed); err != nil {
+			return nil, err
+		}
+		f.mu.Lock()
+	}
+}
+
+func (f *feed) set(sub *subscription) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.current = sub
+	f.changed.Wake()
+}
+
+func (f *feed) unset(sub *subscription) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.current == sub {
+		f.current = nil
+		f.changed.Wake()
+	}
+}
+
+// drain waits until workers have taken everything out of a subscription that
+// was cancelled because they were too slow.
+func (f *feed) drain(sub *subscription) {
+	f.mu.Lock()
+	for f.current == sub {
+		changed := f.changed.Wait()
+		f.mu.Unlock()
+		if gate.Await(f.ctx, changed) != nil {
+			return
+		}
+		f.mu.Lock()
+	}
+	f.mu.Unlock()
+}
+
+// end notes why the feed ended.
+func (f *feed) end(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err, f.stopped = err, f.ctx.Err() != nil
+	f.changed.Wake()
+}
+
+// failure returns why the feed ended, nil if it was stopped.
+func (f *feed) failure() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stopped {
+		return nil
+	}
+	return f.err
+}

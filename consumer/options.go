@@ -1,0 +1,108 @@
+package consumer
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// Option configures a [Consumer].
+type Option func(*config)
+
+type config struct {
+	name        string
+	tag         string
+	prefetch    int
+	workers     int
+	autoAck     bool
+	exclusive   bool
+	args        core.Table
+	stopTimeout time.Duration
+	timeout     time.Duration
+	minPause    time.Duration
+	maxPause    time.Duration
+}
+
+// Defaults of the options.
+const (
+	DefaultPrefetch    = 100
+	DefaultStopTimeout = 30 * time.Second
+	DefaultMinPause    = 100 * time.Millisecond
+	DefaultMaxPause    = 10 * time.Second
+)
+
+func newConfig(queue string, opts []Option) (config, error) {
+	c := config{
+		prefetch: DefaultPrefetch, workers: 1, stopTimeout: DefaultStopTimeout,
+		minPause: DefaultMinPause, maxPause: DefaultMaxPause,
+	}
+	for _, opt := range opts {
+		opt(&c)
+	}
+	if c.name == "" {
+		c.name = fmt.Sprintf("consumer of queue %q", queue)
+	}
+	if c.tag == "" {
+		c.tag = "warren-" + rand.Text()[:12]
+	}
+	var err error
+	switch {
+	case queue == "":
+		err = errors.New("the name of the queue is missing")
+	case c.prefetch < 1 || c.prefetch > math.MaxUint16:
+		err = fmt.Errorf("prefetch %d: want 1 to %d", c.prefetch, math.MaxUint16)
+	case c.workers < 1:
+		err = fmt.Errorf("%d workers: want at least 1", c.workers)
+	case c.minPause <= 0 || c.maxPause < c.minPause:
+		err = fmt.Errorf("requeue pause from %s to %s: want 0 < first ≤ second", c.minPause, c.maxPause)
+	}
+	return c, errors.Join(err,
+		wire.ValidateShortstr("queue", queue), wire.ValidateShortstr("consumer tag", c.tag), wire.ValidateTable(c.args))
+}
+
+// Name names the consumer in events, states and logs.
+func Name(name string) Option { return func(c *config) { c.name = name } }
+
+// Tag is the consumer tag, the same after every recovery. Default: a random one.
+func Tag(tag string) Option { return func(c *config) { c.tag = tag } }
+
+// Prefetch bounds the deliveries that the broker sends ahead of their acks.
+// Default: [DefaultPrefetch]; quorum queues allow at most 2000.
+func Prefetch(n int) Option { return func(c *config) { c.prefetch = n } }
+
+// Workers is how many handlers run at once. Default 1, which keeps the
+// queue's order; give it a prefetch of at least as many.
+func Workers(n int) Option { return func(c *config) { c.workers = n } }
+
+// AutoAck has the broker forget each message as it sends it: at most once. The
+// results of handlers then mean nothing. Deliveries that wait are bounded at
+// [core.DefaultConsumerBytes]; beyond, the consumer pauses by cancelling.
+func AutoAck() Option { return func(c *config) { c.autoAck = true } }
+
+// Exclusive refuses other consumers of the queue. Quorum queues ignore it: use
+// a single active consumer there.
+func Exclusive() Option { return func(c *config) { c.exclusive = true } }
+
+// Args are further arguments of basic.consume, such as x-priority or x-stream-offset.
+func Args(t core.Table) Option {
+	return func(c *config) { c.args = t.Clone() }
+}
+
+// StopTimeout is how long handlers may go on when the consumer stops; their
+// contexts end then. Default: [DefaultStopTimeout].
+func StopTimeout(d time.Duration) Option { return func(c *config) { c.stopTimeout = d } }
+
+// Timeout bounds one call of the handler: its context ends then. Default: none.
+func Timeout(d time.Duration) Option { return func(c *config) { c.timeout = d } }
+
+// RequeuePause is how long a worker waits before it requeues a message whose
+// handler failed: from first, doubling with every failure in a row, to limit.
+// Defaults: [DefaultMinPause], [DefaultMaxPause].
+func RequeuePause(first, limit time.Duration) Option {
+	return func(c *config) { c.minPause, c.maxPause = first, limit }
+}
