@@ -1,0 +1,150 @@
+package warren
+
+import (
+	"context"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/warren-mq/warren/consumer"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/publisher"
+	"github.com/warren-mq/warren/recovery"
+	"github.com/warren-mq/warren/topology"
+)
+
+// Client is a logical connection to RabbitMQ. It outlives any number of
+// physical ones; all its methods are safe for concurrent use.
+//
+// It keeps two of them, opened when first needed: one to publish, one for
+// everything else, so that a broker that stops reading publishers (a memory or
+// disk alarm) never holds up an ack.
+type Client struct {
+	recorder *topology.Recorder
+	main     *recovery.Connection
+	publish  *recovery.Connection
+	events   *recovery.Dispatcher
+	log      *zap.Logger
+
+	mu         sync.Mutex // guards the following
+	closed     bool
+	publishers []*publisher.Publisher
+	consumers  []*consumer.Consumer
+}
+
+// Dial connects to the broker at url, "amqp://user:password@host:port/vhost"
+// (see [core.ParseURL]), and waits until a connection is open. From then on
+// the client recovers by itself, without end, until it is closed.
+//
+// It fails when every endpoint has failed once (unless [WithInitialRetry]), or
+// when ctx ends. Errors: [*core.ValidationError] for the URL or the options,
+// [*core.DialError] with what went wrong, for example [core.ErrAuth].
+func Dial(ctx context.Context, url string, opts ...Option) (*Client, error) {
+	o := options{log: zap.NewNop()}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	resolver, err := o.endpoints(url)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{recorder: topology.NewRecorder(), events: recovery.NewDispatcher(0), log: o.log}
+	for _, f := range o.listener {
+		c.events.Listen(f)
+	}
+	c.main = recovery.New(c.connection(&o, resolver, "main", func(cfg *recovery.Config) {
+		cfg.Recorder = c.recorder
+	}))
+	c.publish = recovery.New(c.connection(&o, resolver, "publish", func(cfg *recovery.Config) {
+		cfg.InitialPasses = -1 // it is opened late: a broker that is down then is an outage like any other
+		cfg.Gate = c.topologyReady
+	}))
+	if err := c.main.Connect(ctx); err != nil {
+		c.abandon()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Client) connection(o *options, r recovery.Resolver, name string, special func(*recovery.Config)) recovery.Config {
+	cfg := recovery.Config{}
+	for _, f := range o.recovery {
+		f(&cfg)
+	}
+	cfg.Name, cfg.Resolver, cfg.Log, cfg.Emit = name, r, o.log, c.events.Emit
+	special(&cfg)
+	return cfg
+}
+
+// topologyReady holds publishers back until what they publish to is declared again.
+func (c *Client) topologyReady(ctx context.Context) error {
+	if c.recorder.Len() == 0 {
+		return nil
+	}
+	return c.main.Await(ctx, func(s State) bool { return s.Stage >= recovery.PublishReady })
+}
+
+// abandon ends a client that did not connect.
+func (c *Client) abandon() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // at once: nothing is open
+	_ = c.Close(ctx)
+}
+
+// Publisher returns a publisher. It belongs to the client: it is closed with
+// it, or earlier by its own Close. The error is about the options.
+func (c *Client) Publisher(opts ...publisher.Option) (*publisher.Publisher, error) {
+	p, err := publisher.New(c.publish, opts...)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, core.ErrClosed
+	}
+	c.publishers = pruned(c.publishers, (*publisher.Publisher).Done)
+	c.publishers = append(c.publishers, p)
+	return p, nil
+}
+
+// Consumer returns a consumer of queue, to be started with Run or All. It
+// belongs to the client: it is stopped with it. The error is about the options.
+func (c *Client) Consumer(queue string, opts ...consumer.Option) (*consumer.Consumer, error) {
+	cons, err := consumer.New(c.main, queue, opts...)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, core.ErrClosed
+	}
+	c.consumers = pruned(c.consumers, (*consumer.Consumer).Done)
+	c.consumers = append(c.consumers, cons)
+	return cons, nil
+}
+
+// Consume consumes queue with handle until ctx ends; it is
+// [consumer.Consumer.Run] on a new consumer.
+func (c *Client) Consume(ctx context.Context, queue string, handle Handler, opts ...consumer.Option) error {
+	cons, err := c.Consumer(queue, opts...)
+	if err != nil {
+		return err
+	}
+	return cons.Run(ctx, handle)
+}
+
+// pruned drops what has ended, so that a client's lists do not grow.
+func pruned[T any](list []T, done func(T) <-chan struct{}) []T {
+	kept := list[:0]
+	for _, x := range list {
+		select {
+		case <-done(x):
+		default:
+			kept = append(kept, x)
+		}
+	}
+	clear(list[len(kept):])
+	return kept
+}

@@ -1,0 +1,124 @@
+package warren
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+
+	"github.com/cenkalti/backoff/v4"
+	"go.uber.org/zap"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/logging"
+	"github.com/warren-mq/warren/recovery"
+)
+
+// Option configures a [Client].
+type Option func(*options)
+
+type options struct {
+	urls     []string
+	resolver recovery.Resolver
+	connect  []func(*core.Config)
+	recovery []func(*recovery.Config)
+	listener []func(Event)
+	log      *zap.Logger
+}
+
+// WithURLs adds further endpoints of the same cluster; the next one is tried
+// when one fails.
+func WithURLs(urls ...string) Option {
+	return func(o *options) { o.urls = append(o.urls, urls...) }
+}
+
+// WithResolver has the endpoints asked for at each attempt, instead of using
+// URLs: the URL given to [Dial] must then be empty. See [recovery.Resolver].
+func WithResolver(r recovery.Resolver) Option { return func(o *options) { o.resolver = r } }
+
+// WithName is the name of the client's connections as the broker shows it.
+func WithName(name string) Option {
+	return WithConnection(func(c *core.Config) { c.Name = name })
+}
+
+// WithTLS sets the TLS configuration, which is cloned at each dial.
+func WithTLS(t *tls.Config) Option {
+	return WithConnection(func(c *core.Config) { c.TLS = t })
+}
+
+// WithCredentials has the credentials asked for at each dial, in place of
+// those in the URL.
+func WithCredentials(provider func(context.Context) (core.Credentials, error)) Option {
+	return WithConnection(func(c *core.Config) { c.Credentials = provider })
+}
+
+// WithConnection changes how each physical connection is opened: heartbeat,
+// timeouts, limits, SASL mechanisms, dialer. See [core.Config].
+func WithConnection(f func(*core.Config)) Option {
+	return func(o *options) { o.connect = append(o.connect, f) }
+}
+
+// WithRetry sets the policy of waits between attempts to connect. Default:
+// [recovery.DefaultRetry].
+func WithRetry(policy func() backoff.BackOff) Option {
+	return WithRecovery(func(c *recovery.Config) { c.Retry = policy })
+}
+
+// WithInitialRetry has [Dial] go on trying until its context ends, also when
+// no broker answers at first.
+func WithInitialRetry() Option {
+	return WithRecovery(func(c *recovery.Config) { c.InitialPasses = -1 })
+}
+
+// WithRecovery changes how logical connections are kept alive. See
+// [recovery.Config].
+func WithRecovery(f func(*recovery.Config)) Option {
+	return func(o *options) { o.recovery = append(o.recovery, f) }
+}
+
+// WithLogger sets the logger. Default: none. No secret is ever logged.
+func WithLogger(log *zap.Logger) Option { return func(o *options) { o.log = log } }
+
+// WithSlog is [WithLogger] for the standard library's logger.
+func WithSlog(log *slog.Logger) Option {
+	return func(o *options) { o.log = logging.FromSlog(log.Handler()) }
+}
+
+// WithListener has every event given to f, from the first on. See [Client.Listen].
+func WithListener(f func(Event)) Option {
+	return func(o *options) { o.listener = append(o.listener, f) }
+}
+
+// endpoints returns the resolver that the options describe.
+func (o *options) endpoints(url string) (recovery.Resolver, error) {
+	if o.resolver != nil {
+		if url != "" || len(o.urls) > 0 {
+			return nil, errors.New("warren: give urls or a resolver, not both")
+		}
+		return func(ctx context.Context) ([]core.Config, error) {
+			list, err := o.resolver(ctx)
+			return o.applied(list), err
+		}, nil
+	}
+	var list []core.Config
+	for _, u := range append([]string{url}, o.urls...) {
+		cfg, err := core.ParseURL(u)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, cfg)
+	}
+	return recovery.Endpoints(o.applied(list)...), nil
+}
+
+// applied returns a copy of list with the options applied.
+func (o *options) applied(list []core.Config) []core.Config {
+	out := make([]core.Config, len(list))
+	for i, cfg := range list {
+		for _, f := range o.connect {
+			f(&cfg)
+		}
+		out[i] = cfg
+	}
+	return out
+}

@@ -1,0 +1,46 @@
+// Package warren is an auto-recovering AMQP 0.9.1 client for RabbitMQ.
+//
+// A [Client] stays while connections come and go. It declares topology and
+// declares it again when it was lost, publishes with an honest outcome for each
+// message, and consumes with handlers whose acks can only settle the delivery
+// that they were given:
+//
+//	client, err := warren.Dial(ctx, "amqp://localhost")
+//	report, err := client.Declare(ctx, warren.Topology{…})
+//	pub, err := client.Publisher(publisher.Exchange("orders"))
+//	err = pub.Publish(ctx, warren.Message{Key: "eu.created", Body: body})
+//	err = client.Consume(ctx, "orders.eu", handle, consumer.Prefetch(200), consumer.Workers(8))
+//
+// The floors below can be used on their own: package core is one physical
+// connection, package recovery a logical one, package topology what is declared.
+//
+// What the library promises is listed in docs/guarantees.md, each promise with
+// the test that proves it.
+package warren
+
+import (
+	"github.com/warren-mq/warren/consumer"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/publisher"
+	"github.com/warren-mq/warren/recovery"
+	"github.com/warren-mq/warren/topology"
+)
+
+// The types that users of a client meet, by one import.
+type (
+	Message    = publisher.Message
+	Properties = core.Properties
+	Table      = core.Table
+	Delivery   = core.Delivery
+	Handler    = consumer.Handler
+
+	Topology = topology.Topology
+	Exchange = topology.Exchange
+	Queue    = topology.Queue
+	Binding  = topology.Binding
+
+	Event   = recovery.Event
+	State   = recovery.State
+	Report  = recovery.Report
+	Failure = recovery.Failure
+)
