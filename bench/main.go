@@ -2,7 +2,7 @@
 // client that writes bytes encoded before and skims what it reads, as the ceiling. Each client is a process
 // of its own, against a null broker in another process and against RabbitMQ in a container.
 //
-//	go run .                                       everything, several rounds: about 20 minutes
+//	go run .                                       everything, several rounds: about ten minutes
 //	go run . -quick                                each scenario of the null broker once: about a minute
 //	go run . -run 'consume 16' -rounds 5           some scenarios
 //	go run . -document ../docs/performance.md      also writes the tables there
@@ -57,8 +57,8 @@ func parse(args []string) (options, error) {
 	var o options
 	var quick bool
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.IntVar(&o.rounds, "rounds", 5, "rounds of every scenario")
-	flags.DurationVar(&o.duration, "duration", 2*time.Second, "of each measurement")
+	flags.IntVar(&o.rounds, "rounds", 3, "rounds of every scenario")
+	flags.DurationVar(&o.duration, "duration", time.Second, "of each measurement")
 	flags.StringVar(&o.only, "run", "", "only scenarios whose name matches this regular expression")
 	flags.StringVar(&o.clients, "clients", strings.Join([]string{client.Warren, client.Peer, rabbitmqc.Name, client.Raw}, ","), "clients to measure")
 	flags.BoolVar(&o.rabbitmq, "rabbitmq", true, "measure against RabbitMQ in a container as well")

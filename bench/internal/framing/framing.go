@@ -67,7 +67,7 @@ func (r *Reader) Read(f func(typ uint8, channel uint16, payload []byte) error) e
 	}
 	used, err := Skim(r.buf[:r.held], f)
 	r.held = copy(r.buf, r.buf[used:r.held])
-	r.more = err != nil
+	r.more = err != nil && r.held > 0
 	return err
 }
 
