@@ -137,3 +137,12 @@ func (b Binding) Bind() core.Method {
 	}
 	return &core.QueueBind{Queue: b.Destination, Exchange: b.Source, RoutingKey: b.Key, Arguments: b.Args}
 }
+
+// Unbind returns the method that removes the binding: an
+// [*core.ExchangeUnbind] or a [*core.QueueUnbind].
+func (b Binding) Unbind() core.Method {
+	if b.ToExchange {
+		return &core.ExchangeUnbind{Destination: b.Destination, Source: b.Source, RoutingKey: b.Key, Arguments: b.Args}
+	}
+	return &core.QueueUnbind{Queue: b.Destination, Exchange: b.Source, RoutingKey: b.Key, Arguments: b.Args}
+}

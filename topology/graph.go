@@ -73,7 +73,8 @@ type fate struct{ atomic.Uint32 }
 
 const (
 	live      uint32 = iota
-	forgotten        // gone by itself, or no longer to be declared
+	forgotten        // expired, gone with something else, or no longer to be declared
+	unused           // gone with its last consumer or binding
 	deleted          // by the application
 )
 
@@ -177,7 +178,7 @@ func (g *graph) unbind(e *edge, f uint32) {
 	g.cut(e, f)
 	from := e.ends[source]
 	if from.exchange != nil && from.exchange.AutoDelete && len(from.bound[source]) == 0 {
-		g.remove(from, forgotten)
+		g.remove(from, unused)
 	}
 }
 

@@ -45,9 +45,9 @@ func (r *Recorder) Lost(l Loss) []Phase {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if l.Scope == LostEverything {
-		return r.graph.plan(notOthers(l.Connection))
+		return r.plan(notOthers(l.Connection))
 	}
-	return r.graph.plan(r.graph.lost(l))
+	return r.plan(r.graph.lost(l))
 }
 
 // notOthers selects all but the exclusive queues of other connections.

@@ -1,26 +1,6 @@
 package topology
 
-import (
-	"fmt"
-
-	"github.com/warren-mq/warren/core"
-)
-
-// Step is one declaration of a replay.
-type Step struct {
-	Entity fmt.Stringer // an [Exchange], [Queue] or [Binding]
-	Method core.Method
-	// Else, if set, is what to do when Method finds nothing (404).
-	Else core.Method
-	// Name is the present name of a queue that is declared with an empty one.
-	Name string
-
-	fate *fate // of the record that the step is made from; nil: it has none
-}
-
-// Wanted reports whether the entity is still recorded: neither deleted by the
-// application nor forgotten since the plan was made.
-func (s Step) Wanted() bool { return s.fate == nil || s.fate.Load() == live }
+import "github.com/warren-mq/warren/core"
 
 // Phase is a number of steps that do not depend on each other. A phase begins
 // when the one before it has ended.
@@ -37,7 +17,7 @@ func (r *Recorder) Plan() []Phase {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expiry.sweep(r.graph, now())
-	return r.graph.plan(everything{})
+	return r.plan(everything{})
 }
 
 // Plan returns the phases that declare t.
@@ -66,22 +46,25 @@ type everything struct{}
 func (everything) hasVertex(*vertex) bool { return true }
 func (everything) hasEdge(*edge) bool     { return true }
 
-func (g *graph) plan(s selection) []Phase {
-	p := newPhases()
+// plan makes the steps of what is selected. The lock is held.
+func (r *Recorder) plan(s selection) []Phase {
+	g, p := r.graph, newPhases()
 	for v := range values[*vertex](&g.exchanges) {
 		if v.replayed() && s.hasVertex(v) {
-			p.add(exchanges, Step{Entity: *v.exchange, Method: v.exchange.Declare(), fate: &v.fate})
+			p.add(exchanges, Step{Entity: *v.exchange, Method: v.exchange.Declare(), recorder: r, fate: &v.fate})
 		}
 	}
 	for v := range values[*vertex](&g.queues) {
 		if v.replayed() && s.hasVertex(v) {
-			p.add(queues, v.queue.step(&v.fate))
+			step := v.queue.step()
+			step.recorder, step.fate = r, &v.fate
+			p.add(queues, step)
 		}
 	}
 	for e := range values[*edge](&g.bindings) {
 		if e.replayed() && s.hasEdge(e) {
 			b := e.binding()
-			p.add(bindings, Step{Entity: b, Method: b.Bind(), fate: &e.fate})
+			p.add(bindings, Step{Entity: b, Method: b.Bind(), recorder: r, fate: &e.fate})
 		}
 	}
 	return p
@@ -91,8 +74,8 @@ func (g *graph) plan(s selection) []Phase {
 // may have survived: then it is looked for first, so as not to leave the old
 // one behind, bound and read by nobody. It cannot be declared under the name
 // that the broker chose, which is reserved.
-func (q *queueRecord) step(f *fate) Step {
-	s := Step{Entity: q.Queue, Method: q.Declare(), Name: q.Name, fate: f}
+func (q *queueRecord) step() Step {
+	s := Step{Entity: q.Queue, Method: q.Declare(), Name: q.Name}
 	if !q.serverNamed {
 		return s
 	}

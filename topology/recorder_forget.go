@@ -94,7 +94,7 @@ func (r *Recorder) ConsumerRemoved(queue string) {
 	q.consumers = max(0, q.consumers-1)
 	q.used = now()
 	if q.AutoDelete && q.consumers == 0 {
-		r.graph.remove(r.graph.vertices[vertexKey{name: q.Name, queue: true}], forgotten)
+		r.graph.remove(r.graph.vertices[vertexKey{name: q.Name, queue: true}], unused)
 	}
 }
 

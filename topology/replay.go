@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/warren-mq/warren/core"
 )
@@ -24,66 +26,138 @@ func (r Result) Declared() string {
 	return r.Name
 }
 
-// window is how many declarations are in flight at once: enough to hide any
-// round trip, few enough to redo cheaply behind a refused one.
-const window = 1024
+// Replayer says how steps are declared. The zero value is ready for use.
+type Replayer struct {
+	// Channels is how many channels are used at once; RabbitMQ creates queues
+	// faster on several. Fewer are used for few steps. Default 8.
+	Channels int
+	// Window is how many declarations are in flight on a channel: enough to
+	// hide any round trip, few enough to redo cheaply behind a refused one.
+	// Default 1024; 1 declares one by one, on one channel if Channels is 1.
+	Window int
+}
+
+const (
+	defaultChannels = 8
+	defaultWindow   = 1024
+	laneSteps       = 64 // worth a channel of their own
+)
+
+// Replay is [Replayer.Replay] with the defaults.
+func Replay(ctx context.Context, conn *core.Conn, steps []Step) (results []Result, err error) {
+	return Replayer{}.Replay(ctx, conn, steps)
+}
 
 // Replay declares the steps of one phase on private channels of conn, without
 // waiting for each: replies come in order, so when the broker refuses one and
 // closes the channel, the number of replies names the culprit. The rest goes
-// on behind it on a new channel, and no other channel is hurt.
+// on behind it on a new channel, and no other channel is hurt. A declaration
+// that is not answered within [core.Config].RPCTimeout condemns its channel
+// in the same way, its result is [core.ErrTimeout].
 //
-// It returns a result for each step that was answered, and an error if the
-// connection died or ctx ended before all were.
-func Replay(ctx context.Context, conn *core.Conn, steps []Step) (results []Result, err error) {
-	for len(steps) > 0 {
-		n := min(len(steps), window)
-		done, err := replayOnce(ctx, conn, steps[:n])
-		results = append(results, done...)
-		steps = steps[len(done):]
-		if err != nil {
-			return results, err
-		}
+// It returns a result for each step that was answered, in the order of steps,
+// and an [*InterruptedError] if the connection died or ctx ended before all
+// were. A step that is no longer wanted (see [Step.Wanted]) is not declared,
+// or taken back when that turns out too late, and has no result.
+func (r Replayer) Replay(ctx context.Context, conn *core.Conn, steps []Step) ([]Result, error) {
+	lanes := r.lanes(conn, steps)
+	var running sync.WaitGroup
+	for _, l := range lanes {
+		running.Go(func() { l.run(ctx) })
 	}
-	return results, nil
-}
-
-// replayOnce declares steps on one channel. It returns the results up to and
-// including the first refusal.
-func replayOnce(ctx context.Context, conn *core.Conn, steps []Step) ([]Result, error) {
-	ch, err := conn.Channel(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = ch.Close(ctx) }() // nothing is left on it
-	replies := make([]*core.Reply, 0, len(steps))
-	var refused error
-	for _, s := range steps {
-		reply, err := ch.Request(ctx, s.Method)
-		if err != nil {
-			refused = err
-			break
+	running.Wait()
+	for _, l := range lanes {
+		if errors.Is(l.err, core.ErrChannelsExhausted) && len(lanes) > 1 { // the others' are free now
+			l.run(ctx)
 		}
-		replies = append(replies, reply)
 	}
 	var results []Result
-	for i, reply := range replies {
-		m, err := reply.Wait(ctx)
-		if err != nil && !isRefusal(err) {
-			return results, err
+	for _, l := range lanes {
+		results = append(results, l.results...)
+	}
+	if err := interrupted(lanes); err != nil {
+		return results, err
+	}
+	return results, undo(ctx, conn, lanes)
+}
+
+// lanes deals the steps out.
+func (r Replayer) lanes(conn *core.Conn, steps []Step) []*lane {
+	channels, window := r.Channels, r.Window
+	if channels <= 0 {
+		channels = defaultChannels
+	}
+	if window <= 0 {
+		window = defaultWindow
+	}
+	n := max(1, min(channels, len(steps)/laneSteps))
+	var lanes []*lane
+	for i := range n {
+		part := steps[i*len(steps)/n : (i+1)*len(steps)/n]
+		if len(part) > 0 {
+			lanes = append(lanes, &lane{conn: conn, window: window, steps: slices.Clone(part)})
 		}
-		results = append(results, Result{Entity: steps[i].Entity, Name: steps[i].Name, Reply: m, Err: err})
-		if err != nil {
-			return results, nil
+	}
+	return lanes
+}
+
+// InterruptedError is a replay that was broken off: conn died or ctx ended.
+type InterruptedError struct {
+	// InFlight are the steps that were sent and not answered. The broker
+	// handles the steps of a channel in order, so the first of each channel
+	// come first.
+	InFlight []Step
+	Err      error // why
+}
+
+// Error returns the cause and how many steps were in flight.
+func (e *InterruptedError) Error() string {
+	return fmt.Sprintf("replay interrupted with %d declarations in flight: %v", len(e.InFlight), e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *InterruptedError) Unwrap() error { return e.Err }
+
+// Suspects returns those of the steps in flight that may have made the broker
+// close the connection, the likeliest first; none if it does not blame a
+// declaration. Several are told apart by declaring them one by one on the next
+// connection: see [Replayer].
+func (e *InterruptedError) Suspects() []Step {
+	refusal, ok := errors.AsType[*core.Error](e.Err)
+	if !ok || !refusal.Server || refusal.Method == "" {
+		return nil
+	}
+	var s []Step
+	for _, step := range e.InFlight {
+		if step.Method.ID().String() == refusal.Method {
+			s = append(s, step)
 		}
 	}
-	if refused == nil || len(results) == len(steps) {
-		return results, nil
+	return s
+}
+
+func interrupted(lanes []*lane) error {
+	var e *InterruptedError
+	for _, l := range lanes {
+		if l.err != nil && e == nil {
+			e = &InterruptedError{Err: l.err}
+		}
 	}
-	if !isRefusal(refused) { // the first one that could not even be sent
-		return results, refused
+	if e == nil {
+		return nil
 	}
-	return append(results, Result{Entity: steps[len(results)].Entity, Name: steps[len(results)].Name, Err: refused}), nil
+	for i := 0; ; i++ {
+		more := false
+		for _, l := range lanes {
+			if i < len(l.inFlight) {
+				e.InFlight = append(e.InFlight, l.inFlight[i])
+				more = true
+			}
+		}
+		if !more {
+			return e
+		}
+	}
 }
 
 // isRefusal reports whether err is about the entity: the broker closed the
@@ -92,6 +166,10 @@ func isRefusal(err error) bool {
 	if e, ok := errors.AsType[*core.Error](err); ok {
 		return e.Scope == core.ScopeChannel
 	}
+	return isInvalid(err) || errors.Is(err, core.ErrTimeout)
+}
+
+func isInvalid(err error) bool {
 	_, invalid := errors.AsType[*core.ValidationError](err)
-	return invalid || errors.Is(err, core.ErrTimeout)
+	return invalid
 }

@@ -1,0 +1,168 @@
+package topology
+
+import (
+	"context"
+	"errors"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// lane declares its steps in order, on one channel after another.
+type lane struct {
+	conn   *core.Conn
+	window int
+	steps  []Step // its own
+
+	next     int // the first step without a verdict
+	results  []Result
+	late     []late // declared, and no longer wanted
+	inFlight []Step // when err was met
+	err      error
+}
+
+// late is a step that was declared although it was no longer wanted.
+type late struct {
+	step Step
+	name string // a queue's
+}
+
+// run works until every step has its verdict, or err is met.
+func (l *lane) run(ctx context.Context) {
+	l.err = nil
+	for l.err == nil && l.next < len(l.steps) {
+		l.once(ctx)
+	}
+}
+
+// sent is a step that was sent; if it could not be, err says why.
+type sent struct {
+	Step
+	reply *core.Reply
+	err   error
+}
+
+// once declares on one channel, until the first refusal.
+func (l *lane) once(ctx context.Context) {
+	ch, err := l.conn.Channel(ctx)
+	if err != nil {
+		l.err = err
+		return
+	}
+	defer closeSoon(ch)
+	var flight []sent
+	var broken error // the channel takes no more
+	for to := l.next; ; {
+		// 1st: keep the window full.
+		for broken == nil && to < len(l.steps) && len(flight) < l.window {
+			s := send(ctx, ch, l.steps[to])
+			if s.reply == nil && s.err != nil && !isInvalid(s.err) {
+				broken = s.err // most likely for a step in flight
+				break
+			}
+			flight = append(flight, s)
+			to++
+		}
+		if len(flight) == 0 {
+			l.unsendable(broken)
+			return
+		}
+		// 2nd: the verdict on the oldest.
+		if !l.settle(ctx, flight) {
+			return
+		}
+		flight = flight[1:]
+	}
+}
+
+// send sends a step unless it is no longer wanted.
+func send(ctx context.Context, ch *core.Channel, s Step) sent {
+	if !s.Wanted() {
+		return sent{Step: s}
+	}
+	reply, err := ch.Request(ctx, s.Method)
+	return sent{s, reply, err}
+}
+
+// settle waits for the verdict on the oldest step in flight, and reports
+// whether the channel is good for more.
+func (l *lane) settle(ctx context.Context, flight []sent) bool {
+	s := flight[0]
+	if s.reply == nil {
+		l.verdict(s, nil, s.err)
+		return true
+	}
+	reply, err := s.reply.Wait(ctx)
+	switch {
+	case err == nil:
+		l.verdict(s, reply, nil)
+		return true
+	case ctx.Err() != nil || !isRefusal(err):
+		l.fail(err, flight)
+	case s.Else != nil && errors.Is(err, core.ErrNotFound):
+		l.steps[l.next].Method, l.steps[l.next].Else = s.Else, nil
+	default:
+		l.verdict(s, nil, err)
+	}
+	return false
+}
+
+// verdict notes what became of the next step.
+func (l *lane) verdict(s sent, reply core.Method, err error) {
+	l.next++
+	r := Result{Entity: s.Entity, Name: s.Name, Reply: reply, Err: err}
+	switch {
+	case s.Wanted():
+		l.results = append(l.results, r)
+	case reply != nil:
+		l.late = append(l.late, late{s.Step, r.Declared()})
+	}
+}
+
+// unsendable is called when nothing is in flight. If the channel broke before
+// a step could be sent, that one gets the blame, lest it be tried for ever.
+func (l *lane) unsendable(broken error) {
+	switch {
+	case broken == nil: // all done
+	case isRefusal(broken):
+		l.verdict(sent{Step: l.steps[l.next]}, nil, broken)
+	default:
+		l.fail(broken, nil)
+	}
+}
+
+func (l *lane) fail(err error, flight []sent) {
+	l.err = err
+	for _, s := range flight {
+		if s.reply != nil {
+			l.inFlight = append(l.inFlight, s.Step)
+		}
+	}
+}
+
+// closeSoon closes a channel without waiting for the answer: nothing is left
+// on it, and its number is free when the answer comes.
+func closeSoon(ch *core.Channel) {
+	// An error means that the channel is closed already.
+	_, _ = ch.Request(context.Background(), &wire.ChannelClose{ReplyCode: 200})
+}
+
+// undo takes back what was declared just when the application deleted it, or
+// gave up its last consumer or binding: which of the two the broker saw first
+// is not known.
+func undo(ctx context.Context, conn *core.Conn, lanes []*lane) error {
+	var steps []Step
+	for _, l := range lanes {
+		for _, late := range l.late {
+			if m := late.step.inverse(late.name); m != nil {
+				steps = append(steps, Step{Entity: late.step.Entity, Method: m})
+			}
+		}
+	}
+	if len(steps) == 0 {
+		return nil
+	}
+	l := &lane{conn: conn, window: defaultWindow, steps: steps}
+	l.run(ctx) // refusals mean that it is in use again
+	return interrupted([]*lane{l})
+}

@@ -1,0 +1,58 @@
+package topology
+
+import (
+	"fmt"
+
+	"github.com/warren-mq/warren/core"
+)
+
+// Step is one declaration of a replay.
+type Step struct {
+	Entity fmt.Stringer // an [Exchange], [Queue] or [Binding]
+	Method core.Method
+	// Else, if set, is what to do when Method finds nothing (404).
+	Else core.Method
+	// Name is the present name of a queue that is declared with an empty one.
+	Name string
+
+	recorder *Recorder // nil: the step is not made from a record
+	fate     *fate     // of that record
+}
+
+// Wanted reports whether the entity is still recorded: neither deleted by the
+// application nor forgotten since the plan was made.
+func (s Step) Wanted() bool { return s.fate == nil || s.fate.Load() == live }
+
+// inverse returns what takes the step back when it is no longer wanted, nil
+// if that is not called for: the entity was only to be forgotten, or has been
+// declared anew. name is a queue's present name.
+func (s Step) inverse(name string) core.Method {
+	f := s.fate.Load()
+	if f != deleted && f != unused || s.recorder.has(s.Entity, name) {
+		return nil
+	}
+	switch e := s.Entity.(type) {
+	case Exchange:
+		return &core.ExchangeDelete{Exchange: e.Name, IfUnused: f == unused}
+	case Queue:
+		return &core.QueueDelete{Queue: name, IfUnused: f == unused}
+	case Binding:
+		return e.Unbind()
+	}
+	return nil
+}
+
+// has reports whether an entity is recorded, a queue under name.
+func (r *Recorder) has(entity fmt.Stringer, name string) bool {
+	if b, ok := entity.(Binding); ok {
+		e := r.lockedBinding(b)
+		r.mu.Unlock()
+		return e != nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e, ok := entity.(Exchange); ok {
+		return r.graph.find(vertexKey{name: e.Name}) != nil
+	}
+	return r.graph.find(vertexKey{name: name, queue: true}) != nil
+}

@@ -1,0 +1,35 @@
+package topology
+
+import (
+	"context"
+	"errors"
+
+	"github.com/warren-mq/warren/core"
+)
+
+// Survived looks which of the queues are still there, in a few round trips
+// and without changing anything, so that it can be told which ones a replay
+// creates anew and empty. It returns one answer for each name: false only if
+// the broker knows no such queue; one that it does not let this connection
+// look at is taken to be there. The errors are those of [Replay].
+//
+// Each missing queue costs a channel, as the broker closes it over that.
+func Survived(ctx context.Context, conn *core.Conn, queues []string) ([]bool, error) {
+	steps := make([]Step, len(queues))
+	for i, name := range queues {
+		q := Queue{Name: name}
+		steps[i] = Step{Entity: q, Method: &core.QueueDeclare{Queue: name, Passive: true}, Name: name}
+	}
+	results, err := Replayer{Channels: surveyChannels}.Replay(ctx, conn, steps)
+	if err != nil {
+		return nil, err
+	}
+	there := make([]bool, len(queues))
+	for i, r := range results {
+		there[i] = !errors.Is(r.Err, core.ErrNotFound)
+	}
+	return there, nil
+}
+
+// surveyChannels is more than for declarations, since more of them are closed.
+const surveyChannels = 32

@@ -1,0 +1,51 @@
+package topology_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/topology"
+)
+
+func TestSurvived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, f := connect(t, time.Millisecond, func(_ uint16, m wire.Method) wire.Method {
+			switch {
+			case declares(m, "gone"), declares(m, "gone too"):
+				return refusal(core.ErrNotFound, m)
+			case declares(m, "somebody's"):
+				return refusal(core.ErrResourceLocked, m)
+			}
+			return nil
+		})
+		there, err := topology.Survived(t.Context(), conn, []string{"a", "gone", "somebody's", "gone too", "b"})
+		if want := []bool{true, false, true, false, true}; err != nil || !slices.Equal(there, want) {
+			t.Errorf("%v, error %v", there, err)
+		}
+		if got := f.log(); !slices.Equal(got, []string{"q? a", "q? b"}) {
+			t.Errorf("the broker was asked %q", got)
+		}
+	})
+}
+
+func TestSurvivedCostsRoundTripsNotQueues(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, _ := connect(t, 5*time.Millisecond, nil)
+		var names []string
+		for i := range 20_000 {
+			names = append(names, fmt.Sprintf("q%d", i))
+		}
+		begun := time.Now()
+		if there, err := topology.Survived(t.Context(), conn, names); err != nil || slices.Contains(there, false) {
+			t.Errorf("error %v", err)
+		}
+		if took := time.Since(begun); took > 20*time.Millisecond {
+			t.Errorf("took %s", took)
+		}
+	})
+}
