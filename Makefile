@@ -2,7 +2,8 @@
 # make lint    gofmt, go vet, go fix, staticcheck
 # make fuzz    every fuzz target for FUZZTIME
 # make chaos   the long scenarios against real brokers; VERSIONS="4.3 4.0 3.10"
-# make bench   the benchmarks; make cover: coverage of the unit tests
+# make bench   Warren beside its peers, into docs/performance.md; BENCHFLAGS=-quick: a minute, prints only
+#              make cover: coverage of the unit tests
 
 GO ?= go
 TESTFLAGS ?= -shuffle=on -count=1 -timeout=12m
@@ -33,9 +34,10 @@ fuzz:
 chaos: images
 	cd chaos_test && WARREN_CHAOS=all WARREN_VERSIONS="$(VERSIONS)" $(GO) test $(RACE) -count=1 -timeout=3h -v .
 
+BENCHFLAGS ?= -document ../docs/performance.md
+
 bench:
-	$(GO) test -run='^$$' -bench=. -benchmem ./...
-	@if [ -e bench/go.mod ]; then cd bench && $(GO) test -run='^$$' -bench=. -benchmem ./...; fi
+	cd bench && $(GO) run . $(BENCHFLAGS)
 
 cover:
 	$(GO) test -short -coverprofile=coverage.out -coverpkg=./... ./...

@@ -1,0 +1,10 @@
+module github.com/warren-mq/warren/bench
+
+go 1.26
+
+replace github.com/warren-mq/warren => ../
+
+require (
+	github.com/rabbitmq/amqp091-go v1.16.0
+	github.com/warren-mq/warren v0.0.0-00010101000000-000000000000
+)

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/warren-mq/warren/bench/internal/job"
+)
+
+// scenario is one line of the report: a job that several clients do.
+type scenario struct {
+	name   string
+	group  group
+	job    job.Job
+	target target
+}
+
+// group is the table that a scenario belongs to.
+type group string
+
+const (
+	groupNull    group = "null"    // one connection, one channel, against the null broker
+	groupSharing group = "sharing" // many goroutines or channels on one connection
+	groupLatency group = "latency"
+	groupRabbit  group = "rabbitmq"
+)
+
+// target is what the design promises, as ratios to amqp091-go in the same run. Zero: nothing.
+type target struct {
+	ratio     float64 // messages per second
+	rabbitmqC bool    // also at least rabbitmq-c
+	allocs    float64 // most allocations per message; negative: none at all
+	ceiling   float64 // share of the raw client's messages per second
+	cpu       float64 // most client CPU per message
+}
+
+// broker says where a scenario's messages go.
+func (g group) broker() string {
+	if g == groupRabbit {
+		return "rabbitmq"
+	}
+	return "null"
+}
+
+const (
+	publishQueue = "bench"
+	window       = 1000
+	prefetch     = 1000
+)
+
+func blast(size int) string { return fmt.Sprint("blast.", size) }
+
+// scenarios returns every scenario, with jobs of duration d.
+func scenarios(d time.Duration) []scenario {
+	all := append(nullScenarios(), sharingScenarios()...)
+	all = append(all, latencyScenarios()...)
+	all = append(all, rabbitScenarios()...)
+	for i := range all {
+		all[i].job.Duration = d
+	}
+	return all
+}
+
+func nullScenarios() []scenario {
+	publish := func(size int, t target) scenario {
+		return scenario{"publish " + bytes(size), groupNull, job.Job{Kind: job.Publish, Queue: publishQueue, Size: size}, t}
+	}
+	consume := func(size, prefetch int, t target) scenario {
+		name := fmt.Sprintf("consume %s, automatic ack", bytes(size))
+		if prefetch > 0 {
+			name = fmt.Sprintf("consume %s, manual ack, prefetch %d", bytes(size), prefetch)
+		}
+		return scenario{name, groupNull, job.Job{Kind: job.Consume, Queue: blast(size), Size: size, Prefetch: prefetch}, t}
+	}
+	return []scenario{
+		publish(16, target{ratio: 15, allocs: -1}),
+		publish(1<<10, target{ratio: 8, allocs: -1}),
+		{"publish 16 B, confirms, window 1000", groupNull, job.Job{Kind: job.Confirm, Queue: publishQueue, Size: 16, Window: window}, target{ratio: 12}},
+		consume(16, 0, target{ratio: 6, rabbitmqC: true, allocs: 2}),
+		consume(16, prefetch, target{ratio: 12, allocs: 2}),
+		consume(1<<10, prefetch, target{ratio: 8, allocs: 2}),
+		publish(64<<10, target{ratio: 2}),
+		consume(64<<10, 0, target{ratio: 5}),
+	}
+}
+
+func sharingScenarios() []scenario {
+	var all []scenario
+	for _, n := range []int{1, 8, 64} {
+		all = append(all, scenario{fmt.Sprintf("publish 16 B, %s on one channel", count(n, "goroutine")), groupSharing,
+			job.Job{Kind: job.Publish, Queue: publishQueue, Size: 16, Goroutines: n}, target{}})
+	}
+	for _, n := range []int{8, 64} {
+		all = append(all, scenario{fmt.Sprintf("publish 16 B, %d channels with a goroutine each", n), groupSharing,
+			job.Job{Kind: job.Publish, Queue: publishQueue, Size: 16, Goroutines: n, Channels: n}, target{}})
+	}
+	for _, n := range []int{1, 8, 64} {
+		all = append(all, scenario{fmt.Sprintf("consume 16 B, manual ack, %s with a consumer each", count(n, "channel")), groupSharing,
+			job.Job{Kind: job.Consume, Queue: blast(16), Size: 16, Prefetch: prefetch, Goroutines: n, Channels: n}, target{}})
+	}
+	return append(all, scenario{"consume 16 B, manual ack, beside a consumer that takes 10 ms a message", groupSharing,
+		job.Job{Kind: job.Consume, Queue: blast(16), Size: 16, Prefetch: prefetch, Slow: true}, target{}})
+}
+
+func latencyScenarios() []scenario {
+	return []scenario{
+		{"one publish at a time, its confirm awaited", groupLatency, job.Job{Kind: job.Latency, Queue: publishQueue, Size: 16}, target{}},
+		{"the same, beside 100 MiB messages on another channel", groupLatency,
+			job.Job{Kind: job.Stall, Queue: publishQueue, Size: 16, Big: 100 << 20}, target{}},
+	}
+}
+
+// rabbitScenarios are for queues "classic" and "quorum", see [rabbit].
+func rabbitScenarios() []scenario {
+	var all []scenario
+	add := func(name string, t target, j job.Job) {
+		j.Persistent = true
+		all = append(all, scenario{fmt.Sprintf("%s, %s, %s", j.Queue, bytes(j.Size), name), groupRabbit, j, t})
+	}
+	for _, queue := range []string{"classic", "quorum"} {
+		for _, size := range []int{16, 1 << 10} {
+			add("publish", target{ratio: 1, ceiling: 0.9, cpu: 0.2}, job.Job{Kind: job.Publish, Queue: queue, Size: size})
+			for _, w := range []int{1, 100, 1000} {
+				add(fmt.Sprintf("confirms, window %d", w), target{ratio: 1, ceiling: 0.9, cpu: 0.2},
+					job.Job{Kind: job.Confirm, Queue: queue, Size: size, Window: w})
+			}
+			add("consume with acks", target{ratio: 1.3, ceiling: 0.9, cpu: 0.2},
+				job.Job{Kind: job.Consume, Queue: queue, Size: size, Prefetch: prefetch})
+		}
+	}
+	return all
+}
+
+// bytes names a size.
+func bytes(n int) string {
+	if n >= 1<<10 {
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+// count names n things.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "one " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
