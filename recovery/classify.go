@@ -19,6 +19,8 @@ const (
 	refused
 	// hopeless: the request itself is wrong; no server would take it.
 	hopeless
+
+	classes // how many there are
 )
 
 // classify sorts the error of a failed attempt.

@@ -7,18 +7,8 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"go.uber.org/zap"
 
-	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/topology"
 )
-
-// Resolver returns the endpoints to try, in order of preference. It is called
-// at each attempt, so that names, credentials and certificates are read anew.
-type Resolver func(context.Context) ([]core.Config, error)
-
-// Endpoints is a resolver of a fixed list.
-func Endpoints(list ...core.Config) Resolver {
-	return func(context.Context) ([]core.Config, error) { return list, nil }
-}
 
 // Config says how a [Connection] is kept alive. A field's zero value means
 // its default; Resolver has none.
@@ -37,9 +27,28 @@ type Config struct {
 	// SlowRetry is the least wait after the server refused the credentials or
 	// the vhost, which trying again soon cannot change. Default 30 s.
 	SlowRetry time.Duration
+	// Network and Authentication limit the attempts after a loss, by their
+	// cause: no server that answers; a server that refuses credentials or
+	// vhost. When one is spent the connection is given up. Default: no limit.
+	Network, Authentication Budget
+	// Semantic limits how often a refused entity is tried again on one
+	// connection. Default: no limit.
+	Semantic Budget
+	// Refused, if set, decides what becomes of an entity that the broker did
+	// not declare on a new connection. It may call any API, within ctx, which
+	// ends after ReplayTimeout. Default: [Retry].
+	Refused func(ctx context.Context, r Refusal) Decision
 	// InitialPasses is how often every endpoint is tried before the first
 	// connect fails. Default 1; negative: as often as it takes.
 	InitialPasses int
+	// Recover, if set, is asked after each loss whether to recover from it;
+	// if not, the connection is given up with that cause. It is never asked
+	// when the application closes. It may call any API, within ctx, which
+	// ends after ReplayTimeout.
+	Recover func(ctx context.Context, cause error) bool
+	// Credentials, if set, is asked at each attempt instead of the endpoint's
+	// own. A grant that expires is renewed on the open connection in time.
+	Credentials Credentials
 	// ReplayTimeout bounds one phase of the topology replay. Default 1 minute.
 	ReplayTimeout time.Duration
 
@@ -50,19 +59,6 @@ type Config struct {
 
 	Log  *zap.Logger // default: none
 	Emit func(Event) // receives every event; must not block. Default: none
-}
-
-// DefaultRetry waits a random time up to a limit that grows from 0.5 s to
-// 30 s (full jitter), without end.
-func DefaultRetry() backoff.BackOff {
-	e := backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(500*time.Millisecond),
-		backoff.WithMaxInterval(30*time.Second),
-		backoff.WithMultiplier(2),
-		backoff.WithRandomizationFactor(0),
-		backoff.WithMaxElapsedTime(0),
-	)
-	return FullJitter(e)
 }
 
 func (c Config) withDefaults() Config {

@@ -24,19 +24,13 @@ type Connection struct {
 	closed     bool
 	err        error // why Connecting or Closed
 	conn       *core.Conn
+	endpoint   string   // of conn
 	session    *Session // nil until the topology is replayed
 	epoch      uint64
-	quarantine []Failure
+	quarantine quarantine
 	members    []*Member
 	state      State // as announced last
 	changed    gate.Gate
-}
-
-// Session is one physical connection with the topology replayed on it.
-type Session struct {
-	Conn  *core.Conn
-	Epoch uint64 // 1 for the first connection, and so on
-	Since time.Time
 }
 
 // New returns an idle connection.
@@ -45,6 +39,7 @@ func New(cfg Config) *Connection {
 	return &Connection{
 		cfg: cfg.withDefaults(), ctx: ctx, stop: stop,
 		force: make(chan error, 1), done: make(chan struct{}),
+		quarantine: quarantine{budget: cfg.Semantic},
 	}
 }
 
@@ -143,7 +138,8 @@ func (c *Connection) Idle() bool {
 }
 
 // Reconnect drops the present physical connection; the supervisor makes a
-// new one. reason becomes the cause that publishers and consumers see.
+// new one. reason is the cause that events and the report name. While there is
+// no connection, the next attempt is made at once. It never blocks.
 func (c *Connection) Reconnect(reason error) {
 	select {
 	case c.force <- reason:

@@ -1,20 +1,167 @@
 package recovery
 
-import "github.com/warren-mq/warren/core"
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
 
-// rotation walks through the endpoints so that the one that failed last comes
-// last. It remembers addresses, not positions, since the list may change.
-type rotation struct{ last string }
+	"github.com/warren-mq/warren/core"
+)
 
-// next returns the endpoint after the one tried last.
+// Resolver returns the endpoints to try, most preferred first. It is called at
+// each attempt, so that names, credentials and certificates are read anew. It
+// must return when ctx ends.
+type Resolver func(ctx context.Context) ([]core.Config, error)
+
+// Endpoints is a resolver of a fixed list.
+func Endpoints(list ...core.Config) Resolver {
+	return func(context.Context) ([]core.Config, error) { return list, nil }
+}
+
+// Shuffled returns what r does in a random order, drawn at each attempt, so
+// that many clients spread over a cluster.
+func Shuffled(r Resolver) Resolver {
+	return func(ctx context.Context) ([]core.Config, error) {
+		list, err := r(ctx)
+		list = slices.Clone(list)
+		rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		return list, err
+	}
+}
+
+// Lookup resolves names; [net.DefaultResolver] is one.
+type Lookup interface {
+	LookupHost(ctx context.Context, host string) (addrs []string, err error)
+	LookupSRV(ctx context.Context, service, proto, name string) (cname string, records []*net.SRV, err error)
+}
+
+// EachAddress replaces each endpoint by one for every address that its host
+// has at the time, so that a node that accepts and then fails does not hide
+// the others behind the same name. TLS still verifies the name. A host that
+// cannot be looked up is left as it is; dialling it tells why.
+func EachAddress(r Resolver, dns Lookup) Resolver {
+	return func(ctx context.Context) ([]core.Config, error) {
+		list, err := r(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var all []core.Config
+		for _, e := range list {
+			all = append(all, expand(ctx, e, dns)...)
+		}
+		return all, nil
+	}
+}
+
+func expand(ctx context.Context, e core.Config, dns Lookup) []core.Config {
+	host, port, err := net.SplitHostPort(e.Addr)
+	if err != nil || net.ParseIP(host) != nil {
+		return []core.Config{e}
+	}
+	addrs, err := dns.LookupHost(ctx, host)
+	if err != nil || len(addrs) == 0 {
+		return []core.Config{e}
+	}
+	if e.TLS != nil && e.TLS.ServerName == "" {
+		e.TLS = e.TLS.Clone()
+		e.TLS.ServerName = host
+	}
+	var all []core.Config
+	for _, addr := range addrs {
+		e.Addr = net.JoinHostPort(addr, port)
+		all = append(all, e)
+	}
+	return all
+}
+
+// SRV returns an endpoint for each SRV record of _amqp._tcp.name, or
+// _amqps._tcp.name where template has TLS, ordered by priority and, at random,
+// by weight. template holds everything but the address.
+func SRV(dns Lookup, name string, template core.Config) Resolver {
+	service := "amqp"
+	if template.TLS != nil {
+		service = "amqps"
+	}
+	return func(ctx context.Context) ([]core.Config, error) {
+		_, records, err := dns.LookupSRV(ctx, service, "tcp", name)
+		if err != nil {
+			return nil, err
+		}
+		var list []core.Config
+		for _, r := range records { // net sorts them
+			e := template
+			e.Addr = net.JoinHostPort(strings.TrimSuffix(r.Target, "."), strconv.Itoa(int(r.Port)))
+			list = append(list, e)
+		}
+		return list, nil
+	}
+}
+
+// WithTLS loads the TLS configuration of every endpoint at each attempt, so
+// that a renewed certificate is used from the next connection on.
+func WithTLS(r Resolver, load func(context.Context) (*tls.Config, error)) Resolver {
+	return func(ctx context.Context) ([]core.Config, error) {
+		list, err := r(ctx)
+		if err != nil {
+			return nil, err
+		}
+		config, err := load(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("load the tls configuration: %w", err)
+		}
+		list = slices.Clone(list)
+		for i := range list {
+			list[i].TLS = config
+		}
+		return list, nil
+	}
+}
+
+var errNoEndpoint = errors.New("the resolver returned no endpoint")
+
+// rotation picks endpoints so that the one tried longest ago comes first, and
+// among those never tried the most preferred. It remembers addresses, not
+// positions, since the list may change between attempts.
+type rotation struct {
+	turn  uint64
+	tried map[place]uint64 // the turn at which it was tried last
+}
+
+// place is the nth endpoint with this address.
+type place struct {
+	addr string
+	nth  int
+}
+
 func (r *rotation) next(list []core.Config) core.Config {
-	at := 0
+	before, seen := r.tried, map[string]int{}
+	r.tried = make(map[place]uint64, len(list)) // forgets what left the list
+	best, at := 0, place{}
 	for i, e := range list {
-		if e.Addr == r.last {
-			at = (i + 1) % len(list)
-			break
+		p := place{e.Addr, seen[e.Addr]}
+		seen[e.Addr]++
+		r.tried[p] = before[p]
+		if i == 0 || r.tried[p] < r.tried[at] {
+			best, at = i, p
 		}
 	}
-	r.last = list[at].Addr
-	return list[at]
+	r.turn++
+	r.tried[at] = r.turn
+	return list[best]
+}
+
+// settle forgets all attempts but the last: after a long time with one
+// endpoint, preference counts again.
+func (r *rotation) settle() {
+	for p, turn := range r.tried {
+		if turn != r.turn {
+			delete(r.tried, p)
+		}
+	}
 }

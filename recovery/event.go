@@ -38,13 +38,21 @@ const (
 	Ended
 	// HandlerFailed: a consumer's handler returned an error or panicked (Entity, Err).
 	HandlerFailed
+	// Recreated: a queue that should have survived was gone, with its messages (Entity).
+	Recreated
+	// SecretRenewed: the credentials of the open connection were replaced before they expired.
+	SecretRenewed
+	// SecretNotRenewed: they could not be (Err); it is tried again.
+	SecretNotRenewed
 	// Dropped: this subscriber was too slow and missed events (Count).
 	Dropped
 )
 
 var kindNames = [...]string{
-	"", "opened", "lost", "retrying", "stage changed", "recovered", "quarantined", "restored", "renamed", "blocked",
-	"unblocked", "consumer lost", "channel lost", "ended", "handler failed", "events dropped",
+	Opened: "opened", Lost: "lost", Retrying: "retrying", StageChanged: "stage changed", Recovered: "recovered",
+	Quarantined: "quarantined", Restored: "restored", Renamed: "renamed", Blocked: "blocked", Unblocked: "unblocked",
+	ConsumerLost: "consumer lost", ChannelLost: "channel lost", Ended: "ended", HandlerFailed: "handler failed",
+	Recreated: "recreated", SecretRenewed: "secret renewed", SecretNotRenewed: "secret not renewed", Dropped: "events dropped",
 }
 
 // String returns the kind in words.
@@ -82,8 +90,14 @@ type Report struct {
 	Phases   map[string]time.Duration // replay, by phase
 	Total    time.Duration
 	Declared int
-	Failed   []Failure
-	Renamed  map[string]string // old queue name → new
+	Survived int       // queues found as they were
+	Failed   []Failure // in quarantine, tried again in the background
+	Skipped  []Failure
+	Adopted  []string
+	// Recreated are queues that should have survived and were gone. When more
+	// than a few are, the others are not told apart.
+	Recreated []string
+	Renamed   map[string]string // old queue name → new
 }
 
 // String returns the report in one line.

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/warren-mq/warren/core"
@@ -15,14 +16,17 @@ import (
 func (s *supervision) restore(conn *core.Conn) error {
 	for i := range s.phases() {
 		phase := s.phases()[i] // anew: names may have changed in the phase before
-		if len(phase.Steps) == 0 {
-			continue
-		}
 		begun := time.Now()
-		if err := s.replay(conn, phase.Steps); err != nil {
+		steps, err := s.lookFirst(conn, s.admitted(phase.Steps))
+		if err == nil {
+			err = s.replayPhase(conn, steps)
+		}
+		if err != nil {
 			return err
 		}
-		s.report.Phases[phase.Name] = time.Since(begun)
+		if len(phase.Steps) > 0 {
+			s.report.Phases[phase.Name] = time.Since(begun)
+		}
 	}
 	if s.cfg.Gate == nil {
 		return nil
@@ -37,6 +41,18 @@ func (s *supervision) phases() []topology.Phase {
 		return nil
 	}
 	return s.cfg.Recorder.Plan()
+}
+
+// admitted leaves out what is known to close connections.
+func (s *supervision) admitted(steps []topology.Step) []topology.Step {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.quarantine.entries) == 0 {
+		return steps
+	}
+	return slices.DeleteFunc(slices.Clone(steps), func(step topology.Step) bool {
+		return s.quarantine.fatal(entityKey(step.Entity))
+	})
 }
 
 // during returns a context that ends when conn dies or the connection is closed.
@@ -56,23 +72,56 @@ func runCancelOn(conn *core.Conn, cancel context.CancelCauseFunc, stop <-chan st
 	}
 }
 
+// replayPhase declares what is not under suspicion at once, then the rest one
+// by one, so that the next death of a connection has one possible culprit.
+func (s *supervision) replayPhase(conn *core.Conn, steps []topology.Step) error {
+	sound, suspects := s.suspects.split(steps)
+	if err := s.replay(conn, sound); err != nil {
+		return err
+	}
+	for i := range suspects {
+		if err := s.replay(conn, suspects[i:i+1]); err != nil {
+			return err
+		}
+	}
+	s.suspects.clear(suspects)
+	return nil
+}
+
 // replay declares steps and sorts the results.
 func (s *supervision) replay(conn *core.Conn, steps []topology.Step) error {
+	if len(steps) == 0 {
+		return nil
+	}
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
 	defer cancel()
 	results, err := topology.Replay(ctx, conn, steps)
 	for _, r := range results {
-		if r.Err != nil {
-			s.quarantineEntity(Failure{r.Entity.String(), r.Err})
+		if r.Err == nil {
+			s.declared(r)
 			continue
 		}
-		s.report.Declared++
-		s.renamed(r)
+		if err := s.refused(conn, stepOf(steps, r), r.Err); err != nil {
+			return err
+		}
 	}
-	return err
+	if err != nil {
+		return s.blame(conn, err, unanswered(steps, results))
+	}
+	return nil
 }
 
-func (s *supervision) renamed(r topology.Result) {
+// stepOf returns the step that r is the result of.
+func stepOf(steps []topology.Step, r topology.Result) topology.Step {
+	key := entityKey(r.Entity)
+	i := slices.IndexFunc(steps, func(step topology.Step) bool { return entityKey(step.Entity) == key })
+	return steps[i]
+}
+
+// declared notes that an entity exists.
+func (s *supervision) declared(r topology.Result) {
+	s.report.Declared++
+	s.cured(entityKey(r.Entity))
 	now := r.Declared()
 	if now == r.Name || r.Name == "" {
 		return
@@ -82,88 +131,68 @@ func (s *supervision) renamed(r topology.Result) {
 	s.Emit(Event{Kind: Renamed, Entity: r.Name, Name: now})
 }
 
-func (s *supervision) quarantineEntity(f Failure) {
+// cured releases an entity from quarantine, if it is there.
+func (s *supervision) cured(key string) {
 	s.mu.Lock()
-	s.quarantine = append(s.quarantine, f)
+	p := s.quarantine.find(key)
+	if p == nil {
+		s.mu.Unlock()
+		return
+	}
+	s.quarantine.release(key)
+	s.quarantine.nudge(time.Now())
 	s.update()
 	s.mu.Unlock()
+	s.Emit(Event{Kind: Restored, Entity: p.Entity.String(), Attempt: p.Attempts})
+}
+
+// refused puts an entity into quarantine, or does what the application decides.
+func (s *supervision) refused(conn *core.Conn, step topology.Step, err error) error {
+	key := entityKey(step.Entity)
+	s.mu.Lock()
+	r := s.quarantine.refuse(step.Entity, err, time.Now())
+	s.mu.Unlock()
+	f := Failure{step.Entity.String(), err}
+	switch s.decide(r) {
+	case Adopt:
+		if s.adopt(conn, step) {
+			s.report.Adopted = append(s.report.Adopted, f.Entity)
+			s.cured(key)
+			return nil
+		}
+	case Skip:
+		s.report.Skipped = append(s.report.Skipped, f)
+		s.mu.Lock()
+		s.quarantine.release(key)
+		s.mu.Unlock()
+		return nil
+	case Fail:
+		return &refusedError{f}
+	}
 	s.report.Failed = append(s.report.Failed, f)
-	s.Emit(Event{Kind: Quarantined, Entity: f.Entity, Err: f.Err})
-}
-
-// retryQuarantine is how long after a refusal an entity is tried again, at first.
-const retryQuarantine = 500 * time.Millisecond
-
-// watch waits until conn is lost or to be dropped, and meanwhile tries again
-// what is quarantined.
-func (s *supervision) watch(conn *core.Conn) error {
-	wait := retryQuarantine
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	for {
-		var retry <-chan time.Time
-		if s.quarantined() > 0 {
-			retry = t.C
-		}
-		select {
-		case <-conn.Done():
-			return conn.Err()
-		case reason := <-s.force:
-			return because(reason)
-		case <-s.ctx.Done():
-			return context.Cause(s.ctx)
-		case <-retry:
-			if err := s.retryQuarantined(conn); err != nil {
-				return err
-			}
-			wait = min(2*wait, 30*time.Second)
-			t.Reset(wait)
-		}
-	}
-}
-
-func because(reason error) error {
-	if reason == nil {
-		return errors.New("reconnect asked for")
-	}
-	return reason
-}
-
-func (s *supervision) quarantined() int {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.quarantine)
-}
-
-// retryQuarantined declares the quarantined entities again, as far as they
-// are still recorded.
-func (s *supervision) retryQuarantined(conn *core.Conn) error {
-	s.mu.Lock()
-	before := map[string]bool{}
-	for _, f := range s.quarantine {
-		before[f.Entity] = true
-	}
-	s.quarantine = nil
-	s.mu.Unlock()
-	for i := range s.phases() {
-		var steps []topology.Step
-		for _, step := range s.phases()[i].Steps {
-			if before[step.Entity.String()] {
-				steps = append(steps, step)
-			}
-		}
-		if err := s.replay(conn, steps); err != nil {
-			return err
-		}
-	}
-	s.mu.Lock()
-	for _, f := range s.quarantine {
-		delete(before, f.Entity)
-	}
 	s.update()
 	s.mu.Unlock()
-	for entity := range before {
-		s.Emit(Event{Kind: Restored, Entity: entity})
-	}
+	s.Emit(Event{Kind: Quarantined, Entity: f.Entity, Err: err, Attempt: r.Attempts})
 	return nil
+}
+
+// adopt reports whether an entity exists, whatever its arguments.
+func (s *supervision) adopt(conn *core.Conn, step topology.Step) bool {
+	look, ok := passive(step)
+	if !ok {
+		return false
+	}
+	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
+	defer cancel()
+	results, err := topology.Replay(ctx, conn, []topology.Step{look})
+	return err == nil && len(results) == 1 && results[0].Err == nil
+}
+
+// refusedError gives the connection up because of an entity.
+type refusedError struct{ Failure }
+
+func isFinal(err error) bool {
+	_, ok := errors.AsType[*refusedError](err)
+	return ok
 }

@@ -22,14 +22,40 @@ func (j jittered) NextBackOff() time.Duration {
 	return rand.N(d) + 1
 }
 
-// schedule decides when the next attempt may be made. It is pure: the
-// supervisor tells it what happened, and does the waiting.
+// DefaultRetry waits a random time up to a limit that grows from 0.5 s to
+// 30 s (full jitter), without end.
+func DefaultRetry() backoff.BackOff {
+	e := backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(500*time.Millisecond),
+		backoff.WithMaxInterval(30*time.Second),
+		backoff.WithMultiplier(2),
+		backoff.WithRandomizationFactor(0),
+		backoff.WithMaxElapsedTime(0),
+	)
+	return FullJitter(e)
+}
+
+// Budget limits how long something is tried again. A zero field is no limit.
+type Budget struct {
+	Attempts int           // failures in a row
+	Elapsed  time.Duration // since the loss, or the first refusal
+}
+
+// spent reports whether nothing is left after so many failures in this time.
+func (b Budget) spent(failures int, elapsed time.Duration) bool {
+	return b.Attempts > 0 && failures >= b.Attempts || b.Elapsed > 0 && elapsed >= b.Elapsed
+}
+
+// schedule decides when the next attempt to connect may be made, and whether.
+// It is pure: the supervisor tells it what happened, and does the waiting.
 type schedule struct {
-	policy backoff.BackOff
-	stable time.Duration
-	slow   time.Duration
-	calm   bool // the connection lived long enough to be retried at once
-	tried  int  // attempts since the loss
+	policy   backoff.BackOff
+	stable   time.Duration
+	slow     time.Duration
+	budgets  [classes]Budget
+	calm     bool // the connection lived long enough to be retried at once
+	tried    int  // attempts since the loss
+	failures [classes]int
 }
 
 // minCalm is the uptime below which a loss is retried with the policy's wait,
@@ -41,8 +67,14 @@ func (s *schedule) lost(uptime time.Duration) {
 	if uptime >= s.stable {
 		s.policy.Reset()
 	}
-	s.tried = 0
+	s.tried, s.failures = 0, [classes]int{}
 	s.calm = uptime >= minCalm
+}
+
+// failed notes that an attempt failed. It reports whether another may be made.
+func (s *schedule) failed(c class, elapsed time.Duration) bool {
+	s.failures[c]++
+	return c != hopeless && !s.budgets[c].spent(s.failures[c], elapsed)
 }
 
 // next returns how long to wait before the coming attempt; false gives up.

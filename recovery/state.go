@@ -101,7 +101,7 @@ func (m *Member) set(epoch uint64, err error) {
 
 // stage derives the stage and what is degraded. The lock is held.
 func (c *Connection) stage() (Stage, []Failure) {
-	failures := slices.Clone(c.quarantine)
+	failures := c.quarantine.failures()
 	for _, m := range c.members {
 		if m.err != nil {
 			failures = append(failures, Failure{m.name, m.err})

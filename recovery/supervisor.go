@@ -13,9 +13,7 @@ import (
 // another, until the connection is closed or given up.
 func (c *Connection) runSupervisor() {
 	defer close(c.done)
-	s := &supervision{Connection: c, schedule: schedule{
-		policy: c.cfg.Retry(), stable: c.cfg.StableAfter, slow: c.cfg.SlowRetry, calm: true,
-	}}
+	s := newSupervision(c)
 	for {
 		// 1st: a physical connection.
 		conn, err := s.connect()
@@ -32,6 +30,11 @@ func (c *Connection) runSupervisor() {
 			err = s.watch(conn)
 		}
 		c.retire(conn, err)
+		// 4th: start over, unless the application wants no more.
+		if !s.recovers(err) {
+			c.end(err)
+			return
+		}
 		s.lost(err, time.Since(since))
 	}
 }
@@ -39,40 +42,65 @@ func (c *Connection) runSupervisor() {
 // supervision is what only the supervisor goroutine touches.
 type supervision struct {
 	*Connection
-	schedule schedule
-	rotation rotation
-	cause    error     // why the last connection was lost, nil at first
-	lostAt   time.Time // when
-	report   *Report   // of the recovery under way
+	schedule  schedule
+	rotation  rotation
+	wallet    wallet
+	endpoints int         // how many the resolver returned last
+	fresh     bool        // the next attempt has renewed credentials
+	cause     error       // why the last connection was lost, nil at first
+	lostAt    time.Time   // when; at first, the beginning
+	report    *Report     // of the recovery under way
+	dialled   core.Config // the endpoint of the present connection
+	renewAt   time.Time   // when its credentials are to be renewed; zero: never
+	suspects  suspects
+	doubtful  map[string]bool // entities that were refused on the last connection
+}
+
+func newSupervision(c *Connection) *supervision {
+	return &supervision{
+		Connection: c,
+		schedule: schedule{
+			policy: c.cfg.Retry(), stable: c.cfg.StableAfter, slow: c.cfg.SlowRetry, calm: true,
+			budgets: [classes]Budget{passing: c.cfg.Network, refused: c.cfg.Authentication},
+		},
+		wallet:    wallet{source: c.cfg.Credentials},
+		endpoints: 1,
+		lostAt:    time.Now(),
+	}
+}
+
+// recovers reports whether the loss of a connection is to be recovered from.
+func (s *supervision) recovers(cause error) bool {
+	if isFinal(cause) {
+		return false
+	}
+	if s.ctx.Err() != nil || s.cfg.Recover == nil {
+		return true // closing is noticed where it is waited for
+	}
+	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
+	defer cancel()
+	return s.cfg.Recover(ctx, cause)
 }
 
 func (s *supervision) lost(cause error, uptime time.Duration) {
 	s.cause, s.lostAt = cause, time.Now()
 	s.schedule.lost(uptime)
+	s.wallet.lost()
+	if uptime >= s.cfg.StableAfter {
+		s.rotation.settle()
+	}
 }
 
 // connect returns an open connection. It ends with an error when the
-// connection is closed, when the policy gives up, or when the very first
-// passes over the endpoints fail.
+// connection is closed, when the policy or a budget gives up, or when the very
+// first passes over the endpoints fail.
 func (s *supervision) connect() (*core.Conn, error) {
 	last, lastErr := passing, error(nil)
 	for attempt := 1; ; attempt++ {
-		list, err := s.cfg.Resolver(s.ctx)
-		if err == nil && len(list) == 0 {
-			err = errors.New("the resolver returned no endpoint")
-		}
-		if err := s.giveUp(attempt, len(list), last, lastErr); err != nil {
+		if err := s.pause(attempt, last, lastErr); err != nil {
 			return nil, err
 		}
-		if err := s.pause(attempt, max(1, len(list)), last, lastErr); err != nil {
-			return nil, err
-		}
-		if err != nil {
-			last, lastErr = passing, fmt.Errorf("resolve endpoints: %w", err)
-			continue
-		}
-		endpoint := s.rotation.next(list)
-		conn, err := core.Dial(s.ctx, s.observed(endpoint))
+		conn, endpoint, err := s.attempt()
 		if err == nil {
 			s.opened(conn, endpoint.Addr, attempt)
 			return conn, nil
@@ -82,29 +110,57 @@ func (s *supervision) connect() (*core.Conn, error) {
 		}
 		last, lastErr = classify(err), err
 		s.note(err)
+		s.fresh = last == refused && s.wallet.renew(s.ctx, endpoint)
+		if !s.another(attempt, last) {
+			return nil, gaveUp(attempt, err)
+		}
 	}
 }
 
-// giveUp returns the last error if no further attempt is to be made.
-func (s *supervision) giveUp(attempt, endpoints int, last class, lastErr error) error {
-	if lastErr == nil {
-		return nil
+// attempt dials the next endpoint once.
+func (s *supervision) attempt() (*core.Conn, core.Config, error) {
+	list, err := s.cfg.Resolver(s.ctx)
+	if err == nil && len(list) == 0 {
+		err = errNoEndpoint
 	}
-	if last == hopeless {
-		return lastErr
+	if err != nil {
+		return nil, core.Config{}, fmt.Errorf("resolve endpoints: %w", err)
 	}
-	first := s.cause == nil && s.cfg.InitialPasses > 0
-	if first && (last == refused || attempt > s.cfg.InitialPasses*max(1, endpoints)) {
-		return lastErr
-	}
-	return nil
+	s.endpoints = len(list)
+	endpoint := s.rotation.next(list)
+	s.dialled = endpoint
+	s.dialled.Credentials = s.wallet.provider(endpoint)
+	conn, err := core.Dial(s.ctx, s.observed(s.dialled))
+	return conn, endpoint, err
 }
 
-// pause waits before an attempt as the schedule says.
-func (s *supervision) pause(attempt, endpoints int, last class, lastErr error) error {
-	delay, ok := s.schedule.next(endpoints, last)
+// another reports whether another attempt may follow the failed one.
+func (s *supervision) another(attempt int, last class) bool {
+	if !s.schedule.failed(last, time.Since(s.lostAt)) {
+		return false
+	}
+	if s.cause != nil || s.cfg.InitialPasses < 0 || s.fresh {
+		return true
+	}
+	return last != refused && attempt < s.cfg.InitialPasses*s.endpoints
+}
+
+func gaveUp(attempts int, err error) error {
+	if attempts == 1 {
+		return err
+	}
+	return fmt.Errorf("gave up after %d attempts: %w", attempts, err)
+}
+
+// pause waits before an attempt as the schedule says. [Connection.Reconnect]
+// cuts it short.
+func (s *supervision) pause(attempt int, last class, lastErr error) error {
+	delay, ok := s.schedule.next(s.endpoints, last)
+	if s.fresh {
+		delay, ok = 0, true
+	}
 	if !ok {
-		return fmt.Errorf("gave up after %d attempts: %w", attempt-1, lastErr)
+		return gaveUp(attempt-1, lastErr)
 	}
 	if lastErr != nil {
 		s.Emit(Event{Kind: Retrying, Err: lastErr, Attempt: attempt, Delay: delay})
@@ -113,10 +169,11 @@ func (s *supervision) pause(attempt, endpoints int, last class, lastErr error) e
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return nil
+	case <-s.force:
 	case <-s.ctx.Done():
 		return context.Cause(s.ctx)
 	}
+	return nil
 }
 
 // observed returns the endpoint with the blocked state reported as events.
@@ -142,69 +199,4 @@ func (s *supervision) note(err error) {
 	if !s.closed {
 		s.err = err
 	}
-}
-
-func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
-	s.mu.Lock()
-	s.conn = conn
-	s.epoch++
-	s.quarantine = nil
-	s.update()
-	s.mu.Unlock()
-	s.Emit(Event{Kind: Opened, Endpoint: endpoint, Attempt: attempt})
-	s.report = &Report{
-		Cause: s.cause, Attempts: attempt, Endpoint: endpoint, Lost: s.lostAt,
-		Phases: map[string]time.Duration{}, Renamed: map[string]string{},
-	}
-	if s.cause != nil {
-		s.report.Dial = time.Since(s.lostAt)
-	}
-}
-
-// announce makes the connection available as a session.
-func (c *Connection) announce(conn *core.Conn, r *Report) {
-	c.mu.Lock()
-	if !c.closed {
-		c.session = &Session{Conn: conn, Epoch: c.epoch, Since: time.Now()}
-		c.err = nil
-	}
-	c.update()
-	c.mu.Unlock()
-	if r.Cause != nil {
-		r.Total = time.Since(r.Lost)
-		c.Emit(Event{Kind: Recovered, Report: r, Endpoint: r.Endpoint})
-	}
-}
-
-// retire takes back a session whose connection is lost.
-func (c *Connection) retire(conn *core.Conn, cause error) {
-	closing := c.ctx.Err() != nil
-	if !closing {
-		c.Emit(Event{Kind: Lost, Err: cause})
-	}
-	c.mu.Lock()
-	c.conn, c.session = nil, nil
-	if !c.closed {
-		c.err = cause
-	}
-	c.update()
-	c.mu.Unlock()
-	if conn.Err() == nil { // given up by this side
-		ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, core.ErrTimeout)
-		defer cancel()
-		_ = conn.Close(ctx) // the socket is closed in any case
-	}
-}
-
-// end closes the connection for good.
-func (c *Connection) end(cause error) {
-	c.stop(cause)
-	c.mu.Lock()
-	if !c.closed {
-		c.closed = true
-		c.err = cause
-	}
-	c.update()
-	c.mu.Unlock()
-	c.Emit(Event{Kind: Ended, Err: cause})
 }

@@ -1,0 +1,138 @@
+package recovery
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+// counting is a policy that waits 1 s, 2 s, 3 s, …; it stops after limit, if any.
+type counting struct{ n, limit int }
+
+func (c *counting) NextBackOff() time.Duration {
+	c.n++
+	if c.limit > 0 && c.n > c.limit {
+		return backoff.Stop
+	}
+	return time.Duration(c.n) * time.Second
+}
+
+func (c *counting) Reset() { c.n = 0 }
+
+func TestSchedule(t *testing.T) {
+	const stop = -time.Second
+	tests := []struct {
+		name      string
+		limit     int // of the policy
+		uptime    time.Duration
+		endpoints int
+		last      []class // before each attempt
+		want      []time.Duration
+	}{
+		{"each endpoint at once, then the policy", 0, time.Hour, 2, []class{passing, passing, passing, passing}, []time.Duration{0, 0, time.Second, 2 * time.Second}},
+		{"a connection that did not last is not retried at once", 0, minCalm - 1, 2, []class{passing, passing}, []time.Duration{time.Second, 2 * time.Second}},
+		{"after a refusal the slow lane", 0, time.Hour, 3, []class{passing, refused, refused, passing}, []time.Duration{0, 31 * time.Second, 32 * time.Second, 3 * time.Second}},
+		{"the policy gives up", 2, 0, 1, []class{passing, passing, passing}, []time.Duration{time.Second, 2 * time.Second, stop}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := schedule{policy: &counting{limit: test.limit}, stable: time.Minute, slow: 30 * time.Second}
+			s.lost(test.uptime)
+			for i, last := range test.last {
+				d, ok := s.next(test.endpoints, last)
+				if !ok {
+					d = stop
+				}
+				if d != test.want[i] {
+					t.Errorf("wait %d: %s; want %s", i, d, test.want[i])
+				}
+			}
+		})
+	}
+}
+
+func TestScheduleIsResetOnlyAfterAStableUptime(t *testing.T) {
+	s := schedule{policy: &counting{}, stable: time.Minute}
+	var waits []time.Duration
+	for _, uptime := range []time.Duration{0, time.Millisecond, 59 * time.Second, time.Minute} {
+		s.lost(uptime)
+		d, _ := s.next(0, passing)
+		waits = append(waits, d)
+	}
+	want := []time.Duration{time.Second, 2 * time.Second, 3 * time.Second, time.Second}
+	for i := range want {
+		if waits[i] != want[i] {
+			t.Errorf("waits %v; want %v", waits, want)
+			break
+		}
+	}
+}
+
+func TestBudgets(t *testing.T) {
+	type failure struct {
+		class   class
+		elapsed time.Duration
+		another bool
+	}
+	tests := []struct {
+		name    string
+		budgets [classes]Budget
+		failed  []failure
+	}{
+		{"none", [classes]Budget{}, []failure{{passing, 1000 * time.Hour, true}, {refused, 1000 * time.Hour, true}}},
+		{"what is hopeless is not tried again", [classes]Budget{}, []failure{{hopeless, 0, false}}},
+		{"attempts", [classes]Budget{passing: {Attempts: 2}}, []failure{{passing, 0, true}, {refused, 0, true}, {passing, 0, false}}},
+		{"elapsed", [classes]Budget{passing: {Elapsed: time.Minute}}, []failure{{passing, 59 * time.Second, true}, {refused, time.Hour, true}, {passing, time.Minute, false}}},
+		{"authentication by itself", [classes]Budget{refused: {Attempts: 1}}, []failure{{passing, 0, true}, {passing, 0, true}, {refused, 0, false}}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := schedule{policy: &counting{}, budgets: test.budgets}
+			s.lost(0)
+			for i, f := range test.failed {
+				if another := s.failed(f.class, f.elapsed); another != f.another {
+					t.Errorf("failure %d: another %t; want %t", i, another, f.another)
+				}
+			}
+			s.lost(0) // a new loss has budgets of its own
+			if !s.failed(passing, 0) && test.budgets[passing].Attempts != 1 {
+				t.Error("the budget is not renewed")
+			}
+		})
+	}
+}
+
+func TestDefaultRetryIsFullJitterBetweenHalfASecondAndThirty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limits := []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 30 * time.Second, 30 * time.Second}
+		sums := make([]time.Duration, len(limits))
+		const rounds = 400
+		for range rounds {
+			p := DefaultRetry()
+			for i, limit := range limits {
+				d := p.NextBackOff()
+				if d <= 0 || d > limit {
+					t.Fatalf("wait %d is %s; want up to %s", i, d, limit)
+				}
+				sums[i] += d
+				time.Sleep(d) // in the bubble: no time passes
+			}
+		}
+		for i, limit := range limits {
+			if mean := sums[i] / rounds; mean < limit*4/10 || mean > limit*6/10 {
+				t.Errorf("wait %d is %s on average; want about half of %s", i, mean, limit)
+			}
+		}
+	})
+}
+
+func TestFullJitterPassesStopAndZero(t *testing.T) {
+	if d := FullJitter(&backoff.StopBackOff{}).NextBackOff(); d != backoff.Stop {
+		t.Errorf("stop became %s", d)
+	}
+	if d := FullJitter(&backoff.ZeroBackOff{}).NextBackOff(); d != 0 {
+		t.Errorf("zero became %s", d)
+	}
+}

@@ -1,0 +1,89 @@
+package recovery
+
+import (
+	"context"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+)
+
+// Session is one physical connection with the topology replayed on it.
+type Session struct {
+	Conn  *core.Conn
+	Epoch uint64 // 1 for the first connection, and so on
+	Since time.Time
+}
+
+// opened notes a new physical connection, which is no session yet.
+func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
+	select {
+	case <-s.force: // it was about the last connection
+	default:
+	}
+	s.mu.Lock()
+	s.conn, s.endpoint = conn, endpoint
+	s.epoch++
+	s.doubtful = s.quarantine.keys()
+	s.quarantine.reset()
+	s.update()
+	s.mu.Unlock()
+	s.planRenewal(time.Now())
+	s.Emit(Event{Kind: Opened, Endpoint: endpoint, Attempt: attempt})
+	s.report = &Report{
+		Cause: s.cause, Attempts: attempt, Endpoint: endpoint, Lost: s.lostAt,
+		Phases: map[string]time.Duration{}, Renamed: map[string]string{},
+	}
+	if s.cause != nil {
+		s.report.Dial = time.Since(s.lostAt)
+	}
+}
+
+// announce makes the connection available as a session.
+func (c *Connection) announce(conn *core.Conn, r *Report) {
+	c.mu.Lock()
+	if !c.closed {
+		c.session = &Session{Conn: conn, Epoch: c.epoch, Since: time.Now()}
+		c.err = nil
+	}
+	c.update()
+	c.mu.Unlock()
+	if r.Cause != nil {
+		r.Total = time.Since(r.Lost)
+		c.Emit(Event{Kind: Recovered, Report: r, Endpoint: r.Endpoint})
+	}
+}
+
+// retire takes back a session whose connection is lost.
+func (c *Connection) retire(conn *core.Conn, cause error) {
+	if c.ctx.Err() == nil {
+		c.Emit(Event{Kind: Lost, Err: cause})
+	}
+	if _, blocked := conn.Blocked(); blocked {
+		c.Emit(Event{Kind: Unblocked}) // whatever comes next is not blocked until it says so
+	}
+	c.mu.Lock()
+	c.conn, c.session = nil, nil
+	if !c.closed {
+		c.err = cause
+	}
+	c.update()
+	c.mu.Unlock()
+	if conn.Err() == nil { // given up by this side
+		ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, core.ErrTimeout)
+		defer cancel()
+		_ = conn.Close(ctx) // the socket is closed in any case
+	}
+}
+
+// end closes the connection for good.
+func (c *Connection) end(cause error) {
+	c.stop(cause)
+	c.mu.Lock()
+	if !c.closed {
+		c.closed = true
+		c.err = cause
+	}
+	c.update()
+	c.mu.Unlock()
+	c.Emit(Event{Kind: Ended, Err: cause})
+}

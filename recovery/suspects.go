@@ -1,0 +1,96 @@
+package recovery
+
+import (
+	"errors"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/topology"
+)
+
+// suspects are the entities of which one made the broker close a connection.
+// On the next connection they are declared one by one.
+type suspects map[string]bool
+
+// split separates the steps under suspicion from the others.
+func (s suspects) split(steps []topology.Step) (sound, suspected []topology.Step) {
+	if len(s) == 0 {
+		return steps, nil
+	}
+	for _, step := range steps {
+		if s[entityKey(step.Entity)] {
+			suspected = append(suspected, step)
+		} else {
+			sound = append(sound, step)
+		}
+	}
+	return sound, suspected
+}
+
+// clear acquits those that were declared.
+func (s suspects) clear(steps []topology.Step) {
+	for _, step := range steps {
+		delete(s, entityKey(step.Entity))
+	}
+}
+
+// accuse replaces the suspects by the unanswered steps that the broker can
+// have meant. If that leaves one, it is returned as the culprit.
+func (s *suspects) accuse(cause error, unanswered []topology.Step) (culprit topology.Step, found bool) {
+	e, ok := errors.AsType[*core.Error](cause)
+	if !ok || !e.Server || e.Scope != core.ScopeConnection || e.Code == core.ErrConnectionForced {
+		return culprit, false // the network, or an operator: nobody's fault
+	}
+	var blamed []topology.Step
+	for _, step := range unanswered {
+		if e.Method == "" || e.Method == step.Method.ID().String() {
+			blamed = append(blamed, step)
+		}
+	}
+	*s = suspects{}
+	if len(blamed) == 1 {
+		return blamed[0], true
+	}
+	for _, step := range blamed {
+		(*s)[entityKey(step.Entity)] = true
+	}
+	return culprit, false
+}
+
+func unanswered(steps []topology.Step, results []topology.Result) []topology.Step {
+	answered := make(map[string]bool, len(results))
+	for _, r := range results {
+		answered[entityKey(r.Entity)] = true
+	}
+	var rest []topology.Step
+	for _, step := range steps {
+		if !answered[entityKey(step.Entity)] {
+			rest = append(rest, step)
+		}
+	}
+	return rest
+}
+
+// blame looks for the entity that made the broker close the connection, and
+// puts it into quarantine. It returns why the connection is lost.
+func (s *supervision) blame(conn *core.Conn, err error, unanswered []topology.Step) error {
+	select {
+	case <-conn.Done():
+		err = conn.Err()
+	default:
+		return err // given up by this side
+	}
+	culprit, found := s.suspects.accuse(err, unanswered)
+	if !found {
+		return err
+	}
+	f := Failure{culprit.Entity.String(), err}
+	s.mu.Lock()
+	r := s.quarantine.refuse(culprit.Entity, err, time.Now())
+	s.mu.Unlock()
+	s.Emit(Event{Kind: Quarantined, Entity: f.Entity, Err: err, Attempt: r.Attempts})
+	if s.decide(r) == Fail {
+		return &refusedError{f}
+	}
+	return err
+}

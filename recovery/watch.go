@@ -1,0 +1,146 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/topology"
+)
+
+// watch waits until conn is lost or to be dropped, and meanwhile tries again
+// what is quarantined and renews what expires.
+func (s *supervision) watch(conn *core.Conn) error {
+	t := time.NewTimer(0)
+	defer t.Stop()
+	for {
+		var chore <-chan time.Time
+		if at, ok := s.nextChore(); ok {
+			t.Reset(time.Until(at))
+			chore = t.C
+		}
+		select {
+		case <-conn.Done():
+			return conn.Err()
+		case reason := <-s.force:
+			return because(reason)
+		case <-s.ctx.Done():
+			return context.Cause(s.ctx)
+		case <-chore:
+			if err := s.chores(conn, time.Now()); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func because(reason error) error {
+	if reason == nil {
+		return errors.New("reconnect asked for")
+	}
+	return reason
+}
+
+// nextChore returns when there is something to do; false: never.
+func (s *supervision) nextChore() (time.Time, bool) {
+	s.mu.Lock()
+	at, ok := s.quarantine.next()
+	s.mu.Unlock()
+	if !s.renewAt.IsZero() && (!ok || s.renewAt.Before(at)) {
+		return s.renewAt, true
+	}
+	return at, ok
+}
+
+func (s *supervision) chores(conn *core.Conn, now time.Time) error {
+	if !s.renewAt.IsZero() && !s.renewAt.After(now) {
+		s.renewSecret(conn)
+	}
+	return s.retryQuarantined(conn, now)
+}
+
+// retryQuarantined declares the quarantined entities that are due, as far as
+// they are still recorded.
+func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
+	s.mu.Lock()
+	due := s.quarantine.due(now)
+	s.mu.Unlock()
+	if len(due) == 0 {
+		return nil
+	}
+	recorded := map[string]bool{}
+	for i := range s.phases() {
+		var steps []topology.Step
+		for _, step := range s.phases()[i].Steps {
+			p := due[entityKey(step.Entity)]
+			if p == nil {
+				continue
+			}
+			recorded[p.key] = true
+			if p.Reason != Fatal || s.harmless(conn, step) {
+				steps = append(steps, step)
+			}
+		}
+		if err := s.replay(conn, steps); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range due {
+		if !recorded[key] { // deleted meanwhile
+			s.quarantine.release(key)
+		}
+	}
+	s.update()
+	return nil
+}
+
+// harmless declares what closed a connection on one of its own. It reports
+// whether the broker takes it now.
+func (s *supervision) harmless(conn *core.Conn, step topology.Step) bool {
+	ctx, cancel := s.during(conn)
+	defer cancel()
+	trial, err := core.Dial(ctx, s.dialled)
+	if err == nil {
+		var results []topology.Result
+		results, err = topology.Replay(ctx, trial, []topology.Step{step})
+		_ = trial.Close(ctx) // it has done its work
+		if len(results) == 1 {
+			err = results[0].Err
+		}
+	}
+	if err == nil || ctx.Err() != nil {
+		return err == nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quarantine.postpone(entityKey(step.Entity), time.Now())
+	return false
+}
+
+// renewSecret replaces the credentials of the open connection by new ones.
+func (s *supervision) renewSecret(conn *core.Conn) {
+	ctx, cancel := s.during(conn)
+	defer cancel()
+	g, err := s.wallet.source(ctx, true)
+	if err == nil {
+		err = conn.UpdateSecret(ctx, g.Password, "renewed before expiry")
+	}
+	if err == nil {
+		s.wallet.used = g
+		s.Emit(Event{Kind: SecretRenewed})
+	} else if ctx.Err() == nil {
+		s.Emit(Event{Kind: SecretNotRenewed, Err: err})
+	}
+	s.planRenewal(time.Now())
+}
+
+// planRenewal notes when to renew the credentials.
+func (s *supervision) planRenewal(now time.Time) {
+	s.renewAt = time.Time{}
+	if in, ok := s.wallet.renewIn(now); ok {
+		s.renewAt = now.Add(in)
+	}
+}
