@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
@@ -36,6 +37,23 @@ func TestScenariosOnRabbitMQ(t *testing.T) {
 		}
 		got := p.play(s)
 		p.undo()
+		return got
+	})
+}
+
+// TestScenarios plays the scenarios on the broker of this package, in fake time.
+func TestScenarios(t *testing.T) {
+	forEachScenario(t, func(t *testing.T, s *scenario) (got [][]string) {
+		synctest.Test(t, func(t *testing.T) {
+			b := New(t)
+			p := &player{
+				t:      t,
+				dial:   func() (net.Conn, error) { return b.DialContext(t.Context(), "tcp", "") },
+				login:  [2]string{"guest", "guest"},
+				settle: func(*player) { synctest.Wait() },
+			}
+			got = p.play(s)
+		})
 		return got
 	})
 }

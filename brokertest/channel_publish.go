@@ -1,0 +1,153 @@
+package brokertest
+
+import (
+	"github.com/warren-mq/warren/brokertest/internal/state"
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// incoming is a message that is coming in.
+type incoming struct {
+	publish wire.BasicPublish
+	other   wire.Method // any other method with content, which only a broker may send
+	method  bool        // has been seen
+	header  bool        // has been seen
+	size    uint64      // of the body
+	props   []byte
+	body    []byte
+}
+
+func (in *incoming) begin() { in.method = true }
+
+// expected reports whether a content frame has to come next.
+func (in *incoming) expected() bool { return in.method || in.other != nil }
+
+func (in *incoming) id() wire.MethodID {
+	if in.other != nil {
+		return in.other.ID()
+	}
+	return wire.MethodBasicPublish
+}
+
+// maxBody is where RabbitMQ stops reading.
+const maxBody = 512 << 20
+
+// contentFrame takes a header or a part of the body.
+func (ch *channel) contentFrame(f wire.Frame) {
+	in := &ch.incoming
+	fault := func(code uint16, text string) { ch.c.close(state.Refuse(code, "%s", text), in.id()) }
+	if !in.header {
+		if f.Type != wire.FrameHeader {
+			fault(state.UnexpectedFrame, "expected content header for class 60, got non content header frame instead")
+			return
+		}
+		h, err := ch.c.in.decoder.Header(f.Payload)
+		if err != nil {
+			ch.c.badMethod(f, err)
+			return
+		}
+		if h.BodySize > maxBody {
+			ch.c.close(state.Refuse(state.FrameError, "content body size %d exceeds maximum allowed size %d", h.BodySize, maxBody), in.id())
+			return
+		}
+		ch.c.published()
+		in.header, in.size = true, h.BodySize
+		in.hold(h.Properties)
+	} else {
+		switch left := in.size - uint64(len(in.body)); {
+		case f.Type != wire.FrameBody:
+			fault(state.UnexpectedFrame, "expected content body, got non content body frame instead")
+			return
+		case uint64(len(f.Payload)) > left:
+			fault(state.FrameError, "content body frame exceeds remaining content size")
+			return
+		}
+		in.body = append(in.body, f.Payload...)
+	}
+	if uint64(len(in.body)) == in.size {
+		ch.complete()
+	}
+}
+
+// hold copies the properties out of the read buffer, with room for a small body behind them.
+func (in *incoming) hold(properties []byte) {
+	const small = 64 << 10
+	n := len(properties)
+	b := make([]byte, n, n+int(min(in.size, small)))
+	copy(b, properties)
+	in.props, in.body = b[:n:n], b[n:]
+}
+
+// complete handles a message that has come in whole.
+func (ch *channel) complete() {
+	in := ch.incoming
+	ch.incoming = incoming{}
+	switch {
+	case !ch.opened:
+		ch.c.close(state.Refuse(state.ChannelError, "expected 'channel.open'"), in.id())
+	case in.other != nil:
+		ch.finish(state.Refuse(state.CommandInvalid, "unimplemented method"), in.id())
+	default:
+		ch.finish(ch.publish(&in), wire.MethodBasicPublish)
+	}
+}
+
+// publish checks in RabbitMQ's order.
+func (ch *channel) publish(in *incoming) *state.Refusal {
+	m := &in.publish
+	if m.Immediate {
+		return state.Refuse(state.NotImplemented, "immediate=true")
+	}
+	if limit := ch.c.b.maxMessage; in.size > limit {
+		return state.Refuse(state.PreconditionFailed, "message size %d is larger than configured max size %d", in.size, limit)
+	}
+	if r := ch.permit(write, "exchange", m.Exchange); r != nil {
+		return r
+	}
+	x, r := ch.c.vhost.Exchange(m.Exchange)
+	if r == nil {
+		r = x.CheckPublish()
+	}
+	if r != nil {
+		return r
+	}
+	msg, r := state.NewMessage(m.Exchange, m.RoutingKey, in.props, in.body)
+	if r == nil {
+		r = ch.checkUserID(in.props)
+	}
+	if r != nil {
+		return r
+	}
+	p := publication{exchange: x, message: msg, mandatory: m.Mandatory}
+	if ch.tx != nil {
+		ch.tx.publishes = append(ch.tx.publishes, p)
+		return nil
+	}
+	out := ch.deliver(p)
+	ch.confirms.settle(ch, !out.Rejected)
+	return nil
+}
+
+// publication is a message on its way to an exchange.
+type publication struct {
+	exchange  *state.Exchange
+	message   *state.Message
+	mandatory bool
+}
+
+// deliver puts a message into its queues, or returns it.
+func (ch *channel) deliver(p publication) state.Outcome {
+	out := ch.c.vhost.Publish(p.exchange, p.message)
+	if !out.Routed && p.mandatory {
+		ch.c.sendContent(ch.id, &wire.BasicReturn{ReplyCode: state.NoRoute, ReplyText: "NO_ROUTE",
+			Exchange: p.message.Exchange, RoutingKey: p.message.Key}, p.message.Properties, p.message.Body)
+	}
+	return out
+}
+
+func (ch *channel) checkUserID(props []byte) *state.Refusal {
+	id, ok := wire.LookupProperty(props, wire.PropertyUserID)
+	if !ok || string(id) == ch.c.user.name {
+		return nil
+	}
+	return state.Refuse(state.PreconditionFailed, "user_id property set to '%s' but authenticated user was '%s'", id, ch.c.user.name)
+}

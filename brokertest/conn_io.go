@@ -1,0 +1,150 @@
+package brokertest
+
+import (
+	"time"
+
+	"github.com/warren-mq/warren/core/wire"
+)
+
+const (
+	handshakeTimeout  = 10 * time.Second
+	closeTimeout      = 10 * time.Second // for the client to answer a close
+	handshakeFrameMax = 8192
+	readSize          = 64 << 10
+)
+
+// runReader reads until the socket ends.
+func (c *conn) runReader() {
+	defer c.end()
+	_ = c.nc.SetReadDeadline(time.Now().Add(handshakeTimeout))
+	c.in.buf = make([]byte, 0, readSize)
+	for {
+		n, err := c.nc.Read(c.in.space())
+		if n > 0 {
+			c.in.took(n)
+			if !c.handle() {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// end is how the reader goes: the connection is dead.
+func (c *conn) end() {
+	c.b.mu.Lock()
+	c.die()
+	c.b.settle()
+	c.b.wake()
+	c.b.mu.Unlock()
+	_ = c.nc.Close()
+}
+
+// handle takes the frames that have come in. It returns false when no more is to be read.
+func (c *conn) handle() bool {
+	for {
+		c.b.mu.Lock()
+		more := c.in.frames(c)
+		c.flushConfirms()
+		c.b.settle()
+		c.b.wake()
+		wait := c.throttled()
+		alive := c.phase != phaseDead && !c.hangup
+		if c.phase == phaseRunning && c.heartbeat > 0 && wait == nil {
+			_ = c.nc.SetReadDeadline(time.Now().Add(3 * c.heartbeat))
+		}
+		c.b.mu.Unlock()
+		if !alive {
+			return c.drain()
+		}
+		if wait != nil {
+			_ = c.nc.SetReadDeadline(time.Time{})
+			select {
+			case <-wait:
+			case <-c.dead:
+				return false
+			}
+		}
+		if !more {
+			return true
+		}
+	}
+}
+
+// drain waits until the writer has written the last word.
+func (c *conn) drain() bool {
+	<-c.dead
+	return false
+}
+
+// runWriter writes what is there to write, and heartbeats.
+func (c *conn) runWriter() {
+	var spare []byte
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	beat := time.Duration(0)
+	for {
+		select {
+		case <-c.bell:
+		case <-tick.C:
+		case <-c.dead:
+			_ = c.nc.Close()
+			return
+		}
+		c.b.mu.Lock()
+		buf := c.out
+		c.out, c.writing = spare[:0], len(buf)
+		hangup := c.hangup
+		if c.phase == phaseRunning && c.heartbeat != beat {
+			beat = c.heartbeat
+			tick.Reset(beat / 2)
+		}
+		if len(buf) == 0 && beat > 0 && c.phase == phaseRunning {
+			buf = wire.AppendHeartbeat(buf)
+		}
+		c.b.mu.Unlock()
+		err := c.write(buf)
+		if err != nil || hangup {
+			c.b.mu.Lock()
+			c.die()
+			c.b.settle()
+			c.b.wake()
+			c.b.mu.Unlock()
+			_ = c.nc.Close()
+			return
+		}
+		spare = c.written(buf)
+	}
+}
+
+// write writes to the socket.
+func (c *conn) write(buf []byte) error {
+	if len(buf) == 0 {
+		return nil
+	}
+	_, err := c.nc.Write(buf)
+	return err
+}
+
+// written notes that the backlog has gone, and returns the buffer for the next one.
+func (c *conn) written(buf []byte) []byte {
+	c.b.mu.Lock()
+	defer c.b.mu.Unlock()
+	c.writing = 0
+	if c.paused && len(c.out) < backlog {
+		c.paused = false
+		for _, ch := range c.channels {
+			for _, consumer := range ch.consumers {
+				consumer.Wake()
+			}
+		}
+		c.b.settle()
+		c.b.wake()
+	}
+	if cap(buf) > 4*backlog {
+		return nil
+	}
+	return buf
+}

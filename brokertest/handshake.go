@@ -1,0 +1,165 @@
+package brokertest
+
+import (
+	"time"
+
+	"github.com/warren-mq/warren/brokertest/internal/state"
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// serverProperties announce what RabbitMQ announces.
+func serverProperties(version string) wire.Table {
+	return wire.Table{
+		"product": "RabbitMQ", "version": version, "platform": "Go",
+		"information": "brokertest: in memory, keeps nothing",
+		"capabilities": wire.Table{
+			"publisher_confirms": true, "exchange_exchange_bindings": true, "basic.nack": true,
+			"consumer_cancel_notify": true, "connection.blocked": true, "consumer_priorities": true,
+			"authentication_failure_close": true, "per_consumer_qos": true, "direct_reply_to": true,
+		},
+	}
+}
+
+// start answers the protocol header.
+func (c *conn) start() {
+	c.send(0, &wire.ConnectionStart{VersionMajor: 0, VersionMinor: 9, ServerProperties: serverProperties(c.b.version),
+		Mechanisms: "AMQPLAIN PLAIN", Locales: "en_US"})
+	c.phase = phaseStarting
+}
+
+// method handles a method of the connection. Caller holds Broker.mu.
+func (c *conn) method(m wire.Method) {
+	switch m := m.(type) {
+	case *wire.ConnectionClose:
+		c.clientClose()
+		return
+	case *wire.ConnectionCloseOk:
+		if c.phase == phaseClosing {
+			c.finish()
+			return
+		}
+	case *wire.ConnectionStartOk:
+		if c.phase == phaseStarting {
+			c.startOk(m)
+			return
+		}
+	case *wire.ConnectionTuneOk:
+		if c.phase == phaseTuning {
+			c.tuneOk(m)
+			return
+		}
+	case *wire.ConnectionOpen:
+		if c.phase == phaseOpening {
+			c.open(m)
+			return
+		}
+	case *wire.ConnectionUpdateSecret:
+		if c.phase == phaseRunning {
+			c.updateSecret(m)
+			return
+		}
+	}
+	if c.phase != phaseClosing {
+		c.fault(state.Refuse(state.ChannelError, "unexpected method in connection state %s", c.phase), m.ID())
+	}
+}
+
+// String is RabbitMQ's name of the state.
+func (p phase) String() string {
+	return [...]string{"pre_init", "starting", "tuning", "opening", "running", "closing", "closed"}[p]
+}
+
+// clientClose answers connection.close, the client's last word.
+func (c *conn) clientClose() {
+	if c.phase != phaseRunning && c.phase != phaseClosing {
+		c.finish()
+		return
+	}
+	c.release()
+	c.send(0, &wire.ConnectionCloseOk{})
+	c.finish()
+}
+
+func (c *conn) startOk(m *wire.ConnectionStartOk) {
+	c.capabilities, _ = m.ClientProperties["capabilities"].(wire.Table)
+	c.name, _ = m.ClientProperties["connection_name"].(string)
+	if m.Mechanism != "PLAIN" && m.Mechanism != "AMQPLAIN" {
+		c.finish() // RabbitMQ says nothing at this point
+		return
+	}
+	u, r := c.b.login(m.Mechanism, m.Response)
+	if r != nil {
+		if r.Code == state.AccessRefused && c.can("authentication_failure_close") {
+			c.close(r, 0)
+			return
+		}
+		c.finish()
+		return
+	}
+	c.user = u
+	c.send(0, &wire.ConnectionTune{ChannelMax: c.b.channelMax, FrameMax: c.b.frameMax, Heartbeat: uint16(c.b.config.heartbeat / time.Second)})
+	c.phase = phaseTuning
+}
+
+// can reports whether the client has announced a capability.
+func (c *conn) can(capability string) bool {
+	yes, _ := c.capabilities[capability].(bool)
+	return yes
+}
+
+func (c *conn) tuneOk(m *wire.ConnectionTuneOk) {
+	r := negotiated("frame_max", m.FrameMax, wire.FrameMinSize, c.b.frameMax)
+	if r == nil {
+		r = negotiated("channel_max", uint32(m.ChannelMax), 1, uint32(c.b.channelMax))
+	}
+	if r != nil {
+		c.close(r, m.ID())
+		return
+	}
+	c.channelMax, c.frameMax = m.ChannelMax, m.FrameMax
+	c.heartbeat = time.Duration(m.Heartbeat) * time.Second
+	c.phase = phaseOpening
+}
+
+// negotiated refuses a limit beyond the broker's own.
+func negotiated(field string, client, least, most uint32) *state.Refusal {
+	switch {
+	case client != 0 && client < least:
+		return state.Refuse(state.NotAllowed, "negotiated %s = %d is lower than the minimum allowed value (%d)", field, client, least)
+	case most != 0 && (client == 0 || client > most):
+		detail := ""
+		if client == 0 && field == "channel_max" {
+			detail = " (no limit)"
+		}
+		return state.Refuse(state.NotAllowed, "negotiated %s = %d%s is higher than the maximum allowed value (%d)", field, client, detail, most)
+	}
+	return nil
+}
+
+func (c *conn) open(m *wire.ConnectionOpen) {
+	v := c.b.vhosts[m.VirtualHost]
+	if v == nil {
+		c.close(state.Refuse(state.NotAllowed, "vhost %s not found", m.VirtualHost), m.ID())
+		return
+	}
+	if !c.user.mayEnter(m.VirtualHost) {
+		c.close(state.Refuse(state.NotAllowed, "access to vhost '%s' refused for user '%s'", m.VirtualHost, c.user.name), m.ID())
+		return
+	}
+	c.vhost = v
+	c.phase = phaseRunning
+	c.send(0, &wire.ConnectionOpenOk{})
+	_ = c.nc.SetReadDeadline(time.Time{})
+}
+
+// updateSecret takes new credentials: the password of the user, who may have other permissions by now.
+func (c *conn) updateSecret(m *wire.ConnectionUpdateSecret) {
+	if !c.user.mayEnter(c.vhost.Name) {
+		c.close(state.Refuse(state.NotAllowed, "access to vhost '%s' refused for user '%s'", c.vhost.Name, c.user.name), m.ID())
+		return
+	}
+	for _, ch := range c.sortedChannels() {
+		ch.recheckConsumers()
+	}
+	c.send(0, &wire.ConnectionUpdateSecretOk{})
+}

@@ -1,0 +1,82 @@
+package state
+
+import (
+	"time"
+
+	"github.com/warren-mq/warren/core/wire"
+)
+
+const (
+	quorumPriorities     = 32 // RabbitMQ 4.3
+	defaultDeliveryLimit = 20 // RabbitMQ 4.0
+	// DefaultConsumerTimeout is how long a message may stay unacknowledged.
+	DefaultConsumerTimeout = 30 * time.Minute
+)
+
+// limits is what the arguments of a queue set.
+type limits struct {
+	ttl, expires    time.Duration // negative: none
+	maxLength       int64         // negative: none
+	maxBytes        int64         // negative: none
+	rejectPublish   bool
+	rejectDLX       bool // what is rejected is dead-lettered too
+	maxPriority     int
+	singleActive    bool
+	deadLetter      string
+	deadLetterKey   string
+	hasDeadLetter   bool
+	hasKey          bool
+	deliveryLimit   int           // negative: none
+	consumerTimeout time.Duration // 0: the broker's
+	maxAge          time.Duration // 0: none
+}
+
+func newLimits(args wire.Table, kind string) limits {
+	l := limits{
+		ttl: millis(args, argMessageTTL, -1), expires: millis(args, argExpires, -1),
+		maxLength: number(args, argMaxLength, -1), maxBytes: number(args, argMaxLengthBytes, -1),
+		maxPriority:     int(number(args, argMaxPriority, 0)),
+		deliveryLimit:   -1,
+		consumerTimeout: millis(args, argConsumerTimeout, 0),
+	}
+	overflow := args[argOverflow]
+	l.rejectDLX = overflow == "reject-publish-dlx"
+	l.rejectPublish = overflow == "reject-publish" || l.rejectDLX
+	l.singleActive, _ = args[argSingleActive].(bool)
+	l.deadLetter, l.hasDeadLetter = args[argDeadLetter].(string)
+	l.deadLetterKey, l.hasKey = args[argDeadLetterKey].(string)
+	if kind == kindQuorum {
+		l.deliveryLimit = int(number(args, argDeliveryLimit, defaultDeliveryLimit))
+	}
+	if age, ok := args[argMaxAge].(string); ok {
+		seconds, _ := parseMaxAge(age)
+		l.maxAge = time.Duration(seconds) * time.Second
+	}
+	return l
+}
+
+func number(args wire.Table, key string, absent int64) int64 {
+	if n, ok := integer(args[key]); ok {
+		return n
+	}
+	return absent
+}
+
+func millis(args wire.Table, key string, absent time.Duration) time.Duration {
+	if n, ok := integer(args[key]); ok {
+		return time.Duration(n) * time.Millisecond
+	}
+	return absent
+}
+
+// full reports whether one more message goes beyond a limit.
+func (q *Queue) full(m *Message) bool {
+	return q.maxLength >= 0 && int64(q.ready.len)+1 > q.maxLength ||
+		q.maxBytes >= 0 && q.ready.bytes+int64(len(m.Body)) > q.maxBytes
+}
+
+// overLength reports whether there are more messages than a limit says.
+func (q *Queue) overLength() bool {
+	return q.maxLength >= 0 && int64(q.ready.len) > q.maxLength ||
+		q.maxBytes >= 0 && q.ready.bytes > q.maxBytes
+}

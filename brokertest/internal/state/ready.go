@@ -1,0 +1,199 @@
+package state
+
+import (
+	"slices"
+	"time"
+)
+
+// Entry is a message in a queue.
+type Entry struct {
+	Message     *Message
+	Redelivered bool
+	Offset      uint64 // of a stream
+
+	position  uint64    // in the queue; a message that comes back keeps it
+	expires   time.Time // zero: never
+	acquired  int       // how often it was handed to a client before
+	failed    int       // how often that counts against the delivery limit
+	published time.Time // of a stream
+}
+
+// ready holds the messages of a queue that wait for a consumer, those of higher priority first.
+type ready struct {
+	lanes        []lane
+	returnsFirst bool // what came back goes before all else, in the order of its coming back
+	returns      fifo // with returnsFirst
+	len          int
+	bytes        int64
+}
+
+// lane holds messages of one priority in the order of their positions.
+type lane struct {
+	fresh fifo // as published
+	back  []*Entry
+}
+
+func newReady(priorities int, returnsFirst bool) ready {
+	return ready{lanes: make([]lane, priorities), returnsFirst: returnsFirst}
+}
+
+func (r *ready) lane(e *Entry) *lane {
+	return &r.lanes[min(int(e.Message.Priority), len(r.lanes)-1)]
+}
+
+func (r *ready) add(e *Entry, by int) {
+	r.len += by
+	r.bytes += int64(by * len(e.Message.Body))
+}
+
+// push adds a new message.
+func (r *ready) push(e *Entry) {
+	r.lane(e).fresh.push(e)
+	r.add(e, 1)
+}
+
+// putBack adds a message that was taken before, in its old place.
+func (r *ready) putBack(e *Entry) {
+	r.add(e, 1)
+	if r.returnsFirst {
+		r.returns.push(e)
+		return
+	}
+	l := r.lane(e)
+	i, _ := slices.BinarySearchFunc(l.back, e, func(a, b *Entry) int {
+		// Descending, so that the first to go is cheap to take off the end.
+		switch {
+		case a.position > b.position:
+			return -1
+		case a.position < b.position:
+			return 1
+		}
+		return 0
+	})
+	l.back = slices.Insert(l.back, i, e)
+}
+
+// peek returns the next message, nil if there is none.
+func (r *ready) peek() *Entry {
+	if e := r.returns.peek(); e != nil {
+		return e
+	}
+	for i := len(r.lanes) - 1; i >= 0; i-- {
+		if e := r.lanes[i].peek(); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// pop takes the next message away.
+func (r *ready) pop() *Entry {
+	e := r.peek()
+	if e == nil {
+		return nil
+	}
+	r.add(e, -1)
+	if e == r.returns.peek() {
+		return r.returns.pop()
+	}
+	return r.lane(e).pop()
+}
+
+// oldest takes away the message that a limit of length drops first: of the lowest priority.
+func (r *ready) oldest() *Entry {
+	if r.returnsFirst {
+		return r.pop()
+	}
+	for i := range r.lanes {
+		if e := r.lanes[i].pop(); e != nil {
+			r.add(e, -1)
+			return e
+		}
+	}
+	return nil
+}
+
+// expired takes away the next message if keep does not hold for it, looking at the head of each lane, as
+// RabbitMQ does.
+func (r *ready) expired(keep func(*Entry) bool) *Entry {
+	if e := r.returns.peek(); e != nil && !keep(e) {
+		r.add(e, -1)
+		return r.returns.pop()
+	}
+	for i := len(r.lanes) - 1; i >= 0; i-- {
+		if e := r.lanes[i].peek(); e != nil && !keep(e) {
+			r.add(e, -1)
+			return r.lanes[i].pop()
+		}
+	}
+	return nil
+}
+
+// heads calls f with the messages that can expire next.
+func (r *ready) heads(f func(*Entry)) {
+	if e := r.returns.peek(); e != nil {
+		f(e)
+	}
+	for i := range r.lanes {
+		if e := r.lanes[i].peek(); e != nil {
+			f(e)
+		}
+	}
+}
+
+// clear takes everything away.
+func (r *ready) clear() {
+	*r = newReady(len(r.lanes), r.returnsFirst)
+}
+
+func (l *lane) peek() *Entry {
+	fresh := l.fresh.peek()
+	if n := len(l.back); n > 0 && (fresh == nil || l.back[n-1].position < fresh.position) {
+		return l.back[n-1]
+	}
+	return fresh
+}
+
+func (l *lane) pop() *Entry {
+	e := l.peek()
+	if n := len(l.back); n > 0 && l.back[n-1] == e {
+		l.back[n-1] = nil
+		l.back = l.back[:n-1]
+		return e
+	}
+	return l.fresh.pop()
+}
+
+// fifo is a queue that gives its memory back.
+type fifo struct {
+	items []*Entry
+	head  int
+}
+
+func (f *fifo) push(e *Entry) {
+	if f.head > 64 && f.head > len(f.items)/2 {
+		n := copy(f.items, f.items[f.head:])
+		clear(f.items[n:])
+		f.items, f.head = f.items[:n], 0
+	}
+	f.items = append(f.items, e)
+}
+
+func (f *fifo) peek() *Entry {
+	if f.head == len(f.items) {
+		return nil
+	}
+	return f.items[f.head]
+}
+
+func (f *fifo) pop() *Entry {
+	e := f.peek()
+	if e == nil {
+		return nil
+	}
+	f.items[f.head] = nil
+	if f.head++; f.head == len(f.items) {
+		f.items, f.head = f.items[:0], 0
+	}
+	return e
+}

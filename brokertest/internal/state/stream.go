@@ -1,0 +1,150 @@
+package state
+
+import (
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// streamLog holds the messages of a stream.
+type streamLog struct {
+	entries []*Entry
+	next    uint64 // offset of the next message
+	bytes   int64
+}
+
+func (l *streamLog) append(m *Message, now time.Time) {
+	stamped := *m
+	l.entries = append(l.entries, &Entry{Message: &stamped, Offset: l.next, published: now})
+	l.next++
+	l.bytes += int64(len(m.Body))
+}
+
+// at returns the message at an offset, or the first behind it.
+func (l *streamLog) at(offset uint64) *Entry {
+	i := sort.Search(len(l.entries), func(i int) bool { return l.entries[i].Offset >= offset })
+	if i == len(l.entries) {
+		return nil
+	}
+	return l.entries[i]
+}
+
+// offset is where a consumer of a stream begins.
+type offset struct {
+	name string // first, last or next
+	at   uint64 // if not named
+	time time.Time
+	ago  time.Duration
+}
+
+// parseOffset reads the argument x-stream-offset.
+func parseOffset(v any) (offset, bool) {
+	switch v := v.(type) {
+	case string:
+		switch v {
+		case "first", "last", "next":
+			return offset{name: v}, true
+		}
+		seconds, ok := parseMaxAge(v)
+		return offset{ago: time.Duration(seconds) * time.Second}, ok
+	case time.Time:
+		return offset{time: v}, true
+	}
+	n, ok := integer(v)
+	return offset{at: uint64(n)}, ok && n >= 0
+}
+
+// startStream sets where c begins.
+func (q *Queue) startStream(c *Consumer) *Refusal {
+	switch {
+	case c.Prefetch == 0:
+		return Refuse(PreconditionFailed, "consumer prefetch count is not set for stream %s", q.resource())
+	case c.NoAck:
+		return Refuse(NotImplemented, "automatic acknowledgement not supported by stream %s", q.resource())
+	}
+	spec := offset{name: "next"}
+	if v, ok := c.Arguments[argStreamOffset]; ok {
+		spec, _ = parseOffset(v) // checked before
+	}
+	if spec.ago > 0 {
+		spec.time = q.vhost.Now().Add(-spec.ago)
+	}
+	switch {
+	case spec.name == "first":
+		c.next = 0
+	case spec.name == "next":
+		c.next = q.log.next
+	case spec.name == "last":
+		c.next = max(q.log.next, 1) - 1
+	case !spec.time.IsZero():
+		c.next = q.log.since(spec.time)
+	default:
+		c.next = spec.at
+	}
+	return nil
+}
+
+// since returns the offset of the first message that is not older than t.
+func (l *streamLog) since(t time.Time) uint64 {
+	for _, e := range l.entries {
+		if !e.published.Truncate(time.Second).Before(t) {
+			return e.Offset
+		}
+	}
+	return l.next
+}
+
+// settleStream gives every consumer what it has not seen, then drops what is too old or too much.
+func (q *Queue) settleStream() {
+	for _, c := range slices.Clone(q.consumers) {
+		for c.ready() {
+			e := q.log.at(c.next)
+			if e == nil {
+				break
+			}
+			c.next = e.Offset + 1
+			c.unacked++
+			q.unacked++
+			c.Sink.Deliver(c, e)
+		}
+	}
+	q.log.truncate(q.maxBytes, q.maxAge, q.vhost.Now())
+}
+
+func (l *streamLog) truncate(maxBytes int64, maxAge time.Duration, now time.Time) {
+	for len(l.entries) > 1 {
+		e := l.entries[0]
+		if (maxBytes < 0 || l.bytes <= maxBytes) && (maxAge == 0 || now.Sub(e.published) <= maxAge) {
+			return
+		}
+		l.bytes -= int64(len(e.Message.Body))
+		l.entries = l.entries[1:]
+	}
+}
+
+// Properties returns the encoded properties with what the queue says about the message: how often a quorum
+// queue has delivered it, at which offset a stream holds it.
+func (e *Entry) Properties(q *Queue) []byte {
+	raw := e.Message.Properties
+	switch {
+	case q.Kind == kindStream:
+		return editProperties(raw, func(p *wire.Properties) { setHeader(p, argStreamOffset, int64(e.Offset)) })
+	case q.Kind == kindQuorum && e.acquired > 0:
+		return editProperties(raw, func(p *wire.Properties) {
+			setHeader(p, "x-acquired-count", int64(e.acquired))
+			if e.failed > 0 {
+				setHeader(p, "x-delivery-count", int64(e.failed))
+			}
+		})
+	}
+	return raw
+}
+
+func setHeader(p *wire.Properties, key string, value any) {
+	if p.Headers == nil {
+		p.Headers = wire.Table{}
+	}
+	p.Headers[key] = value
+}

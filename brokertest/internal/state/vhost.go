@@ -1,0 +1,71 @@
+package state
+
+import (
+	"fmt"
+	"time"
+)
+
+// VHost is a virtual host.
+type VHost struct {
+	Name string
+	Now  func() time.Time
+	// NewName returns a name that starts with prefix and that no other call returns.
+	NewName func(prefix string) string
+
+	exchanges map[string]*Exchange
+	queues    map[string]*Queue
+	touched   []*Queue // in which something may follow, see Settle
+	timed     map[*Queue]bool
+	created   uint64 // serial number of the last queue or exchange
+
+	routes []*Queue // what route found last, kept for its memory
+}
+
+// NewVHost returns a virtual host with the predefined exchanges.
+func NewVHost(name string, now func() time.Time, newName func(prefix string) string) *VHost {
+	v := &VHost{Name: name, Now: now, NewName: newName,
+		exchanges: map[string]*Exchange{}, queues: map[string]*Queue{}, timed: map[*Queue]bool{}}
+	for _, spec := range []ExchangeSpec{
+		{Name: "", Type: Direct}, {Name: "amq.direct", Type: Direct}, {Name: "amq.fanout", Type: Fanout},
+		{Name: "amq.headers", Type: Headers}, {Name: "amq.match", Type: Headers},
+		{Name: "amq.rabbitmq.trace", Type: Topic, Internal: true}, {Name: "amq.topic", Type: Topic},
+	} {
+		spec.Durable = true
+		v.exchanges[spec.Name] = newExchange(v, spec)
+	}
+	return v
+}
+
+// Settle does what follows from the changes since its last call: deliveries, expiries, limits of length, and
+// what follows from those. It ends because a message that dies in a circle is dropped.
+func (v *VHost) Settle() {
+	for i := 0; i < len(v.touched); i++ {
+		q := v.touched[i]
+		q.touched = false
+		q.settle()
+	}
+	v.touched = v.touched[:0]
+}
+
+// touch has Settle look at q.
+func (v *VHost) touch(q *Queue) {
+	if !q.touched {
+		q.touched = true
+		v.touched = append(v.touched, q)
+	}
+}
+
+// serial numbers what is created, so that it can be listed in that order.
+func (v *VHost) serial() uint64 {
+	v.created++
+	return v.created
+}
+
+// resource is how RabbitMQ names things in reply texts.
+func (v *VHost) resource(kind, name string) string {
+	return fmt.Sprintf("%s '%s' in vhost '%s'", kind, name, v.Name)
+}
+
+func (v *VHost) notFound(kind, name string) *Refusal {
+	return Refuse(NotFound, "no %s", v.resource(kind, name))
+}

@@ -1,0 +1,81 @@
+package brokertest
+
+import "time"
+
+// Option changes how a broker behaves.
+type Option func(*config)
+
+// config is what options set; it does not change afterwards.
+type config struct {
+	users           map[string]*user
+	vhosts          []string
+	heartbeat       time.Duration
+	channelMax      uint16
+	frameMax        uint32
+	maxMessage      uint64
+	consumerTimeout time.Duration
+	version         string
+	seed            uint64
+}
+
+func defaults() config {
+	return config{
+		users:           map[string]*user{"guest": newUser("guest", "guest")},
+		vhosts:          []string{"/"},
+		heartbeat:       60 * time.Second,
+		channelMax:      2047,
+		frameMax:        131072,
+		maxMessage:      16 << 20,
+		consumerTimeout: 30 * time.Minute,
+		version:         "4.3.0",
+	}
+}
+
+// WithUser adds a user who may do everything. There is always a user guest with the password guest.
+func WithUser(name, password string) Option {
+	return func(c *config) { c.users[name] = newUser(name, password) }
+}
+
+// WithVHost adds a virtual host. There is always the virtual host "/".
+func WithVHost(name string) Option {
+	return func(c *config) { c.vhosts = append(c.vhosts, name) }
+}
+
+// WithHeartbeat sets the heartbeat interval that the broker proposes, in whole seconds; 0 is none. Default
+// 60 s.
+func WithHeartbeat(d time.Duration) Option {
+	return func(c *config) { c.heartbeat = d }
+}
+
+// WithChannelMax sets how many channels a connection may have. Default 2047.
+func WithChannelMax(n uint16) Option {
+	return func(c *config) { c.channelMax = n }
+}
+
+// WithFrameMax sets the largest frame in octets, at least 4096. Default 131072.
+func WithFrameMax(n uint32) Option {
+	return func(c *config) { c.frameMax = max(n, 4096) }
+}
+
+// WithMaxMessage sets the largest body of a message in octets. Default 16 MiB.
+func WithMaxMessage(octets uint64) Option {
+	return func(c *config) { c.maxMessage = octets }
+}
+
+// WithConsumerTimeout sets how long a delivery may stay unacknowledged; a queue or a consumer may say
+// otherwise by the argument x-consumer-timeout. Default 30 minutes, 0 is for ever.
+func WithConsumerTimeout(d time.Duration) Option {
+	return func(c *config) { c.consumerTimeout = d }
+}
+
+// WithVersion has the broker behave as another version of RabbitMQ where that is known to differ: "3.10",
+// "4.0" or "4.3", the default.
+func WithVersion(version string) Option {
+	return func(c *config) { c.version = version }
+}
+
+// WithSeed makes the names that the broker makes up, and whatever else is left to chance, the same in every
+// run. Default 0.
+func WithSeed(seed uint64) Option {
+	return func(c *config) { c.seed = seed }
+}

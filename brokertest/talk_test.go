@@ -1,0 +1,56 @@
+package brokertest
+
+import (
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// talk plays single lines of a scenario on a broker, inside a bubble.
+type talk struct{ *player }
+
+// inBubble runs a test on a broker in fake time.
+func inBubble(t *testing.T, f func(t *testing.T, b *Broker, say func(lines ...string) []string), opts ...Option) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := New(t, opts...)
+		p := newTalk(t, b)
+		defer p.hangup()
+		f(t, b, p.say)
+	})
+}
+
+func newTalk(t *testing.T, b *Broker) talk {
+	return talk{&player{
+		t:       t,
+		dial:    func() (net.Conn, error) { return b.DialContext(t.Context(), "tcp", "") },
+		login:   [2]string{"guest", "guest"},
+		settle:  func(*player) { synctest.Wait() },
+		clients: map[string]*rawClient{},
+		opened:  map[string]bool{},
+		names:   map[string]string{},
+		ledgers: map[string]*ledger{},
+	}}
+}
+
+// say sends lines and returns what comes.
+func (k talk) say(lines ...string) []string {
+	k.t.Helper()
+	for _, line := range lines {
+		if err := k.send(line); err != nil {
+			k.t.Fatalf("> %s: %v", line, err)
+		}
+	}
+	k.settle(k.player)
+	return k.collect()
+}
+
+// expect compares lines.
+func expect(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
