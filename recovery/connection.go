@@ -177,6 +177,7 @@ func (c *Connection) Close(ctx context.Context) error {
 	}
 	c.stop(core.ErrClosed)
 	if !started {
+		close(c.done) // there is no supervisor to do it
 		return nil
 	}
 	if waitErr := gate.Await(ctx, c.done); err == nil {

@@ -1,0 +1,113 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/topology"
+)
+
+func TestStage(t *testing.T) {
+	conn, session := new(core.Conn), new(Session)
+	failed := errors.New("refused")
+	tests := []struct {
+		name     string
+		c        *Connection
+		want     Stage
+		degraded int
+	}{
+		{"idle", &Connection{}, Connecting, 0},
+		{"open", &Connection{conn: conn, epoch: 1}, Connected, 0},
+		{"replayed, without consumers", &Connection{conn: conn, session: session, epoch: 1}, ConsumeReady, 0},
+		{"a consumer is still on the last connection", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {epoch: 1}}}, PublishReady, 0},
+		{"every consumer is on this one", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {epoch: 2}}}, ConsumeReady, 0},
+		{"a consumer was refused", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {err: failed}}}, PublishReady, 1},
+		{"an entity was refused", &Connection{conn: conn, session: session, epoch: 1, quarantine: quarantine{entries: []*patient{{Refusal: Refusal{Entity: topology.Queue{}}}}}}, ConsumeReady, 1},
+		{"closed", &Connection{conn: conn, session: session, closed: true}, Closed, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			stage, degraded := test.c.stage()
+			if stage != test.want || len(degraded) != test.degraded {
+				t.Errorf("%v, %v; want %v and %d", stage, degraded, test.want, test.degraded)
+			}
+			if s := (State{Stage: stage, Degraded: degraded}); s.Ready() != (stage == ConsumeReady && test.degraded == 0) {
+				t.Errorf("ready: %t", s.Ready())
+			}
+		})
+	}
+}
+
+func TestReadinessComesInStages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		hold := make(chan struct{})
+		a.on(func(_ *peer, _ uint16, m wire.Method) bool {
+			if _, ok := m.(*wire.QueueBind); ok {
+				<-hold
+			}
+			return false
+		})
+		c, j := start(t, Config{Recorder: recorded(t, topology.Queue{Name: "q"})}, a.endpoint())
+		var stages []string
+		at := func(want Stage) {
+			t.Helper()
+			synctest.Wait()
+			if got := c.State().Stage; got != want {
+				t.Errorf("stage %v; want %v", got, want)
+			}
+		}
+		m := c.Join("consumer")
+		at(Connecting)
+		go func() { _ = c.Connect(t.Context()) }()
+		at(Connected)
+		close(hold)
+		at(PublishReady)
+		m.Failed(core.ErrNotFound)
+		at(PublishReady)
+		if d := c.State().Degraded; len(d) != 1 || d[0].Entity != "consumer" || !errors.Is(d[0], core.ErrNotFound) {
+			t.Errorf("degraded: %v", d)
+		}
+		m.Restored(awaitEpoch(t, c, 1))
+		at(ConsumeReady)
+		a.drop()
+		awaitEpoch(t, c, 2)
+		at(PublishReady) // the consumer has no consume-ok on this connection
+		m.Leave()
+		at(ConsumeReady)
+		for _, e := range j.of(StageChanged) {
+			stages = append(stages, e.State.Stage.String())
+		}
+		want := "[connected publish-ready publish-ready consume-ready connecting connected publish-ready consume-ready]"
+		if fmt.Sprint(stages) != want {
+			t.Errorf("events %v; want %s", stages, want)
+		}
+	})
+}
+
+func TestTheGateHoldsTheSessionBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newServer(t, &memnet.Network{}, "a:1"), newServer(t, &memnet.Network{}, "b:1")
+		main, _ := start(t, Config{}, a.endpoint())
+		publish, _ := start(t, Config{Gate: func(ctx context.Context) error {
+			return main.Await(ctx, func(s State) bool { return s.Stage >= PublishReady })
+		}}, b.endpoint())
+		go func() { _ = publish.Connect(t.Context()) }()
+		synctest.Wait()
+		if s := publish.State().Stage; s != Connected {
+			t.Errorf("stage %v; want %v", s, Connected)
+		}
+		b.drop() // while it waits
+		synctest.Wait()
+		if err := main.Connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		awaitEpoch(t, publish, 2)
+	})
+}
