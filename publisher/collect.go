@@ -3,6 +3,7 @@ package publisher
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/warren-mq/warren/core"
 )
@@ -32,8 +33,12 @@ func (p *Publisher) collect(cause error) {
 // suspect, else makes the groups smaller. It returns the messages to retry.
 func (p *Publisher) blame(lost []*Receipt, refusal *core.Error) []*Receipt {
 	suspects := 0
+	suspect := func(r *Receipt) bool { return r.suspect && names(refusal.Text, r.pub.Exchange) }
+	if !slices.ContainsFunc(lost, suspect) { // the text names no exchange of theirs
+		suspect = func(r *Receipt) bool { return r.suspect }
+	}
 	for _, r := range lost {
-		if r.suspect {
+		if suspect(r) {
 			suspects++
 		}
 	}
@@ -41,9 +46,22 @@ func (p *Publisher) blame(lost []*Receipt, refusal *core.Error) []*Receipt {
 		p.group = max(1, suspects/2)
 		return lost
 	}
-	i := slices.IndexFunc(lost, func(r *Receipt) bool { return r.suspect })
+	i := slices.IndexFunc(lost, suspect)
 	p.finish(lost[i], core.Verdict{Outcome: core.Nacked, Err: refusal})
 	return slices.Delete(lost, i, i+1)
+}
+
+// names reports whether the broker's text is about exchange: RabbitMQ writes
+// "no exchange 'orders' in vhost '/'" and "access to exchange 'orders' in …".
+func names(text, exchange string) bool {
+	return exchange != "" && strings.Contains(text, "exchange '"+exchange+"'")
+}
+
+// isolating reports whether the message that kills channels is being looked for.
+func (p *Publisher) isolating() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.group > 0
 }
 
 // refusedPublish returns the broker's error if it closed the channel, or the

@@ -19,6 +19,9 @@ func (p *Publisher) runPublisher() {
 	for {
 		// 1st: a session.
 		s, err := p.conn.SessionAfter(p.ctx, after)
+		if p.ctx.Err() != nil {
+			err = context.Cause(p.ctx)
+		}
 		if err != nil {
 			p.end(err)
 			return
@@ -39,7 +42,9 @@ func (p *Publisher) runPublisher() {
 		// 4th: only the channel died. If that happens again and again, ever slower.
 		if p.ctx.Err() == nil {
 			p.conn.Emit(recovery.Event{Kind: recovery.ChannelLost, Entity: p.cfg.name, Err: err})
-			p.pause(breaker.next(time.Since(since)), s.Conn)
+			if !p.isolating() { // that makes progress each time
+				p.pause(breaker.next(time.Since(since)), s.Conn)
+			}
 		}
 	}
 }
