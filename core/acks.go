@@ -7,6 +7,9 @@ import (
 	"github.com/warren-mq/warren/core/wire"
 )
 
+// maxFrames is the largest buffer of settling frames kept for reuse.
+const maxFrames = 64 << 10
+
 // acks gathers the acknowledgements of one channel between two writes and
 // turns runs of them into basic.ack with multiple. Nothing waits for it: the
 // writer collects what is there each time it is free, so a lone ack leaves at
@@ -17,19 +20,25 @@ import (
 // handler. On a channel where some tags need no ack (automatic-ack consumers,
 // basic.get without ack) or must never be acked (a consumer that the server
 // cancelled), prefixes say nothing, and every ack is sent by itself.
+//
+// A nack must never be covered by a multiple ack that comes before it, nor a
+// multiple nack cover an ack that comes behind it. So whatever is settled by a
+// frame of its own is encoded when it is called, behind the acks before it.
 type acks struct {
+	channel uint16
 	pending atomic.Bool // there is something to collect
 
 	mu      sync.Mutex // guards the following
 	settled bitRing    // tags from base: acked or nacked, not yet covered by a multiple
 	base    uint64     // lowest tag not known to be settled
-	ready   []uint64   // acked since the last collect
+	frames  []byte     // encoded frames, written before the acks in ready
+	ready   []uint64   // acked since then
 	queued  bool       // the writer has been told
 	singly  bool       // never use multiple
 	err     error      // set once the channel is dead
 }
 
-func newAcks() *acks { return &acks{base: 1} }
+func newAcks(channel uint16) *acks { return &acks{channel: channel, base: 1} }
 
 // ack notes that tag is to be acked. It reports whether the writer must be
 // told that there is something to collect.
@@ -43,34 +52,80 @@ func (a *acks) ack(tag uint64) (tell bool, err error) {
 		return false, ErrSettled
 	}
 	a.ready = append(a.ready, tag)
-	tell = !a.queued
-	a.queued = true
-	a.pending.Store(true)
-	return tell, nil
+	return a.tell(), nil
 }
 
-// settle notes a tag that the caller settles with a frame of its own: a nack,
-// a reject, or with multiple everything up to tag.
-func (a *acks) settle(tag uint64, multiple bool) error {
+// tell reports whether the writer must be told. The lock is held.
+func (a *acks) tell() bool {
+	tell := !a.queued
+	a.queued = true
+	a.pending.Store(true)
+	return tell
+}
+
+// settlement settles deliveries by a frame of its own.
+type settlement struct {
+	method   wire.MethodID // basic.ack, nack or reject
+	tag      uint64        // with multiple, 0 means all
+	multiple bool
+	requeue  bool
+}
+
+func (s settlement) append(dst []byte, channel uint16) []byte {
+	switch s.method {
+	case wire.MethodBasicNack:
+		return wire.AppendNack(dst, channel, s.tag, s.multiple, s.requeue)
+	case wire.MethodBasicReject:
+		return wire.AppendReject(dst, channel, s.tag, s.requeue)
+	default:
+		return wire.AppendAck(dst, channel, s.tag, s.multiple)
+	}
+}
+
+// settle notes what s settles, and encodes it. delivered is the highest tag
+// that came. It reports whether the writer must be told.
+func (a *acks) settle(s settlement, delivered uint64) (tell bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.err != nil {
-		return a.err
-	}
-	if !multiple {
-		if !a.mark(tag) {
-			return ErrSettled
+	switch {
+	case a.err != nil:
+		return false, a.err
+	case a.singly:
+	case s.multiple:
+		if s.tag, err = a.lastOpen(s.tag, delivered); s.tag == 0 {
+			return false, err
 		}
-		return nil
+	case a.isSettled(s.tag):
+		return false, ErrSettled
 	}
-	if a.singly {
-		return nil
+	a.frames = a.flush(a.frames)
+	if !s.multiple {
+		a.mark(s.tag)
+	} else if !a.singly {
+		a.settled.drop(s.tag - a.base + 1)
+		a.base = s.tag + 1
 	}
-	for a.base <= tag {
-		a.settled.shift()
-		a.base++
+	a.frames = s.append(a.frames, a.channel)
+	return a.tell(), nil
+}
+
+// lastOpen returns the highest unsettled tag up to and including tag: RabbitMQ
+// refuses a multiple whose own tag is not unsettled. Tag 0 is whatever was
+// delivered: what is still under way is not meant. With none, tag is 0.
+func (a *acks) lastOpen(tag, delivered uint64) (uint64, error) {
+	last := tag
+	if tag == 0 {
+		last = delivered
 	}
-	return nil
+	for ; last >= a.base; last-- {
+		if !a.isSettled(last) {
+			return last, nil
+		}
+	}
+	if tag == 0 {
+		return 0, nil
+	}
+	return 0, ErrSettled
 }
 
 // sendSingly turns multiple off for the rest of the channel's life.
@@ -85,21 +140,32 @@ func (a *acks) sendSingly() {
 func (a *acks) close(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.err = err
-	a.ready = nil
+	if a.err == nil {
+		a.err = err
+	}
+	a.ready, a.frames = nil, nil
 }
 
-// collect appends the frames for everything acked since the last call.
-func (a *acks) collect(dst []byte, channel uint16) []byte {
+// collect appends the frames for everything settled since the last call.
+func (a *acks) collect(dst []byte) []byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.queued = false
 	a.pending.Store(false)
+	dst = append(dst, a.frames...)
+	if a.frames = a.frames[:0]; cap(a.frames) > maxFrames {
+		a.frames = nil
+	}
+	return a.flush(dst)
+}
+
+// flush appends the frames for what is in ready.
+func (a *acks) flush(dst []byte) []byte {
 	if !a.singly {
-		dst = a.collectPrefix(dst, channel)
+		dst = a.collectPrefix(dst)
 	}
 	for _, tag := range a.ready {
-		dst = wire.AppendAck(dst, channel, tag, false)
+		dst = wire.AppendAck(dst, a.channel, tag, false)
 	}
 	a.ready = a.ready[:0]
 	return dst
@@ -107,7 +173,7 @@ func (a *acks) collect(dst []byte, channel uint16) []byte {
 
 // collectPrefix moves base over the settled prefix and covers it with one
 // frame; what lies beyond a gap stays in ready.
-func (a *acks) collectPrefix(dst []byte, channel uint16) []byte {
+func (a *acks) collectPrefix(dst []byte) []byte {
 	for a.settled.get(0) {
 		a.settled.shift()
 		a.base++
@@ -125,7 +191,7 @@ func (a *acks) collectPrefix(dst []byte, channel uint16) []byte {
 	if covered == 0 {
 		return dst
 	}
-	return wire.AppendAck(dst, channel, last, covered > 1)
+	return wire.AppendAck(dst, a.channel, last, covered > 1)
 }
 
 // maxGap bounds the memory of the ring: one delivery held back while this
@@ -140,52 +206,13 @@ func (a *acks) mark(tag uint64) bool {
 	switch {
 	case a.singly:
 		return true
-	case tag < a.base || a.settled.get(tag-a.base):
+	case a.isSettled(tag):
 		return false
 	}
 	a.settled.set(tag - a.base)
 	return true
 }
 
-// bitRing is a queue of bits that grows with the furthest one set.
-type bitRing struct {
-	words []uint64 // len is a power of two
-	head  uint64   // index of bit 0
-}
-
-func (r *bitRing) size() uint64 { return uint64(len(r.words)) * 64 }
-
-func (r *bitRing) get(i uint64) bool {
-	if i >= r.size() {
-		return false
-	}
-	at := (r.head + i) & (r.size() - 1)
-	return r.words[at/64]&(1<<(at%64)) != 0
-}
-
-func (r *bitRing) set(i uint64) {
-	for i >= r.size() {
-		r.grow()
-	}
-	at := (r.head + i) & (r.size() - 1)
-	r.words[at/64] |= 1 << (at % 64)
-}
-
-// shift drops bit 0.
-func (r *bitRing) shift() {
-	if len(r.words) == 0 {
-		return
-	}
-	r.words[r.head/64] &^= 1 << (r.head % 64)
-	r.head = (r.head + 1) & (r.size() - 1)
-}
-
-func (r *bitRing) grow() {
-	bigger := bitRing{words: make([]uint64, max(1, 2*len(r.words)))}
-	for i := range r.size() {
-		if r.get(i) {
-			bigger.words[i/64] |= 1 << (i % 64)
-		}
-	}
-	*r = bigger
+func (a *acks) isSettled(tag uint64) bool {
+	return tag < a.base || a.settled.get(tag-a.base)
 }

@@ -41,8 +41,9 @@ type Channel struct {
 	progress     time.Time  // when the last reply came
 	mode         mode
 	confirms     confirms
-	streaming    bool      // a large body is on its way: nothing else may be sent
-	changed      gate.Gate // streaming ended, a confirm came, or the channel died
+	streaming    bool          // a large body is on its way: nothing else may be sent
+	deferred     []wire.Method // answers to the server that wait for that
+	changed      gate.Gate     // streaming ended, a confirm came, or the channel died
 	consumers    map[string]*Consumer
 	prefetch     int // of consumers started from now on
 	onReturn     func(*Return)
@@ -84,7 +85,7 @@ func (c *Conn) newChannel() (*Channel, error) {
 		return nil, fmt.Errorf("%w: the limit is %d", ErrChannelsExhausted, c.tuned.ChannelMax)
 	}
 	ch := &Channel{
-		conn: c, id: id, acks: newAcks(), done: make(chan struct{}),
+		conn: c, id: id, acks: newAcks(id), done: make(chan struct{}),
 		consumers: map[string]*Consumer{},
 		in:        assembly{assembler: newAssembler(c.cfg.MaxBody)},
 	}
@@ -122,13 +123,14 @@ func (ch *Channel) Err() error {
 // publishes without a verdict end as [Unknown]. Closing a dead channel does
 // nothing and returns nil.
 func (ch *Channel) Close(ctx context.Context) error {
-	_, err := call[*wire.ChannelCloseOk](ctx, ch, &wire.ChannelClose{ReplyCode: 200})
-	switch {
-	case err == nil:
-		ch.die(ErrClosed, math.MaxUint64)
+	if ch.dead.Load() {
+		<-ch.done
 		return nil
-	case ch.Err() != nil:
-		return nil // dead already, or died first
+	}
+	_, err := call[*wire.ChannelCloseOk](ctx, ch, &wire.ChannelClose{ReplyCode: 200})
+	if err == nil || (ch.dead.Load() && !errors.Is(err, ErrTimeout)) { // or it died first
+		<-ch.done
+		return nil
 	}
 	ch.condemn(ErrClosed)
 	return err
@@ -141,7 +143,7 @@ func (ch *Channel) condemn(cause error) {
 	if ch.err == nil && !ch.closing {
 		ch.closing = true
 		if !ch.streaming { // else the end of the stream sends it
-			ch.sendClose()
+			ch.sendClose(cause)
 		}
 	}
 	ch.mu.Unlock()
@@ -149,9 +151,13 @@ func (ch *Channel) condemn(cause error) {
 }
 
 // sendClose tells the server that the channel was given up. The lock is held.
-func (ch *Channel) sendClose() {
+func (ch *Channel) sendClose(cause error) {
+	m := &wire.ChannelClose{ReplyCode: 200, ReplyText: "given up"}
+	if e, ok := errors.AsType[*Error](cause); ok && !e.Server {
+		m.ReplyCode, m.ReplyText = uint16(e.Code), clip(e.Text, 255)
+	}
 	// An error means that the connection is dead, which frees the id as well.
-	_ = ch.conn.out.method(ch.id, ch.acks, &wire.ChannelClose{ReplyCode: 200, ReplyText: "given up"})
+	_ = ch.conn.out.closing(ch.id, ch.acks, m, because(ErrStale, cause))
 }
 
 // die ends the channel. sent is how many bytes of the data stream count as
@@ -180,127 +186,4 @@ func (ch *Channel) die(cause error, sent uint64) {
 		v.settler.Settle(v.verdict)
 	}
 	close(ch.done)
-}
-
-// Reply is an answer that is still to come.
-type Reply struct {
-	ch *Channel
-	p  *pending
-}
-
-// Request sends a method that the broker answers, without waiting: several
-// may be in flight, and their replies come in order. If the broker refuses
-// one it closes the channel, so the first Wait that fails names the culprit.
-//
-// It is what the typed methods are made of; they wait. NoWait must not be set.
-// Use the typed methods for basic.consume, basic.get and the modes.
-func (ch *Channel) Request(ctx context.Context, m wire.Method) (*Reply, error) {
-	p := newPending(m.ID())
-	if err := ch.send(ctx, m, p); err != nil {
-		return nil, err
-	}
-	return &Reply{ch, p}, nil
-}
-
-// Wait returns the reply, or why there is none: the channel's death, the end
-// of ctx, or [ErrTimeout] when the broker has answered nothing on this channel
-// for [Config.RPCTimeout]; the channel is then given up, since an answer that
-// comes later could no longer be told from the next one's.
-func (r *Reply) Wait(ctx context.Context) (wire.Method, error) {
-	limit := r.ch.conn.cfg.RPCTimeout
-	for left := limit; left > 0; left = limit - time.Since(r.ch.lastProgress(r.p.sent)) {
-		m, expired, err := r.p.wait(ctx, left)
-		if !expired {
-			if ctx.Err() != nil {
-				r.ch.orphan(r.p)
-			}
-			return m, err
-		}
-	}
-	err := errNoAnswer(r.p.request, limit)
-	r.ch.condemn(err)
-	return nil, err
-}
-
-// orphan notes that nobody waits for p any more: see [Channel] on the end of ctx.
-func (ch *Channel) orphan(p *pending) {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	p.orphan = true
-}
-
-func (ch *Channel) lastProgress(sent time.Time) time.Time {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	if ch.progress.After(sent) {
-		return ch.progress
-	}
-	return sent
-}
-
-// send appends m to the outbox, and p, unless nil, to the RPCs in flight.
-func (ch *Channel) send(ctx context.Context, m wire.Method, p *pending) error {
-	if err := ch.lockToSend(ctx); err != nil {
-		return err
-	}
-	defer ch.mu.Unlock()
-	if err := ch.conn.out.method(ch.id, ch.acks, m); err != nil {
-		return invalid(m.ID(), err)
-	}
-	if p != nil {
-		ch.calls = append(ch.calls, p)
-	}
-	if m.ID() == wire.MethodChannelClose {
-		ch.closing = true
-	}
-	return nil
-}
-
-// lockToSend locks the channel when it may send: alive, and not in the middle
-// of a content.
-func (ch *Channel) lockToSend(ctx context.Context) error {
-	for {
-		ch.mu.Lock()
-		switch {
-		case ch.err != nil:
-			defer ch.mu.Unlock()
-			return ch.err
-		case ch.closing:
-			defer ch.mu.Unlock()
-			return ErrClosed
-		case !ch.streaming:
-			return nil
-		}
-		changed := ch.changed.Wait()
-		ch.mu.Unlock()
-		if err := gate.Await(ctx, changed); err != nil {
-			return err
-		}
-	}
-}
-
-// call sends a request and waits for its reply.
-func call[R wire.Method](ctx context.Context, ch *Channel, m wire.Method) (R, error) {
-	var none R
-	r, err := ch.Request(ctx, m)
-	if err != nil {
-		return none, err
-	}
-	reply, err := r.Wait(ctx)
-	if err != nil {
-		return none, err
-	}
-	return reply.(R), nil // the reader checked that it answers this request
-}
-
-// invalid wraps an encoding error; others pass.
-func invalid(id wire.MethodID, err error) error {
-	if _, ok := errors.AsType[*wire.FieldError](err); ok {
-		return &ValidationError{Method: id.String(), Err: err}
-	}
-	return err
-}
-
-func errNoAnswer(id wire.MethodID, limit time.Duration) error {
-	return fmt.Errorf("%w: %s was not answered within %s", ErrTimeout, id, limit)
 }

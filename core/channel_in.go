@@ -1,7 +1,6 @@
 package core
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -22,7 +21,7 @@ type assembly struct {
 // ends the connection.
 func (ch *Channel) onFrame(f wire.Frame, in *inbound) error {
 	if ch.dead.Load() {
-		return ch.afterDeath(f, in)
+		return ch.afterDeath(f)
 	}
 	if err := ch.in.fits(f.Type); err != nil {
 		return err
@@ -45,15 +44,20 @@ func (ch *Channel) onFrame(f wire.Frame, in *inbound) error {
 
 // afterDeath ignores what the server sent before it knew that the channel is
 // gone, and frees the id when it says that it knows.
-func (ch *Channel) afterDeath(f wire.Frame, in *inbound) error {
+func (ch *Channel) afterDeath(f wire.Frame) error {
 	if f.Type != wire.FrameMethod {
 		return nil
 	}
-	switch id, _ := wire.PeekMethod(f.Payload); id {
+	id, _ := wire.PeekMethod(f.Payload)
+	return ch.lateMethod(id)
+}
+
+func (ch *Channel) lateMethod(id wire.MethodID) error {
+	switch id {
 	case wire.MethodChannelCloseOk:
 		ch.conn.free(ch)
 	case wire.MethodChannelClose: // crossed ours, whose answer is still to come
-		_ = ch.conn.out.method(ch.id, nil, &wire.ChannelCloseOk{})
+		return ch.conn.out.answer(ch.id, nil, &wire.ChannelCloseOk{})
 	}
 	return nil
 }
@@ -87,9 +91,9 @@ func (ch *Channel) onMethod(payload []byte, in *inbound) error {
 		ch.in.getOk = m
 		ch.in.begin(id)
 	case *wire.BasicCancel:
-		ch.onServerCancel(m)
+		return ch.onServerCancel(m)
 	case *wire.ChannelFlow:
-		return ch.conn.out.method(ch.id, ch.acks, &wire.ChannelFlowOk{Active: ch.setFlow(m.Active)})
+		return ch.answer(&wire.ChannelFlowOk{Active: ch.setFlow(m.Active)})
 	case *wire.ChannelClose:
 		ch.onServerClose(m)
 	default:
@@ -110,7 +114,7 @@ func (ch *Channel) onServerClose(m *wire.ChannelClose) {
 	ours := ch.closing
 	ch.closing, ch.serverClosed = true, true
 	ch.conn.out.abort(ch.id)
-	_ = ch.conn.out.method(ch.id, nil, &wire.ChannelCloseOk{}) // fails only on a dead connection
+	_ = ch.conn.out.closing(ch.id, ch.acks, &wire.ChannelCloseOk{}, because(ErrStale, cause)) // fails only on a dead connection
 	ch.mu.Unlock()
 	ch.die(cause, sent)
 	if !ours {
@@ -118,9 +122,52 @@ func (ch *Channel) onServerClose(m *wire.ChannelClose) {
 	}
 }
 
+// answer sends what the server's frames call for, behind a body that is being
+// streamed. The error is a fault of the server.
+func (ch *Channel) answer(m wire.Method) error {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	switch {
+	case ch.err != nil || ch.closing:
+		return nil
+	case !ch.streaming:
+		return ch.sendAnswer(m)
+	case len(ch.deferred) == maxDeferred:
+		return errAnswersUnread
+	}
+	ch.deferred = append(ch.deferred, m)
+	return nil
+}
+
+// maxDeferred bounds the answers that wait for the end of one streamed body.
+const maxDeferred = 1000
+
+func (ch *Channel) sendDeferred() error {
+	for _, m := range ch.deferred {
+		if err := ch.sendAnswer(m); err != nil {
+			return err
+		}
+	}
+	ch.deferred = nil
+	return nil
+}
+
+// sendAnswer sends m, and leaves an answer to the reader. The lock is held.
+func (ch *Channel) sendAnswer(m wire.Method) error {
+	err := ch.conn.out.answer(ch.id, ch.acks, m)
+	if err == nil && len(wire.Replies(m.ID())) > 0 {
+		ch.calls = append(ch.calls, newPending(m))
+	}
+	return err
+}
+
 // onReply hands a reply to the RPC that it answers.
 func (ch *Channel) onReply(m wire.Method, d *Delivery) error {
 	ch.mu.Lock()
+	if ch.err != nil { // given up in this instant
+		ch.mu.Unlock()
+		return ch.lateMethod(m.ID())
+	}
 	if len(ch.calls) == 0 || !ch.calls[0].takes(m.ID()) {
 		ch.mu.Unlock()
 		return unexpected(m)
@@ -129,61 +176,50 @@ func (ch *Channel) onReply(m wire.Method, d *Delivery) error {
 	ch.calls = ch.calls[1:]
 	ch.progress = time.Now()
 	orphan := p.orphan
-	switch m := m.(type) {
-	case *wire.BasicConsumeOk:
+	if m, ok := m.(*wire.BasicConsumeOk); ok {
 		if err := ch.addConsumer(p.consumer, m.ConsumerTag); err != nil {
 			ch.mu.Unlock()
 			return err
 		}
-	case *wire.BasicCancelOk:
-		defer ch.removeConsumer(m.ConsumerTag, nil, false)
-	case *wire.ChannelCloseOk:
-		defer ch.conn.free(ch)
-		defer ch.die(ErrClosed, math.MaxUint64)
 	}
 	ch.mu.Unlock()
+	switch m.ID() { // whoever waits finds it done
+	case wire.MethodBasicCancelOk:
+		ch.removeConsumer(p.tag, nil, false)
+	case wire.MethodChannelCloseOk:
+		ch.die(ErrClosed, math.MaxUint64)
+		ch.conn.free(ch)
+	}
 	p.succeed(m, d)
 	if orphan {
-		ch.discard(m, d)
+		return ch.discard(m, d)
 	}
 	return nil
 }
 
 // discard undoes what a late reply did that nobody waits for.
-func (ch *Channel) discard(m wire.Method, d *Delivery) {
+func (ch *Channel) discard(m wire.Method, d *Delivery) error {
 	if d != nil {
 		_ = d.Nack(true) // fails only if the channel died, which requeues it too
 	}
 	if m, ok := m.(*wire.BasicConsumeOk); ok {
-		ch.cancelUnwaited(m.ConsumerTag)
 		ch.removeConsumer(m.ConsumerTag, ErrClosed, true)
+		return ch.answer(&wire.BasicCancel{ConsumerTag: m.ConsumerTag})
 	}
-}
-
-// cancelUnwaited sends basic.cancel and leaves the answer to the reader.
-func (ch *Channel) cancelUnwaited(tag string) {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	if ch.err != nil || ch.closing {
-		return
-	}
-	m := &wire.BasicCancel{ConsumerTag: tag}
-	if ch.streaming { // the tag is freed when the channel goes
-		return
-	}
-	if ch.conn.out.method(ch.id, ch.acks, m) == nil {
-		ch.calls = append(ch.calls, newPending(m.ID()))
-	}
+	return nil
 }
 
 // onServerCancel ends a consumer that the server cancelled. It is answered
 // with a basic.cancel of this side: RabbitMQ 4.3 keeps a consumer whose ack
 // timed out until then, and takes a cancel-ok in the ordinary case (queue
-// deleted) as a fault of the connection.
-func (ch *Channel) onServerCancel(m *wire.BasicCancel) {
+// deleted) as a fault of the connection. A tag that this side has cancelled
+// before is answered by that.
+func (ch *Channel) onServerCancel(m *wire.BasicCancel) error {
 	ch.acks.sendSingly() // its deliveries are never acked: no prefix may cover them
-	ch.removeConsumer(m.ConsumerTag, because(ErrCancelled, fmt.Errorf("tag %q", m.ConsumerTag)), true)
-	ch.cancelUnwaited(m.ConsumerTag)
+	if !ch.removeConsumer(m.ConsumerTag, because(ErrCancelled, fmt.Errorf("tag %q", m.ConsumerTag)), true) {
+		return nil
+	}
+	return ch.answer(&wire.BasicCancel{ConsumerTag: m.ConsumerTag})
 }
 
 func (ch *Channel) onConfirm(in *inbound, tag uint64, multiple bool, o Outcome) error {
@@ -201,96 +237,7 @@ func (ch *Channel) onConfirm(in *inbound, tag uint64, multiple bool, o Outcome) 
 	clear(verdicts)
 	in.verdicts = verdicts
 	if err != nil {
-		return &wire.Error{Code: uint16(ErrCommandInvalid), Where: err.Error()}
+		return fault(ErrCommandInvalid, "%v", err)
 	}
-	return nil
-}
-
-// onContent handles a complete content.
-func (ch *Channel) onContent(complete bool, err error, in *inbound) error {
-	if err != nil {
-		if tooLarge, ok := errors.AsType[*Error](err); ok {
-			tooLarge.Channel = ch.id
-			ch.condemn(tooLarge)
-			return nil
-		}
-		return err
-	}
-	if !complete {
-		return nil
-	}
-	props, body := ch.in.take()
-	switch ch.in.method {
-	case wire.MethodBasicDeliver:
-		return ch.onDelivery(props, body)
-	case wire.MethodBasicGetOk:
-		m := ch.in.getOk
-		ch.in.getOk = nil
-		d := &Delivery{
-			Exchange: m.Exchange, RoutingKey: m.RoutingKey, Tag: m.DeliveryTag, Redelivered: m.Redelivered,
-			MessageCount: m.MessageCount, Body: body, props: props, ch: ch,
-		}
-		if err := ch.nextTag(d.Tag); err != nil {
-			return err
-		}
-		return ch.onReply(m, d)
-	default:
-		m := ch.in.returned
-		ch.in.returned = nil
-		ch.onReturned(&Return{
-			Code: Code(m.ReplyCode), Text: m.ReplyText, Exchange: m.Exchange, RoutingKey: m.RoutingKey, Body: body, props: props,
-		})
-		return nil
-	}
-}
-
-func (ch *Channel) onDelivery(props, body []byte) error {
-	m := &ch.in.deliver
-	if err := ch.nextTag(m.DeliveryTag); err != nil {
-		return err
-	}
-	c := ch.in.last
-	if c == nil || c.tag != m.ConsumerTag || c.over.Load() {
-		c = ch.consumer(m.ConsumerTag)
-		ch.in.last = c
-	}
-	d := &Delivery{
-		Exchange: m.Exchange, RoutingKey: m.RoutingKey, ConsumerTag: m.ConsumerTag, Tag: m.DeliveryTag,
-		Redelivered: m.Redelivered, Body: body, props: props, ch: ch, consumer: c,
-	}
-	if c == nil { // of a consumer that was just cancelled: back to the queue
-		d.consumer = nil
-		return ignoreDead(d.Nack(true))
-	}
-	if c.noAck {
-		d.settled.Store(true)
-	}
-	if err := c.inbox.push(d); errors.Is(err, ErrOverflow) {
-		return ch.overflow(c, d)
-	}
-	return nil
-}
-
-// overflow cancels a consumer that is not read fast enough. What the broker
-// sends before it knows is still kept, up to a second, harder bound.
-func (ch *Channel) overflow(c *Consumer, d *Delivery) error {
-	if first := !c.overflowed.Swap(true); first {
-		ch.cancelUnwaited(c.tag)
-	}
-	if !c.inbox.force(d) {
-		ch.condemn(because(ErrOverflow, fmt.Errorf("consumer %q was sent far more than it buffers", c.tag)))
-	}
-	return nil
-}
-
-// ignoreDead drops the error of a channel that died meanwhile.
-func ignoreDead(error) error { return nil }
-
-// nextTag checks that delivery tags grow, as the specification says.
-func (ch *Channel) nextTag(tag uint64) error {
-	if tag <= ch.delivered.Load() {
-		return &wire.Error{Code: uint16(ErrCommandInvalid), Where: fmt.Sprintf("delivery tag %d after %d", tag, ch.delivered.Load())}
-	}
-	ch.delivered.Store(tag)
 	return nil
 }

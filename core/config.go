@@ -27,6 +27,11 @@ type Config struct {
 	// TLS makes it an amqps connection. It is cloned at each dial. The server
 	// name defaults to the host in Addr, the minimum version to TLS 1.2.
 	TLS *tls.Config
+	// TLSFor is asked for TLS at each dial instead, so that renewed
+	// certificates are taken up; see [TLSFiles].
+	TLSFor func(context.Context) (*tls.Config, error)
+	// RequireTLS refuses to dial without TLS any other host than this one.
+	RequireTLS bool
 
 	Name       string     // connection_name shown by the broker
 	Properties wire.Table // further client properties; these win over the built-in ones
@@ -39,13 +44,20 @@ type Config struct {
 	FrameMax   uint32 // largest frame in bytes; default 131072, at least 8192 (RabbitMQ 4.1+)
 
 	HandshakeTimeout time.Duration // dial, TLS and AMQP handshake together; default 10 s
+	TLSTimeout       time.Duration // for the TLS handshake; default 5 s
 	RPCTimeout       time.Duration // for an answer; the channel is then given up; default 15 s
 	WriteTimeout     time.Duration // for the peer to take some bytes, unless it blocks; default 30 s
 	CloseTimeout     time.Duration // for the closing handshake; default 5 s
 
-	MaxBody       uint64 // largest body accepted from the server; default 64 MiB
+	MaxBody       uint64 // largest body accepted from the server, the channel ends at a larger one; default 64 MiB
+	MaxPublish    uint64 // largest body to publish, at most [MaxBody]; default 16 MiB, as RabbitMQ's since 4.0
 	WriteBuffer   int    // bytes of publishes that wait to be written; default 1 MiB
 	ConfirmWindow int    // unconfirmed publishes a channel; default 65536
+	MaxConsumers  int    // consumers a channel; default 1000
+
+	TableDepth        int    // tables inside each other accepted from the server; default 32
+	TableFields       int    // table fields in one frame accepted from the server; default 16384
+	HandshakeFrameMax uint32 // largest frame accepted before the frame size is negotiated; default 8192
 
 	// DialContext opens the socket; default net.Dialer.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -83,34 +95,41 @@ const (
 	DefaultChannelMax = 2047
 	DefaultFrameMax   = 131072
 	minFrameMax       = 8192
+	maxFrameMax       = 64 << 20 // the read buffer is as large as a frame
 )
 
 // withDefaults returns a copy with every default filled in.
 func (c Config) withDefaults() (Config, error) {
-	set(&c.Addr, defaultAddr(c.TLS))
+	set(&c.Addr, defaultAddr(c.TLS != nil || c.TLSFor != nil))
 	set(&c.VHost, "/")
 	set(&c.Locale, "en_US")
 	set(&c.Heartbeat, DefaultHeartbeat)
 	set(&c.ChannelMax, DefaultChannelMax)
 	set(&c.FrameMax, DefaultFrameMax)
 	set(&c.HandshakeTimeout, 10*time.Second)
+	set(&c.TLSTimeout, 5*time.Second)
 	set(&c.RPCTimeout, 15*time.Second)
 	set(&c.WriteTimeout, 30*time.Second)
 	set(&c.CloseTimeout, 5*time.Second)
 	set(&c.MaxBody, 64<<20)
+	set(&c.MaxPublish, 16<<20)
 	set(&c.WriteBuffer, 1<<20)
 	set(&c.ConfirmWindow, 65536)
+	set(&c.MaxConsumers, 1000)
+	set(&c.TableDepth, 32)
+	set(&c.TableFields, 16384)
+	set(&c.HandshakeFrameMax, minFrameMax)
 	if c.Credentials == nil {
 		c.Credentials = Login("guest", "guest")
 	}
 	if c.DialContext == nil {
 		c.DialContext = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
 	}
-	c.Properties = c.Properties.Clone()
-	if c.Mechanisms == nil {
-		c.Mechanisms = defaultMechanisms(c.TLS)
+	if err := c.validate(); err != nil { // before the copy, which does not end for a table inside itself
+		return c, err
 	}
-	return c, c.validate()
+	c.Properties = c.Properties.Clone()
+	return c, nil
 }
 
 func (c *Config) validate() error {
@@ -123,8 +142,20 @@ func (c *Config) validate() error {
 	if err := wire.ValidateTable(c.Properties); err != nil {
 		return fmt.Errorf("client properties: %w", err)
 	}
-	if c.FrameMax < minFrameMax {
-		return fmt.Errorf("frame max %d: RabbitMQ needs at least %d", c.FrameMax, minFrameMax)
+	if c.FrameMax < minFrameMax || c.FrameMax > maxFrameMax {
+		return fmt.Errorf("frame max %d: want %d (RabbitMQ's least) to %d", c.FrameMax, minFrameMax, maxFrameMax)
+	}
+	if c.HandshakeFrameMax < wire.FrameMinSize || c.HandshakeFrameMax > maxFrameMax {
+		return fmt.Errorf("handshake frame max %d: want %d to %d", c.HandshakeFrameMax, wire.FrameMinSize, maxFrameMax)
+	}
+	if c.MaxPublish > MaxBody {
+		return fmt.Errorf("max publish %d: RabbitMQ takes at most %d", c.MaxPublish, MaxBody)
+	}
+	if c.RequireTLS && c.TLS == nil && c.TLSFor == nil && !onThisHost(c.Addr) {
+		return fmt.Errorf("address %q: TLS is required, and not configured", c.Addr)
+	}
+	if err := c.validateBounds(); err != nil {
+		return err
 	}
 	if c.Heartbeat > 0 && (c.Heartbeat%time.Second != 0 || c.Heartbeat/time.Second > math.MaxUint16) {
 		return errors.New("heartbeat must be whole seconds, at most 65535 of them")
@@ -132,8 +163,23 @@ func (c *Config) validate() error {
 	return nil
 }
 
-func defaultAddr(t *tls.Config) string {
-	if t != nil {
+// validateBounds refuses what cannot be meant: only Heartbeat knows negative values.
+func (c *Config) validateBounds() error {
+	for name, n := range map[string]int64{
+		"handshake timeout": int64(c.HandshakeTimeout), "tls timeout": int64(c.TLSTimeout), "rpc timeout": int64(c.RPCTimeout),
+		"write timeout": int64(c.WriteTimeout), "close timeout": int64(c.CloseTimeout), "write buffer": int64(c.WriteBuffer),
+		"confirm window": int64(c.ConfirmWindow), "max consumers": int64(c.MaxConsumers), "table depth": int64(c.TableDepth),
+		"table fields": int64(c.TableFields),
+	} {
+		if n < 0 {
+			return fmt.Errorf("%s is negative", name)
+		}
+	}
+	return nil
+}
+
+func defaultAddr(tls bool) string {
+	if tls {
 		return "localhost:5671"
 	}
 	return "localhost:5672"

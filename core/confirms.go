@@ -54,6 +54,16 @@ type confirms struct {
 	base uint64    // lowest tag that may be unsettled
 	next uint64    // tag of the next publish
 	open int       // unsettled tags
+	back uint64    // tag behind the one returned last: returns come in order
+}
+
+// maxSpan bounds the ring: how many windows of tags may lie between the
+// oldest unsettled publish and the next one.
+const maxSpan = 16
+
+// full reports whether the window of unsettled publishes is used up.
+func (c *confirms) full(window int) bool {
+	return c.open >= window || c.next-c.base >= maxSpan*uint64(window)
 }
 
 // publish is one unsettled message.
@@ -145,11 +155,18 @@ func (c *confirms) advance() {
 }
 
 // giveBack attaches a returned message to the oldest unsettled publish with
-// the same mark. RabbitMQ sends the return before the ack of its publish.
+// the same mark, those behind the last returned one first. RabbitMQ sends
+// returns in the order of the publishes, and each before the ack.
 func (c *confirms) giveBack(r *Return, mark uint64) bool {
-	for tag := c.base; tag != c.next; tag++ {
+	from := max(c.back, c.base)
+	return c.giveBackIn(from, c.next, r, mark) || c.giveBackIn(c.base, from, r, mark)
+}
+
+func (c *confirms) giveBackIn(from, to uint64, r *Return, mark uint64) bool {
+	for tag := from; tag < to; tag++ {
 		if p := c.at(tag); p.settler != nil && p.returned == nil && p.mark == mark {
 			p.returned = r
+			c.back = tag + 1
 			return true
 		}
 	}

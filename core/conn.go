@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -25,7 +26,9 @@ type Conn struct {
 	out        *outbox
 	slots      []atomic.Pointer[Channel] // by channel id
 	flushed    atomic.Uint64             // data bytes that the socket has taken
-	dying      chan struct{}             // closed first: the socket is closed
+	counts     traffic
+	strays     atomic.Uint64 // deliveries requeued because they belong to no consumer
+	dying      chan struct{} // closed first: the socket is closed
 	writerDone chan struct{}
 	done       chan struct{} // closed last: everything has ended
 
@@ -46,13 +49,14 @@ type Conn struct {
 func newConn(nc net.Conn, h *handshake) *Conn {
 	c := &Conn{
 		cfg: h.cfg, nc: nc, server: h.server, tuned: h.tuned,
-		out:        newOutbox(h.cfg.WriteBuffer),
+		out:        newOutbox(h.cfg.WriteBuffer, h.tuned.FrameMax),
 		slots:      make([]atomic.Pointer[Channel], int(h.tuned.ChannelMax)+1),
 		dying:      make(chan struct{}),
 		writerDone: make(chan struct{}),
 		done:       make(chan struct{}),
 		ids:        newIDPool(h.tuned.ChannelMax),
 	}
+	h.frames.counts = &c.counts
 	h.frames.silent = 2 * h.tuned.Heartbeat
 	h.frames.stall = max(time.Minute, 6*h.tuned.Heartbeat)
 	c.in = inbound{frames: h.frames, dec: &h.dec}
@@ -146,7 +150,7 @@ func (c *Conn) UpdateSecret(ctx context.Context, secret Secret, reason string) e
 
 // request sends an RPC on channel 0.
 func (c *Conn) request(m wire.Method) (*pending, error) {
-	p := newPending(m.ID())
+	p := newPending(m)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cause != nil {
@@ -199,8 +203,12 @@ func (c *Conn) beginClose(code Code, text string) (confirmed <-chan struct{}, er
 		return nil, nil
 	}
 	m := &wire.ConnectionClose{ReplyCode: uint16(code), ReplyText: text}
-	if err := c.out.last(m, ErrClosed); err != nil {
-		return nil, invalid(m.ID(), err)
+	switch err := invalid(m.ID(), c.out.last(m, ErrClosed)).(type) {
+	case nil:
+	case *ValidationError:
+		return nil, err
+	default: // about to die: nothing can be sent any more
+		return nil, nil
 	}
 	c.cause = ErrClosed
 	c.closed = make(chan struct{})
@@ -222,7 +230,16 @@ func (c *Conn) die(cause error) {
 	}
 	close(c.dying)
 	c.mu.Unlock()
-	_ = c.nc.Close()
+	closeSocket(c.nc)
+}
+
+// closeSocket closes nc at once. TLS would first say goodbye, and wait for a
+// peer that does not read; AMQP has said its own.
+func closeSocket(nc net.Conn) {
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	_ = nc.Close()
 }
 
 // teardown ends everything that lived on the connection. The reader calls it

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/warren-mq/warren/core/wire"
 )
@@ -25,6 +26,9 @@ func (ch *Channel) Qos(ctx context.Context, m BasicQos) error {
 // Without automatic ack, set a prefetch with [Channel.Qos] first: it is what
 // bounds the client's memory and spreads messages over consumers.
 func (ch *Channel) Consume(ctx context.Context, m BasicConsume, opts ...ConsumeOption) (*Consumer, error) {
+	if err := ch.roomForConsumer(); err != nil {
+		return nil, &ValidationError{Method: m.ID().String(), Err: err}
+	}
 	c := &Consumer{tag: m.ConsumerTag, noAck: m.NoAck, ch: ch, inbox: newInbox(0, 0), done: make(chan struct{})}
 	ch.mu.Lock()
 	if m.NoAck || ch.prefetch == 0 {
@@ -42,7 +46,7 @@ func (ch *Channel) Consume(ctx context.Context, m BasicConsume, opts ...ConsumeO
 	if m.NoWait {
 		return ch.consumeNoWait(ctx, &m, c)
 	}
-	p := newPending(m.ID())
+	p := newPending(&m)
 	p.consumer = c
 	if err := ch.send(ctx, &m, p); err != nil {
 		return nil, err
@@ -53,9 +57,21 @@ func (ch *Channel) Consume(ctx context.Context, m BasicConsume, opts ...ConsumeO
 	return c, nil
 }
 
+func (ch *Channel) roomForConsumer() error {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if limit := ch.conn.cfg.MaxConsumers; len(ch.consumers) >= limit {
+		return fmt.Errorf("%d consumers on one channel, the connection's MaxConsumers: open another channel", limit)
+	}
+	return nil
+}
+
 func (ch *Channel) consumeNoWait(ctx context.Context, m *BasicConsume, c *Consumer) (*Consumer, error) {
 	if m.ConsumerTag == "" {
 		return nil, &ValidationError{Method: m.ID().String(), Err: errTagNeeded}
+	}
+	if err := ch.conn.out.admitControl(ctx); err != nil {
+		return nil, err
 	}
 	if err := ch.lockToSend(ctx); err != nil {
 		return nil, err
@@ -78,7 +94,7 @@ func (ch *Channel) Cancel(ctx context.Context, m BasicCancel) error {
 		_, err := call[*wire.BasicCancelOk](ctx, ch, &m)
 		return err
 	}
-	if err := ch.send(ctx, &m, nil); err != nil {
+	if err := ch.tell(ctx, &m); err != nil {
 		return err
 	}
 	ch.removeConsumer(m.ConsumerTag, ErrClosed, false)
@@ -102,7 +118,8 @@ func (ch *Channel) consumer(tag string) *Consumer {
 	return ch.consumers[tag]
 }
 
-func (ch *Channel) removeConsumer(tag string, err error, drop bool) {
+// removeConsumer ends the consumer with this tag. It reports whether there was one.
+func (ch *Channel) removeConsumer(tag string, err error, drop bool) bool {
 	ch.mu.Lock()
 	c := ch.consumers[tag]
 	delete(ch.consumers, tag)
@@ -110,6 +127,7 @@ func (ch *Channel) removeConsumer(tag string, err error, drop bool) {
 	if c != nil {
 		c.end(err, drop)
 	}
+	return c != nil
 }
 
 // Get fetches one message, or returns nil if the queue is empty.
@@ -117,7 +135,7 @@ func (ch *Channel) Get(ctx context.Context, m BasicGet) (*Delivery, error) {
 	if m.NoAck {
 		ch.acks.sendSingly()
 	}
-	r, err := ch.Request(ctx, &m)
+	r, err := ch.request(ctx, &m)
 	if err != nil {
 		return nil, err
 	}
@@ -129,69 +147,6 @@ func (ch *Channel) Get(ctx context.Context, m BasicGet) (*Delivery, error) {
 		d.settled.Store(true)
 	}
 	return d, nil
-}
-
-// ack queues the ack of one delivery; the writer collects it.
-func (ch *Channel) ack(tag uint64) error {
-	tell, err := ch.acks.ack(tag)
-	if tell {
-		ch.conn.out.acksReady(ch)
-	}
-	return err
-}
-
-// Ack settles deliveries by tag: with multiple all up to and including tag,
-// where tag 0 means all so far. [Delivery.Ack] is the usual way.
-//
-// Errors: [ErrStale], [ErrSettled] for a tag settled before, a
-// [*ValidationError] for a tag that was never delivered here.
-func (ch *Channel) Ack(tag uint64, multiple bool) error {
-	if err := ch.checkTag(wire.MethodBasicAck, tag, multiple); err != nil {
-		return err
-	}
-	if !multiple {
-		return ch.ack(tag)
-	}
-	return ch.settle(tag, true, &wire.BasicAck{DeliveryTag: tag, Multiple: true})
-}
-
-// Nack refuses deliveries by tag, as [Channel.Ack]; requeue puts them back.
-func (ch *Channel) Nack(tag uint64, multiple, requeue bool) error {
-	if err := ch.checkTag(wire.MethodBasicNack, tag, multiple); err != nil {
-		return err
-	}
-	return ch.settle(tag, multiple, &wire.BasicNack{DeliveryTag: tag, Multiple: multiple, Requeue: requeue})
-}
-
-// Reject refuses one delivery by tag.
-func (ch *Channel) Reject(tag uint64, requeue bool) error {
-	if err := ch.checkTag(wire.MethodBasicReject, tag, false); err != nil {
-		return err
-	}
-	return ch.settle(tag, false, &wire.BasicReject{DeliveryTag: tag, Requeue: requeue})
-}
-
-// settle notes the tags as settled and sends m at once, behind the acks that
-// are already waiting.
-func (ch *Channel) settle(tag uint64, multiple bool, m wire.Method) error {
-	last := tag
-	if tag == 0 {
-		last = ch.delivered.Load()
-	}
-	if err := ch.acks.settle(last, multiple); err != nil {
-		return err
-	}
-	if err := ch.send(context.Background(), m, nil); err != nil {
-		return because(ErrStale, err)
-	}
-	return nil
-}
-
-func (ch *Channel) checkTag(id wire.MethodID, tag uint64, multiple bool) error {
-	if tag > ch.delivered.Load() || (tag == 0 && !multiple) {
-		return &ValidationError{Method: id.String(), Err: errNoSuchTag(tag)}
-	}
-	return nil
 }
 
 // Recover asks the broker to deliver everything unsettled on this channel
@@ -206,5 +161,5 @@ func (ch *Channel) Recover(ctx context.Context, m BasicRecover) error {
 // RecoverAsync is [Channel.Recover] in its deprecated form without an answer.
 func (ch *Channel) RecoverAsync(ctx context.Context, m BasicRecoverAsync) error {
 	ch.acks.sendSingly()
-	return ch.send(ctx, &m, nil)
+	return ch.tell(ctx, &m)
 }

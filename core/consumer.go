@@ -71,8 +71,12 @@ func (c *Consumer) All(ctx context.Context) iter.Seq2[*Delivery, error] {
 
 // Cancel tells the broker to send no more and waits for its answer. Messages
 // that are already here can still be received and settled; the broker does
-// not requeue them by itself (specification, basic.cancel).
+// not requeue them by itself (specification, basic.cancel). Cancelling a
+// consumer that has ended does nothing and returns nil.
 func (c *Consumer) Cancel(ctx context.Context) error {
+	if c.over.Load() {
+		return nil
+	}
 	_, err := call[*wire.BasicCancelOk](ctx, c.ch, &wire.BasicCancel{ConsumerTag: c.tag})
 	return err
 }

@@ -1,8 +1,6 @@
 package core
 
 import (
-	"fmt"
-
 	"github.com/warren-mq/warren/core/wire"
 )
 
@@ -41,7 +39,7 @@ func (a *assembler) fits(t uint8) error {
 		return nil
 	}
 	names := map[uint8]string{wire.FrameMethod: "method", wire.FrameHeader: "content header", wire.FrameBody: "body"}
-	return &wire.Error{Code: uint16(ErrUnexpectedFrame), Where: fmt.Sprintf("%s frame where a %s frame was expected", names[t], names[a.expect])}
+	return fault(ErrUnexpectedFrame, "%s frame where a %s frame was expected", names[t], names[a.expect])
 }
 
 // begin notes a method that carries content.
@@ -53,7 +51,7 @@ func (a *assembler) begin(m wire.MethodID) {
 // header notes the content header. It reports whether the content is complete.
 func (a *assembler) header(h wire.ContentHeader) (complete bool, err error) {
 	if h.Class != wire.ClassBasic {
-		return false, &wire.Error{Code: uint16(ErrUnexpectedFrame), Where: fmt.Sprintf("content header of class %d after %s", h.Class, a.method)}
+		return false, fault(ErrUnexpectedFrame, "content header of class %d after %s", h.Class, a.method)
 	}
 	if h.BodySize > a.limit {
 		return false, errBodyTooLarge(h.BodySize, a.limit)
@@ -69,12 +67,12 @@ func (a *assembler) header(h wire.ContentHeader) (complete bool, err error) {
 func (a *assembler) body(b []byte) (complete bool, err error) {
 	if len(b) == 0 {
 		if a.empty++; a.empty > maxEmptyFrames {
-			return false, &wire.Error{Code: uint16(ErrFrame), Where: "too many empty body frames"}
+			return false, fault(ErrFrame, "too many empty body frames")
 		}
 		return false, nil
 	}
 	if a.received+uint64(len(b)) > a.size {
-		return false, &wire.Error{Code: uint16(ErrFrame), Where: fmt.Sprintf("body longer than the announced %d bytes", a.size)}
+		return false, fault(ErrFrame, "body longer than the announced %d bytes", a.size)
 	}
 	a.buf = append(a.buf, b...)
 	a.received += uint64(len(b))

@@ -100,6 +100,9 @@ func (d *Delivery) settle() error {
 	if d.consumer != nil && d.consumer.revoked.Load() {
 		return because(ErrStale, ErrCancelled)
 	}
+	if d.ch.dead.Load() {
+		return because(ErrStale, d.ch.Err())
+	}
 	if !d.settled.CompareAndSwap(false, true) {
 		return ErrSettled
 	}

@@ -2,11 +2,12 @@ package core
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"time"
+
+	"github.com/warren-mq/warren/core/wire"
 )
 
 // Dial opens a connection: socket, TLS where configured, AMQP handshake. It
@@ -22,13 +23,21 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, cfg.HandshakeTimeout, ErrTimeout)
 	defer cancel()
+	if cfg.TLSFor != nil {
+		if cfg.TLS, err = cfg.TLSFor(ctx); err == nil && cfg.TLS == nil {
+			err = errors.New("TLSFor returned nil; without TLS leave it unset")
+		}
+		if err != nil {
+			return nil, &DialError{Addr: cfg.Addr, Step: "tls", Err: causeOf(ctx, err)}
+		}
+	}
 	nc, err := cfg.DialContext(ctx, "tcp", cfg.Addr)
 	if err != nil {
 		return nil, &DialError{Addr: cfg.Addr, Step: "dial", Err: causeOf(ctx, err)}
 	}
 	if cfg.TLS != nil {
 		if nc, err = startTLS(ctx, nc, cfg); err != nil {
-			return nil, &DialError{Addr: cfg.Addr, Step: "tls", Hint: tlsHint(err), Err: causeOf(ctx, err)}
+			return nil, &DialError{Addr: cfg.Addr, Step: "tls", Hint: tlsHint(err), Err: err}
 		}
 	}
 	return open(ctx, nc, cfg)
@@ -52,7 +61,8 @@ func Open(ctx context.Context, nc net.Conn, cfg Config) (*Conn, error) {
 // deadline in the past.
 func open(ctx context.Context, nc net.Conn, cfg Config) (*Conn, error) {
 	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
-	h := &handshake{nc: nc, cfg: cfg, frames: newFrames(nc, minFrameMax)}
+	h := &handshake{nc: nc, cfg: cfg, frames: newFrames(nc, cfg.HandshakeFrameMax)}
+	h.dec = wire.Decoder{MaxDepth: cfg.TableDepth, MaxFields: cfg.TableFields}
 	err := h.run(ctx)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
@@ -62,37 +72,12 @@ func open(ctx context.Context, nc net.Conn, cfg Config) (*Conn, error) {
 	}
 	if err != nil {
 		_ = nc.Close()
-		return nil, &DialError{Addr: cfg.Addr, Step: h.step, Hint: h.hint(err), Err: causeOf(ctx, err)}
+		return nil, &DialError{Addr: cfg.Addr, Step: h.step, Hint: h.hint(err), Err: causeOf(ctx, protocolError(err))}
 	}
 	c := newConn(nc, h)
 	go c.runWriter()
 	go c.runReader()
 	return c, nil
-}
-
-// startTLS wraps nc. The caller's configuration is cloned, verification is
-// against the host that was dialled, and there is no fallback to plain text.
-func startTLS(ctx context.Context, nc net.Conn, cfg Config) (net.Conn, error) {
-	t := cfg.TLS.Clone()
-	if t.ServerName == "" {
-		t.ServerName, _, _ = net.SplitHostPort(cfg.Addr) // checked by validate
-	}
-	if t.MinVersion == 0 {
-		t.MinVersion = tls.VersionTLS12
-	}
-	tc := tls.Client(nc, t)
-	if err := tc.HandshakeContext(ctx); err != nil {
-		_ = nc.Close()
-		return nil, err
-	}
-	return tc, nil
-}
-
-func tlsHint(err error) string {
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return "the server does not speak TLS on this port; the TLS port is usually 5671"
-	}
-	return ""
 }
 
 // causeOf says why ctx ended instead of the network error that this led to.

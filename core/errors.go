@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/warren-mq/warren/core/wire"
 )
@@ -224,7 +225,7 @@ func printable(text string) string {
 		text = text[:limit] + "…"
 	}
 	for _, r := range text {
-		if r < ' ' || r == 0x7f || r == '\uFFFD' {
+		if !strconv.IsPrint(r) || r == '\uFFFD' {
 			return fmt.Sprintf("%q", text)
 		}
 	}
@@ -235,6 +236,14 @@ var (
 	errTagNeeded    = errors.New("a consumer tag is needed with no-wait")
 	errTagTaken     = errors.New("the consumer tag is in use on this channel")
 	errNeedsConfirm = errors.New("call Confirm first")
+	errOtherMode    = errors.New("a channel is either in confirm mode or transactional")
+
+	errNotRequestable = errors.New("has a method of its own on Channel; use that")
+	errRequestNoWait  = errors.New("NoWait has no answer to wait for; use the typed method")
+
+	errAnswersUnread = &Error{
+		Code: ErrResource, Text: "the server asks and does not read the answers", Scope: ScopeConnection,
+	}
 )
 
 func errNoSuchTag(tag uint64) error {
@@ -243,6 +252,13 @@ func errNoSuchTag(tag uint64) error {
 
 func errBodyTooLarge(size, limit uint64) error {
 	return &Error{Code: ErrContentTooLarge, Text: fmt.Sprintf("message of %d bytes, the limit is %d", size, limit), Scope: ScopeChannel}
+}
+
+func errMethodTooLarge(id wire.MethodID, size int, frameMax uint32) error {
+	return &ValidationError{
+		Method: id.String(),
+		Err:    fmt.Errorf("%d bytes do not fit one frame of %d; make arguments and names shorter", size, frameMax),
+	}
 }
 
 func errHeadersTooLarge(size int, frameMax uint32) error {

@@ -22,6 +22,7 @@ type frames struct {
 	max    uint32        // largest frame accepted
 	silent time.Duration // error out after so long without a byte; 0: never
 	stall  time.Duration // error out when one frame takes longer; 0: never
+	counts *traffic      // nil during the handshake
 
 	buf        []byte
 	r, w       int       // unread bytes are buf[r:w]
@@ -74,6 +75,9 @@ func (f *frames) fill() error {
 	n, err := f.nc.Read(f.buf[f.w:])
 	f.w += n
 	if n > 0 {
+		if f.counts != nil {
+			f.counts.onRead(n, time.Now())
+		}
 		return nil // an error comes again with the next read
 	}
 	switch {

@@ -2,12 +2,14 @@ package core
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
@@ -77,7 +79,7 @@ func (h *handshake) run(ctx context.Context) error {
 
 // authenticate runs the SASL rounds up to the server's tune.
 func (h *handshake) authenticate(ctx context.Context) (*wire.ConnectionTune, error) {
-	mechanism, err := choose(h.cfg.Mechanisms, h.server.Mechanisms)
+	mechanism, err := choose(h.mechanisms(), h.server.Mechanisms)
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +115,18 @@ func (h *handshake) authenticate(ctx context.Context) (*wire.ConnectionTune, err
 		}
 	}
 	return nil, err
+}
+
+// mechanisms are those to choose from: EXTERNAL means nothing without TLS.
+func (h *handshake) mechanisms() []Mechanism {
+	ours := h.cfg.Mechanisms
+	if ours == nil {
+		ours = defaultMechanisms(h.cfg.TLS)
+	}
+	if _, secure := h.nc.(*tls.Conn); secure || h.cfg.TLS != nil {
+		return ours
+	}
+	return slices.DeleteFunc(slices.Clone(ours), func(m Mechanism) bool { return m.Name() == "EXTERNAL" })
 }
 
 // properties are the client properties: the built-in ones, then the caller's.
@@ -160,7 +174,7 @@ func (h *handshake) receive() (wire.Method, error) {
 			continue
 		}
 		if f.Type != wire.FrameMethod || f.Channel != 0 {
-			return nil, &wire.Error{Code: uint16(ErrUnexpectedFrame), Where: "frame before the connection is open"}
+			return nil, fault(ErrUnexpectedFrame, "frame before the connection is open")
 		}
 		m, err := h.dec.Method(f.Payload)
 		if err != nil {
@@ -213,7 +227,7 @@ func expect[M wire.Method](h *handshake) (M, error) {
 }
 
 func unexpected(m wire.Method) error {
-	return &wire.Error{Code: uint16(ErrCommandInvalid), Where: "unexpected " + m.ID().String()}
+	return fault(ErrCommandInvalid, "unexpected %s", m.ID())
 }
 
 // negotiate takes the lower of both sides' limits, 0 meaning none

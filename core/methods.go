@@ -64,7 +64,7 @@ func (ch *Channel) ExchangeUnbind(ctx context.Context, m ExchangeUnbind) error {
 // queue), [ErrPreconditionFailed] (exists with other arguments).
 func (ch *Channel) QueueDeclare(ctx context.Context, m QueueDeclare) (QueueDeclareOk, error) {
 	if m.NoWait {
-		return QueueDeclareOk{Queue: m.Queue}, ch.send(ctx, &m, nil)
+		return QueueDeclareOk{Queue: m.Queue}, ch.tell(ctx, &m)
 	}
 	ok, err := call[*wire.QueueDeclareOk](ctx, ch, &m)
 	if err != nil {
@@ -87,7 +87,7 @@ func (ch *Channel) QueueUnbind(ctx context.Context, m QueueUnbind) error {
 // QueuePurge drops the messages that are ready and returns how many, 0 with NoWait.
 func (ch *Channel) QueuePurge(ctx context.Context, m QueuePurge) (messages int, err error) {
 	if m.NoWait {
-		return 0, ch.send(ctx, &m, nil)
+		return 0, ch.tell(ctx, &m)
 	}
 	ok, err := call[*wire.QueuePurgeOk](ctx, ch, &m)
 	if err != nil {
@@ -100,7 +100,7 @@ func (ch *Channel) QueuePurge(ctx context.Context, m QueuePurge) (messages int, 
 // NoWait. RabbitMQ accepts a missing one.
 func (ch *Channel) QueueDelete(ctx context.Context, m QueueDelete) (messages int, err error) {
 	if m.NoWait {
-		return 0, ch.send(ctx, &m, nil)
+		return 0, ch.tell(ctx, &m)
 	}
 	ok, err := call[*wire.QueueDeleteOk](ctx, ch, &m)
 	if err != nil {
@@ -120,15 +120,16 @@ func (ch *Channel) Flow(ctx context.Context, active bool) (bool, error) {
 }
 
 // Confirm puts the channel into confirm mode: every publish from now on gets
-// a verdict. Publishes made while the call is under way wait for it, so none
-// can slip in unconfirmed. Calling it again changes nothing.
-// (RabbitMQ, "Publisher Confirms".)
+// a verdict, also one that is made while the call is under way, since it
+// follows the request on the wire. Calling it again changes nothing. On a
+// transactional channel it is refused with [ErrConfirmMode], as RabbitMQ does
+// by closing the channel. (RabbitMQ, "Publisher Confirms".)
 func (ch *Channel) Confirm(ctx context.Context, m ConfirmSelect) error {
 	return ch.selectMode(ctx, &m, m.NoWait, modeConfirm)
 }
 
 // TxSelect makes the channel transactional: publishes and acks take effect
-// with [Channel.TxCommit].
+// with [Channel.TxCommit]. In confirm mode it is refused with [ErrConfirmMode].
 func (ch *Channel) TxSelect(ctx context.Context) error {
 	return ch.selectMode(ctx, &wire.TxSelect{}, false, modeTx)
 }
@@ -141,39 +142,4 @@ func (ch *Channel) TxCommit(ctx context.Context) error {
 // TxRollback undoes everything since the last commit or rollback.
 func (ch *Channel) TxRollback(ctx context.Context) error {
 	return do[*wire.TxRollbackOk](ctx, ch, &wire.TxRollback{}, false)
-}
-
-// selectMode switches the channel's mode in the step that sends the request:
-// whatever is published behind it on the wire is in the new mode already, as
-// the broker handles both in this order.
-func (ch *Channel) selectMode(ctx context.Context, m wire.Method, noWait bool, to mode) error {
-	p := newPending(m.ID())
-	if err := ch.lockToSend(ctx); err != nil {
-		return err
-	}
-	err := ch.conn.out.method(ch.id, ch.acks, m)
-	if err == nil {
-		if !noWait {
-			ch.calls = append(ch.calls, p)
-		}
-		if to == modeConfirm && ch.mode != modeConfirm {
-			ch.confirms = newConfirms()
-		}
-		ch.mode = to
-	}
-	ch.mu.Unlock()
-	if err != nil || noWait {
-		return err
-	}
-	_, err = (&Reply{ch, p}).Wait(ctx)
-	return err
-}
-
-// do runs an RPC whose reply says nothing, or sends it without a reply.
-func do[R wire.Method](ctx context.Context, ch *Channel, m wire.Method, noWait bool) error {
-	if noWait {
-		return ch.send(ctx, m, nil)
-	}
-	_, err := call[R](ctx, ch, m)
-	return err
 }

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 
@@ -20,9 +19,10 @@ import (
 // publishes — unless the same channel has data pending, in which case they
 // follow it: within a channel, order never changes.
 type outbox struct {
-	budget int64
-	queued atomic.Int64  // bytes in the data lane, to look at without the lock
-	bell   chan struct{} // capacity 1: the writer has something to do
+	budget   int64
+	frameMax uint32        // what a frame may not exceed; 0: no limit
+	queued   atomic.Int64  // bytes in the data lane, to look at without the lock
+	bell     chan struct{} // capacity 1: the writer has something to do
 
 	mu      sync.Mutex // guards the following
 	control []byte
@@ -31,8 +31,10 @@ type outbox struct {
 	taken   uint64     // data bytes handed to the writer: the stream offset of data[0]
 	lanes   []lane     // by channel id
 	acking  []*Channel // channels with acks to collect
-	space   gate.Gate  // the data lane was emptied, or closed
+	answers int        // bytes of answers to the server since the last swap
+	space   gate.Gate  // a lane was emptied, or closed
 	idle    bool       // the writer waits for the bell
+	beat    bool       // a heartbeat was asked for
 	done    bool       // the last frame was appended
 	err     error      // set: nothing is accepted any more
 }
@@ -43,8 +45,8 @@ type lane struct {
 	inside bool   // a content is half appended: no other frame of the channel may follow
 }
 
-func newOutbox(budget int) *outbox {
-	return &outbox{budget: int64(budget), bell: make(chan struct{}, 1)}
+func newOutbox(budget int, frameMax uint32) *outbox {
+	return &outbox{budget: int64(budget), frameMax: frameMax, bell: make(chan struct{}, 1)}
 }
 
 func (o *outbox) lane(id uint16) *lane {
@@ -69,17 +71,41 @@ func (o *outbox) method(id uint16, a *acks, m wire.Method) error {
 	if o.err != nil {
 		return o.err
 	}
+	_, err := o.append(id, a, m)
+	return err
+}
+
+// append is method with the lock held. It returns the size of the frame.
+func (o *outbox) append(id uint16, a *acks, m wire.Method) (size int, err error) {
 	buf := o.forControl(id)
 	if a != nil {
-		*buf = a.collect(*buf, id)
+		*buf = a.collect(*buf)
 	}
 	frame, err := wire.AppendMethod(*buf, id, m)
 	if err != nil {
-		return err
+		return 0, err
+	}
+	if size = len(frame) - len(*buf); o.frameMax > 0 && size > int(o.frameMax) {
+		return 0, errMethodTooLarge(m.ID(), size, o.frameMax)
 	}
 	*buf = frame
 	o.ring()
-	return nil
+	return size, nil
+}
+
+// closing appends the frame behind which nothing of the channel may follow: its
+// acks are collected one last time, and later ones fail with stale.
+func (o *outbox) closing(id uint16, a *acks, m wire.Method, stale error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return o.err
+	}
+	_, err := o.append(id, a, m)
+	if err == nil {
+		a.close(stale)
+	}
+	return err
 }
 
 // last appends the frame after which nothing may be written, behind
@@ -105,7 +131,7 @@ func (o *outbox) last(m wire.Method, err error) error {
 // publish appends method, content header and, unless the body is to be
 // streamed, the body: one unit, all or nothing. It returns the offset of the
 // first byte in the data stream.
-func (o *outbox) publish(id uint16, a *acks, p *Publishing, frameMax uint32, stream bool) (start uint64, err error) {
+func (o *outbox) publish(id uint16, a *acks, p *Publishing, stream bool) (start uint64, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err != nil {
@@ -113,7 +139,7 @@ func (o *outbox) publish(id uint16, a *acks, p *Publishing, frameMax uint32, str
 	}
 	if a.pending.Load() {
 		buf := o.forControl(id)
-		*buf = a.collect(*buf, id)
+		*buf = a.collect(*buf)
 	}
 	before := len(o.data)
 	data, err := wire.AppendPublish(o.data, id, p.Exchange, p.RoutingKey, p.Mandatory, p.Immediate)
@@ -124,13 +150,13 @@ func (o *outbox) publish(id uint16, a *acks, p *Publishing, frameMax uint32, str
 	if err != nil {
 		return 0, err
 	}
-	if frameMax > 0 && len(header)-len(data) > int(frameMax) {
-		return 0, errHeadersTooLarge(len(header)-len(data), frameMax)
+	if o.frameMax > 0 && len(header)-len(data) > int(o.frameMax) {
+		return 0, errHeadersTooLarge(len(header)-len(data), o.frameMax)
 	}
 	if stream {
 		o.data = header
 	} else {
-		o.data = wire.AppendBody(header, id, p.Body, frameMax)
+		o.data = wire.AppendBody(header, id, p.Body, o.frameMax)
 	}
 	l := o.lane(id)
 	l.data = o.swaps + 1
@@ -141,13 +167,13 @@ func (o *outbox) publish(id uint16, a *acks, p *Publishing, frameMax uint32, str
 }
 
 // body appends a further part of a streamed body; final ends the content.
-func (o *outbox) body(id uint16, part []byte, frameMax uint32, final bool) error {
+func (o *outbox) body(id uint16, part []byte, final bool) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err != nil {
 		return o.err
 	}
-	o.data = wire.AppendBody(o.data, id, part, frameMax)
+	o.data = wire.AppendBody(o.data, id, part, o.frameMax)
 	l := o.lane(id)
 	l.data = o.swaps + 1
 	l.inside = !final
@@ -171,6 +197,14 @@ func (o *outbox) acksReady(ch *Channel) {
 	o.ring()
 }
 
+// heartbeat asks for one with the next swap.
+func (o *outbox) heartbeat() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.beat = true
+	o.ring()
+}
+
 // collectAcks appends the pending acks of every channel that is not in the
 // middle of a content.
 func (o *outbox) collectAcks() {
@@ -181,7 +215,7 @@ func (o *outbox) collectAcks() {
 			continue
 		}
 		buf := o.forControl(ch.id)
-		*buf = ch.acks.collect(*buf, ch.id)
+		*buf = ch.acks.collect(*buf)
 	}
 	clear(o.acking[len(waiting):])
 	o.acking = waiting
@@ -197,16 +231,21 @@ func (o *outbox) take(emptyControl, emptyData []byte) (control, data []byte, sta
 	if len(o.acking) > 0 {
 		o.collectAcks()
 	}
+	if o.beat && !o.done {
+		o.control = wire.AppendHeartbeat(o.control)
+	}
+	o.beat = false
 	start = o.taken
 	control, data = o.control, o.data
 	o.control, o.data = emptyControl[:0], emptyData[:0]
 	o.idle = len(control)+len(data) == 0
+	o.answers = 0
 	if len(data) > 0 {
 		o.swaps++
 		o.taken += uint64(len(data))
 		o.queued.Store(0)
-		o.space.Wake()
 	}
+	o.space.Wake()
 	return control, data, start, o.done && o.idle
 }
 
@@ -220,28 +259,6 @@ func (o *outbox) ring() {
 	case o.bell <- struct{}{}:
 	default:
 	}
-}
-
-// admit waits until the data lane is below its budget. The bound is soft by
-// one message a publisher.
-func (o *outbox) admit(ctx context.Context) error {
-	for o.queued.Load() >= o.budget {
-		o.mu.Lock()
-		if o.err != nil {
-			o.mu.Unlock()
-			return o.err
-		}
-		if int64(len(o.data)) < o.budget {
-			o.mu.Unlock()
-			return nil
-		}
-		space := o.space.Wait()
-		o.mu.Unlock()
-		if err := gate.Await(ctx, space); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // close refuses everything from now on.

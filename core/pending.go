@@ -12,6 +12,7 @@ import (
 // each channel keeps its pending RPCs in a queue.
 type pending struct {
 	request  wire.MethodID
+	tag      string // of the consumer, for basic.cancel
 	replies  []wire.MethodID
 	sent     time.Time
 	consumer *Consumer // for basic.consume
@@ -23,8 +24,12 @@ type pending struct {
 	err      error
 }
 
-func newPending(request wire.MethodID) *pending {
-	return &pending{request: request, replies: wire.Replies(request), sent: time.Now(), done: make(chan struct{})}
+func newPending(m wire.Method) *pending {
+	p := &pending{request: m.ID(), replies: wire.Replies(m.ID()), sent: time.Now(), done: make(chan struct{})}
+	if c, ok := m.(*wire.BasicCancel); ok {
+		p.tag = c.ConsumerTag
+	}
+	return p
 }
 
 // takes reports whether id is a reply to this request.

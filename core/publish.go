@@ -25,9 +25,10 @@ type Publishing struct {
 // grows to the size of the message.
 const streamAbove = 256 << 10
 
-// MaxBody is the largest body that can be published: RabbitMQ's hard limit.
-// Its configured limit is usually lower (16 MiB since 4.0): it then closes the
-// channel with [ErrPreconditionFailed].
+// MaxBody is the largest body that can be published at all: RabbitMQ's hard
+// limit. Its configured limit is usually lower (16 MiB since 4.0), and it
+// closes the channel with [ErrPreconditionFailed] above that; see MaxPublish
+// in [Config], which refuses before.
 const MaxBody = 512 << 20
 
 // Publish queues a message to be written. It waits, within ctx, while the
@@ -67,8 +68,8 @@ func (ch *Channel) PublishConfirm(ctx context.Context, p *Publishing) (*Confirma
 }
 
 func (ch *Channel) publish(ctx context.Context, p *Publishing, s Settler) error {
-	if len(p.Body) > MaxBody {
-		return &ValidationError{Method: wire.MethodBasicPublish.String(), Err: fmt.Errorf("body of %d bytes, the limit is %d", len(p.Body), MaxBody)}
+	if limit := ch.conn.cfg.MaxPublish; uint64(len(p.Body)) > limit {
+		return &ValidationError{Method: wire.MethodBasicPublish.String(), Err: fmt.Errorf("body of %d bytes, the connection's MaxPublish is %d", len(p.Body), limit)}
 	}
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
@@ -80,7 +81,7 @@ func (ch *Channel) publish(ctx context.Context, p *Publishing, s Settler) error 
 		if err := ch.lockToSend(ctx); err != nil {
 			return err
 		}
-		if ch.paused || ch.mode == modeConfirm && ch.confirms.open >= ch.conn.cfg.ConfirmWindow {
+		if ch.paused || ch.mode == modeConfirm && ch.confirms.full(ch.conn.cfg.ConfirmWindow) {
 			confirmed := ch.changed.Wait()
 			ch.mu.Unlock()
 			if err := gate.Await(ctx, confirmed); err != nil {
@@ -96,7 +97,7 @@ func (ch *Channel) publish(ctx context.Context, p *Publishing, s Settler) error 
 // order is wire order. The lock is held, and released.
 func (ch *Channel) append(ctx context.Context, p *Publishing, s Settler) error {
 	stream := len(p.Body) > streamAbove
-	start, err := ch.conn.out.publish(ch.id, ch.acks, p, ch.conn.tuned.FrameMax, stream)
+	start, err := ch.conn.out.publish(ch.id, ch.acks, p, stream)
 	if err != nil {
 		ch.mu.Unlock()
 		return invalid(wire.MethodBasicPublish, err)
@@ -139,7 +140,7 @@ func (ch *Channel) appendBody(part []byte, final bool) (done bool, err error) {
 	if ch.err != nil && !condemned {
 		err = ch.err
 	} else {
-		err = ch.conn.out.body(ch.id, part, ch.conn.tuned.FrameMax, final)
+		err = ch.conn.out.body(ch.id, part, final)
 	}
 	if err == nil && !final {
 		return false, nil
@@ -147,8 +148,11 @@ func (ch *Channel) appendBody(part []byte, final bool) (done bool, err error) {
 	ch.streaming = false
 	ch.changed.Wake()
 	if condemned {
-		ch.sendClose()
+		ch.sendClose(ch.err)
 		return true, ch.err
+	}
+	if err == nil {
+		err = ch.sendDeferred()
 	}
 	if ch.mode == modeConfirm {
 		err = nil // the verdict tells

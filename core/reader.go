@@ -61,13 +61,13 @@ func (c *Conn) dispatch(f wire.Frame) error {
 }
 
 func errNoSuchChannel(id uint16) error {
-	return &wire.Error{Code: uint16(ErrChannel), Where: fmt.Sprintf("frame on channel %d, which is not open", id)}
+	return fault(ErrChannel, "frame on channel %d, which is not open", id)
 }
 
 // onConnection handles a frame on channel 0.
 func (c *Conn) onConnection(f wire.Frame) error {
 	if f.Type != wire.FrameMethod {
-		return &wire.Error{Code: uint16(ErrUnexpectedFrame), Where: "content on channel 0"}
+		return fault(ErrUnexpectedFrame, "content on channel 0")
 	}
 	m, err := c.in.dec.Method(f.Payload)
 	if err != nil {
@@ -143,7 +143,12 @@ func protocolError(err error) error {
 	if !ok {
 		return err
 	}
-	return &Error{Code: Code(w.Code), Text: w.Error(), Scope: ScopeConnection}
+	return fault(Code(w.Code), "%s: %s", w.Where, w.Reason)
+}
+
+// fault is a breach of the protocol by the server that the connection does not survive.
+func fault(code Code, format string, args ...any) error {
+	return &Error{Code: code, Text: fmt.Sprintf(format, args...), Scope: ScopeConnection}
 }
 
 func serverClose(m *wire.ConnectionClose) *Error {

@@ -16,7 +16,13 @@ import (
 // Everything but the scheme may be left out; the defaults are those of
 // Config, and amqps means TLS with the system's certificate authorities.
 // User, password and vhost are percent-decoded: "/%2f" is the vhost "/", and
-// so is no path at all; "/" with nothing behind it is the vhost "".
+// so is no path at all, and "/" with nothing behind it.
+//
+// Query parameters are RabbitMQ's: heartbeat (seconds), connection_timeout
+// (milliseconds), channel_max, frame_max, connection_name, auth_mechanism
+// (several, most preferred first), and for amqps cacertfile, certfile, keyfile
+// (read at each dial) and server_name_indication. An unknown one is an error,
+// and so is verify=verify_none: no URL turns verification off.
 //
 // No error shows the password. (RabbitMQ, "URI Specification".)
 func ParseURL(raw string) (Config, error) {
@@ -37,6 +43,10 @@ func ParseURL(raw string) (Config, error) {
 	}
 	if u.Opaque != "" {
 		return Config{}, errBadURL(fmt.Errorf(`%s: without "//" behind it`, u.Scheme))
+	}
+	if strings.Contains(u.EscapedPath()+u.RawQuery+u.EscapedFragment(), "@") {
+		// Most likely a password with "/", "?" or "#" in it: say nothing of what stands there.
+		return Config{}, errBadURL(errors.New(`"@" behind the host: special characters in user, password and vhost must be percent-encoded`))
 	}
 	if u.Fragment != "" {
 		return Config{}, errBadURL(errors.New(`a "#" must be written %23`))
@@ -70,7 +80,7 @@ func vhostOf(u *url.URL) (string, error) {
 	}
 	segment := path[1:]
 	if strings.Contains(segment, "/") {
-		return "", fmt.Errorf("path %q: the vhost is one segment; write %%2f for a slash in its name", path)
+		return "", errors.New("the vhost is one segment; write %2f for a slash in its name")
 	}
 	return url.PathUnescape(segment)
 }

@@ -1,9 +1,13 @@
 package core
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -13,17 +17,24 @@ import (
 func (c *Config) applyQuery(raw string) error {
 	query, err := url.ParseQuery(raw)
 	if err != nil {
-		return fmt.Errorf("query: %w", err)
+		return errors.New("query: not name=value&…, percent-encoded")
 	}
-	for name, values := range query {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		values := query[name]
+		if name == "auth_mechanism" {
+			if err := c.applyMechanisms(values); err != nil {
+				return err
+			}
+			continue
+		}
 		if len(values) != 1 {
 			return fmt.Errorf("query parameter %s is given %d times", name, len(values))
 		}
 		if err := c.applyParameter(name, values[0]); err != nil {
-			return fmt.Errorf("query parameter %s: %w", name, err)
+			return fmt.Errorf("query parameter %q: %w", name, err)
 		}
 	}
-	return nil
+	return c.applyTLSParameters(query)
 }
 
 func (c *Config) applyParameter(name, value string) error {
@@ -50,7 +61,48 @@ func (c *Config) applyParameter(name, value string) error {
 	case "connection_name":
 		c.Name = value
 		return nil
+	case "cacertfile", "certfile", "keyfile", "server_name_indication", "verify":
+		return nil // together: see applyTLSParameters
 	default:
-		return fmt.Errorf("unknown; known are channel_max, connection_name, connection_timeout, frame_max, heartbeat")
+		return errors.New("unknown; known are auth_mechanism, cacertfile, certfile, channel_max, connection_name, " +
+			"connection_timeout, frame_max, heartbeat, keyfile, server_name_indication and verify")
 	}
+}
+
+// applyTLSParameters takes the files and the server name, for amqps only.
+// Verification is not for a URL to turn off.
+func (c *Config) applyTLSParameters(query url.Values) error {
+	if v := query.Get("verify"); v != "" && v != "verify_peer" {
+		return errors.New("query parameter verify: only verify_peer; to go without, set Config.TLS")
+	}
+	files := TLSFiles{
+		CA: query.Get("cacertfile"), Cert: query.Get("certfile"), Key: query.Get("keyfile"),
+		ServerName: query.Get("server_name_indication"),
+	}
+	switch {
+	case files == TLSFiles{}:
+		return nil
+	case c.TLS == nil:
+		return errors.New("query parameters for TLS need the scheme amqps")
+	case (files.Cert == "") != (files.Key == ""):
+		return errors.New("query parameters certfile and keyfile belong together")
+	}
+	c.TLSFor = files.Load
+	return nil
+}
+
+func (c *Config) applyMechanisms(names []string) error {
+	for _, name := range names {
+		m, ok := mechanismsByName[strings.ToUpper(name)]
+		if !ok {
+			return fmt.Errorf("query parameter auth_mechanism: unknown; known are %s",
+				strings.Join(slices.Sorted(maps.Keys(mechanismsByName)), ", "))
+		}
+		c.Mechanisms = append(c.Mechanisms, m())
+	}
+	return nil
+}
+
+var mechanismsByName = map[string]func() Mechanism{
+	"AMQPLAIN": AMQPlain, "ANONYMOUS": Anonymous, "CRAM-MD5": CRAMMD5, "EXTERNAL": External, "PLAIN": Plain, "RABBIT-CR-DEMO": RabbitCRDemo,
 }

@@ -83,6 +83,9 @@ func (c *Conn) write(b []byte) (n int, err error) {
 	for len(b) > 0 {
 		c.armWrite()
 		m, err := c.nc.Write(b[:min(len(b), writeChunk)])
+		if m > 0 {
+			c.counts.onWrite(m, time.Now())
+		}
 		n += m
 		b = b[m:]
 		if err != nil {

@@ -1,0 +1,112 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// onContent handles a complete content.
+func (ch *Channel) onContent(complete bool, err error, in *inbound) error {
+	if err != nil {
+		if e, ok := errors.AsType[*Error](err); ok && e.Scope == ScopeChannel {
+			e.Channel = ch.id
+			ch.condemn(e)
+			return nil
+		}
+		return err
+	}
+	if !complete {
+		return nil
+	}
+	props, body := ch.in.take()
+	switch ch.in.method {
+	case wire.MethodBasicDeliver:
+		return ch.onDelivery(props, body)
+	case wire.MethodBasicGetOk:
+		m := ch.in.getOk
+		ch.in.getOk = nil
+		d := &Delivery{
+			Exchange: m.Exchange, RoutingKey: m.RoutingKey, Tag: m.DeliveryTag, Redelivered: m.Redelivered,
+			MessageCount: m.MessageCount, Body: body, props: props, ch: ch,
+		}
+		if !ch.nextTag(d.Tag) {
+			return nil
+		}
+		return ch.onReply(m, d)
+	default:
+		m := ch.in.returned
+		ch.in.returned = nil
+		ch.onReturned(&Return{
+			Code: Code(m.ReplyCode), Text: m.ReplyText, Exchange: m.Exchange, RoutingKey: m.RoutingKey, Body: body, props: props,
+		})
+		return nil
+	}
+}
+
+func (ch *Channel) onDelivery(props, body []byte) error {
+	m := &ch.in.deliver
+	if !ch.nextTag(m.DeliveryTag) {
+		return nil
+	}
+	c := ch.in.last
+	if c == nil || c.tag != m.ConsumerTag || c.over.Load() {
+		c = ch.consumer(m.ConsumerTag)
+		ch.in.last = c
+	}
+	d := &Delivery{
+		Exchange: m.Exchange, RoutingKey: m.RoutingKey, ConsumerTag: m.ConsumerTag, Tag: m.DeliveryTag,
+		Redelivered: m.Redelivered, Body: body, props: props, ch: ch, consumer: c,
+	}
+	if c == nil {
+		return ch.requeueStray(d)
+	}
+	if c.noAck {
+		d.settled.Store(true)
+	}
+	if err := c.inbox.push(d); errors.Is(err, ErrOverflow) {
+		return ch.overflow(c, d)
+	}
+	return nil
+}
+
+// requeueStray puts a delivery back that belongs to no consumer, or to one
+// that was just cancelled.
+func (ch *Channel) requeueStray(d *Delivery) error {
+	d.consumer = nil
+	ch.conn.strays.Add(1)
+	if d.Nack(true) != nil {
+		return nil // the channel died, which requeues it too
+	}
+	return ch.conn.out.countAnswer(nackSize)
+}
+
+// nackSize is what a basic.nack takes on the wire.
+const nackSize = wire.FrameOverhead + 4 + 8 + 1
+
+// overflow cancels a consumer that is not read fast enough. What the broker
+// sends before it knows is still kept, up to a second, harder bound.
+func (ch *Channel) overflow(c *Consumer, d *Delivery) error {
+	if !c.inbox.force(d) {
+		ch.condemn(because(ErrOverflow, fmt.Errorf("consumer %q was sent far more than it buffers", c.tag)))
+		return nil
+	}
+	if c.overflowed.Swap(true) {
+		return nil
+	}
+	return ch.answer(&wire.BasicCancel{ConsumerTag: c.tag})
+}
+
+// nextTag checks that delivery tags grow, as the specification says. With
+// false the channel was given up.
+func (ch *Channel) nextTag(tag uint64) bool {
+	if last := ch.delivered.Load(); tag <= last {
+		ch.condemn(&Error{
+			Code: ErrCommandInvalid, Text: fmt.Sprintf("delivery tag %d after %d", tag, last), Scope: ScopeChannel, Channel: ch.id,
+		})
+		return false
+	}
+	ch.delivered.Store(tag)
+	return true
+}

@@ -1,0 +1,249 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/core/wire"
+)
+
+func TestCloseIsConfirmedByTheServer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, p := openConn(t, Config{})
+		done := async0(func() error { return c.CloseWith(bg, 320, "going home") })
+		m := want[*wire.ConnectionClose](p, 0)
+		if m.ReplyCode != 320 || m.ReplyText != "going home" {
+			t.Errorf("close %+v", m)
+		}
+		done.waits(t)
+		mustIs(t, c.Err(), ErrClosed)
+		p.send(0, &wire.ConnectionCloseOk{})
+		done.get(t)
+		<-c.Done()
+		p.hangsUp()
+		noErr(t, c.Close(bg)) // again
+		mustIs(t, c.Err(), ErrClosed)
+	})
+}
+
+// What was sent before the close is written before it.
+func TestCloseWritesWhatIsQueued(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		p.nc.In().Stall()
+		for range 100 {
+			noErr(t, ch.Publish(bg, &Publishing{Body: []byte("x")}))
+		}
+		done := async0(func() error { return ch.Conn().Close(bg) })
+		done.waits(t)
+		mustIs(t, ch.Publish(bg, &Publishing{}), ErrClosed)
+		p.nc.In().Resume()
+		for range 100 {
+			p.content(ch.ID())
+		}
+		want[*wire.ConnectionClose](p, 0)
+		p.send(0, &wire.ConnectionCloseOk{})
+		done.get(t)
+	})
+}
+
+func TestCloseIsBounded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, p := openConn(t, Config{CloseTimeout: 2 * time.Second})
+		begin := time.Now()
+		err := c.Close(bg)
+		mustIs(t, err, ErrTimeout)
+		if d := time.Since(begin); d != 2*time.Second {
+			t.Errorf("took %s", d)
+		}
+		<-c.Done()
+		mustIs(t, c.Err(), ErrClosed)
+		want[*wire.ConnectionClose](p, 0)
+		p.hangsUp()
+	})
+}
+
+func TestCloseEndsWithItsContext(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, _ := openConn(t, Config{})
+		ctx, cancel := context.WithCancel(bg)
+		done := async0(func() error { return c.Close(ctx) })
+		done.waits(t)
+		cancel()
+		mustIs(t, done.fail(t), context.Canceled)
+		<-c.Done()
+	})
+}
+
+func TestConcurrentClosesSendOneFrame(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, p := openConn(t, Config{})
+		var calls []*result[struct{}]
+		for range 10 {
+			calls = append(calls, async0(func() error { return c.Close(bg) }))
+		}
+		want[*wire.ConnectionClose](p, 0)
+		p.quiet()
+		p.send(0, &wire.ConnectionCloseOk{})
+		for _, call := range calls {
+			call.get(t)
+		}
+	})
+}
+
+func TestCloseRefusesATextThatDoesNotFit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, p := openConn(t, Config{})
+		mustAs[*ValidationError](t, c.CloseWith(bg, 200, strings.Repeat("x", 256)))
+		p.quiet()
+		noErr(t, c.Err())
+	})
+}
+
+// Frames that cross the close are handled as ever.
+func TestFramesThatCrossTheClose(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		p.confirm(ch)
+		conf, err := ch.PublishConfirm(bg, &Publishing{})
+		noErr(t, err)
+		p.content(ch.ID())
+		done := async0(func() error { return ch.Conn().Close(bg) })
+		want[*wire.ConnectionClose](p, 0)
+		p.send(ch.ID(), &wire.BasicAck{DeliveryTag: 1}, &wire.ChannelFlow{Active: false}, &wire.BasicCancel{ConsumerTag: "x"})
+		p.send(0, &wire.ConnectionBlocked{Reason: "late"})
+		done.waits(t)
+		p.send(0, &wire.ConnectionCloseOk{})
+		done.get(t)
+		if v := conf.Verdict(); v.Outcome != Confirmed {
+			t.Errorf("verdict %+v", v)
+		}
+	})
+}
+
+func TestServerClosesTheConnection(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		p.confirm(ch)
+		conf, err := ch.PublishConfirm(bg, &Publishing{})
+		noErr(t, err)
+		p.content(ch.ID())
+		rpc := async(func() (QueueDeclareOk, error) { return ch.QueueDeclare(bg, QueueDeclare{Queue: "q"}) })
+		want[*wire.QueueDeclare](p, ch.ID())
+		p.send(0, &wire.ConnectionClose{ReplyCode: 541, ReplyText: "INTERNAL_ERROR", ClassID: 50, MethodID: 10})
+		want[*wire.ConnectionCloseOk](p, 0)
+		p.hangsUp()
+		c := ch.Conn()
+		<-c.Done()
+		for _, err := range []error{c.Err(), ch.Err(), rpc.fail(t), conf.Verdict().Err} {
+			e := mustAs[*Error](t, err)
+			if e.Code != ErrInternal || !e.Server || e.Scope != ScopeConnection || e.Method != "queue.declare" || e.Channel != 0 {
+				t.Errorf("%+v", e)
+			}
+		}
+		if o := conf.Verdict().Outcome; o != Unknown {
+			t.Errorf("outcome %s", o)
+		}
+		noErr(t, c.Close(bg))
+		if _, err := c.Channel(bg); !errors.Is(err, ErrInternal) {
+			t.Errorf("channel on a dead connection: %v", err)
+		}
+	})
+}
+
+func TestCloseCrossesTheServersClose(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, p := openConn(t, Config{})
+		done := async0(func() error { return c.Close(bg) })
+		want[*wire.ConnectionClose](p, 0)
+		p.send(0, &wire.ConnectionClose{ReplyCode: 320})
+		done.get(t)
+		<-c.Done()
+		mustIs(t, c.Err(), ErrClosed)
+	})
+}
+
+func TestConnectionIsLost(t *testing.T) {
+	for name, tt := range map[string]struct {
+		lose func(p *peer)
+		want error
+	}{
+		"eof":            {func(p *peer) { _ = p.nc.Close() }, io.EOF},
+		"reset":          {func(p *peer) { p.nc.Reset() }, syscall.ECONNRESET},
+		"within a frame": {func(p *peer) { p.raw([]byte{1, 0}); _ = p.nc.Close() }, io.ErrUnexpectedEOF},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				ch, p := openChannel(t, Config{})
+				consumer := p.consume(ch, BasicConsume{Queue: "q", ConsumerTag: "c"})
+				recv := async(func() (*Delivery, error) { return consumer.Receive(bg) })
+				recv.waits(t)
+				rpc := async0(func() error { return ch.ExchangeDeclare(bg, ExchangeDeclare{Exchange: "e"}) })
+				open := async(func() (*Channel, error) { return ch.Conn().Channel(bg) })
+				secret := async0(func() error { return ch.Conn().UpdateSecret(bg, "s", "r") })
+				synctest.Wait()
+				tt.lose(p)
+				for _, err := range []error{recv.fail(t), rpc.fail(t), open.fail(t), secret.fail(t)} {
+					mustIs(t, err, tt.want)
+				}
+				<-ch.Done()
+				<-ch.Conn().Done()
+				for _, err := range []error{ch.Err(), ch.Conn().Err(), consumer.Err(), ch.Publish(bg, &Publishing{})} {
+					mustIs(t, err, tt.want)
+				}
+				noErr(t, ch.Close(bg))
+				noErr(t, ch.Conn().Close(bg))
+			})
+		})
+	}
+}
+
+// A fault in the server's bytes is told to the server, then the connection ends.
+func TestFaultOfTheServerIsReported(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, p := openConn(t, Config{})
+		p.send(7, &wire.BasicAck{DeliveryTag: 1})
+		m := want[*wire.ConnectionClose](p, 0)
+		if Code(m.ReplyCode) != ErrChannel || !strings.Contains(m.ReplyText, "channel 7") {
+			t.Errorf("close %+v", m)
+		}
+		p.hangsUp()
+		<-c.Done()
+		e := mustAs[*Error](t, c.Err())
+		if e.Code != ErrChannel || e.Server || e.Scope != ScopeConnection {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
+func TestUpdateSecret(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, p := openConn(t, Config{RPCTimeout: time.Second})
+		done := async0(func() error { return c.UpdateSecret(bg, "new", "rotation") })
+		m := want[*wire.ConnectionUpdateSecret](p, 0)
+		if string(m.NewSecret) != "new" || m.Reason != "rotation" {
+			t.Errorf("%q %q", []byte(m.NewSecret), m.Reason)
+		}
+		done.waits(t)
+		p.send(0, &wire.ConnectionUpdateSecretOk{})
+		done.get(t)
+
+		mustIs(t, c.UpdateSecret(bg, "late", ""), ErrTimeout)
+		want[*wire.ConnectionUpdateSecret](p, 0)
+		noErr(t, c.Err())
+		done = async0(func() error { return c.UpdateSecret(bg, "next", "") })
+		want[*wire.ConnectionUpdateSecret](p, 0)
+		p.send(0, &wire.ConnectionUpdateSecretOk{}) // answers the one before
+		done.waits(t)
+		p.send(0, &wire.ConnectionUpdateSecretOk{})
+		done.get(t)
+		mustAs[*ValidationError](t, c.UpdateSecret(bg, Secret(strings.Repeat("x", 1<<18)), ""))
+		p.quiet()
+	})
+}

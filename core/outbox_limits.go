@@ -1,0 +1,81 @@
+package core
+
+import (
+	"context"
+
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/gate"
+)
+
+// admit waits until the data lane is below its budget. The bound is soft by
+// one message a publisher.
+func (o *outbox) admit(ctx context.Context) error {
+	for o.queued.Load() >= o.budget {
+		o.mu.Lock()
+		if o.err != nil {
+			o.mu.Unlock()
+			return o.err
+		}
+		if int64(len(o.data)) < o.budget {
+			o.mu.Unlock()
+			return nil
+		}
+		space := o.space.Wait()
+		o.mu.Unlock()
+		if err := gate.Await(ctx, space); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// admitControl waits, as admit does, for those who send methods without
+// waiting for an answer.
+func (o *outbox) admitControl(ctx context.Context) error {
+	for {
+		o.mu.Lock()
+		if o.err != nil || int64(len(o.control)+len(o.data)) < o.budget {
+			defer o.mu.Unlock()
+			return o.err
+		}
+		space := o.space.Wait()
+		o.mu.Unlock()
+		if err := gate.Await(ctx, space); err != nil {
+			return err
+		}
+	}
+}
+
+// maxAnswers bounds what a server that does not read can make this side
+// queue by asking.
+const maxAnswers = 1 << 20
+
+// answer appends a frame that the server's own frames call for. On a
+// connection that ends nobody waits for it. The error is a fault of the server.
+func (o *outbox) answer(id uint16, a *acks, m wire.Method) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return nil
+	}
+	size, err := o.append(id, a, m)
+	if err != nil {
+		return err
+	}
+	return o.answered(size)
+}
+
+// countAnswer counts an answer that goes out with the acks.
+func (o *outbox) countAnswer(size int) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.answered(size)
+}
+
+// answered counts bytes that answer the server. The lock is held.
+func (o *outbox) answered(size int) error {
+	if o.answers += size; o.answers > maxAnswers {
+		return errAnswersUnread
+	}
+	return nil
+}

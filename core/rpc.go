@@ -1,0 +1,239 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/gate"
+)
+
+// Reply is an answer that is still to come.
+type Reply struct {
+	ch *Channel
+	p  *pending
+}
+
+// Request sends a method that the broker answers, without waiting: several
+// may be in flight, and their replies come in order. If the broker refuses
+// one it closes the channel, so the first Wait that fails names the culprit.
+//
+// It is what the typed methods are made of; they wait. What changes more than
+// the broker's state has only its typed method: basic.consume, basic.get, the
+// modes, closing. Those, and NoWait, are refused with a [*ValidationError].
+func (ch *Channel) Request(ctx context.Context, m wire.Method) (*Reply, error) {
+	if err := requestable(m); err != nil {
+		return nil, &ValidationError{Method: m.ID().String(), Err: err}
+	}
+	return ch.request(ctx, m)
+}
+
+func (ch *Channel) request(ctx context.Context, m wire.Method) (*Reply, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	p := newPending(m)
+	if err := ch.send(ctx, m, p); err != nil {
+		return nil, err
+	}
+	return &Reply{ch, p}, nil
+}
+
+// Wait returns the reply, or why there is none: the channel's death, the end
+// of ctx, or [ErrTimeout] when the broker has answered nothing on this channel
+// for [Config.RPCTimeout]; the channel is then given up, since an answer that
+// comes later could no longer be told from the next one's.
+func (r *Reply) Wait(ctx context.Context) (wire.Method, error) {
+	limit := r.ch.conn.cfg.RPCTimeout
+	for left := limit; left > 0; left = limit - time.Since(r.ch.lastProgress(r.p.sent)) {
+		m, expired, err := r.p.wait(ctx, left)
+		if expired {
+			continue
+		}
+		if err != nil && r.ch.abandon(r.p) {
+			return nil, err
+		}
+		if err != nil { // the reply came in the same instant
+			<-r.p.done
+			m, err = r.p.reply, r.p.err
+		}
+		return m, err
+	}
+	err := errNoAnswer(r.p.request, limit)
+	r.ch.condemn(err)
+	return nil, err
+}
+
+// abandon notes that nobody waits for p any more: see [Channel] on the end of
+// ctx. It reports false if p has its reply already.
+func (ch *Channel) abandon(p *pending) bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	p.orphan = true
+	return slices.Contains(ch.calls, p)
+}
+
+func (ch *Channel) lastProgress(sent time.Time) time.Time {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.progress.After(sent) {
+		return ch.progress
+	}
+	return sent
+}
+
+// send appends m to the outbox, and p, unless nil, to the RPCs in flight.
+func (ch *Channel) send(ctx context.Context, m wire.Method, p *pending) error {
+	if err := ch.lockToSend(ctx); err != nil {
+		return err
+	}
+	defer ch.mu.Unlock()
+	var err error
+	if m.ID() == wire.MethodChannelClose {
+		err = ch.conn.out.closing(ch.id, ch.acks, m, because(ErrStale, ErrClosed))
+		ch.closing = err == nil
+	} else {
+		err = ch.conn.out.method(ch.id, ch.acks, m)
+	}
+	if err != nil {
+		return invalid(m.ID(), err)
+	}
+	if p != nil {
+		ch.calls = append(ch.calls, p)
+	}
+	return nil
+}
+
+// tell sends a method that has no answer. It waits, within ctx, while more
+// than the write buffer holds is queued.
+func (ch *Channel) tell(ctx context.Context, m wire.Method) error {
+	if err := ch.conn.out.admitControl(ctx); err != nil {
+		return err
+	}
+	return ch.send(ctx, m, nil)
+}
+
+// lockToSend locks the channel when it may send: alive, and not in the middle
+// of a content.
+func (ch *Channel) lockToSend(ctx context.Context) error {
+	for {
+		ch.mu.Lock()
+		switch {
+		case ch.err != nil:
+			defer ch.mu.Unlock()
+			return ch.err
+		case ch.closing:
+			defer ch.mu.Unlock()
+			return ErrClosed
+		case !ch.streaming:
+			return nil
+		}
+		changed := ch.changed.Wait()
+		ch.mu.Unlock()
+		if err := gate.Await(ctx, changed); err != nil {
+			return err
+		}
+	}
+}
+
+// call sends a request and waits for its reply.
+func call[R wire.Method](ctx context.Context, ch *Channel, m wire.Method) (R, error) {
+	var none R
+	r, err := ch.request(ctx, m)
+	if err != nil {
+		return none, err
+	}
+	reply, err := r.Wait(ctx)
+	if err != nil {
+		return none, err
+	}
+	return reply.(R), nil // the reader checked that it answers this request
+}
+
+// selectMode switches the channel's mode in the step that sends the request:
+// whatever is published behind it on the wire is in the new mode already, as
+// the broker handles both in this order.
+func (ch *Channel) selectMode(ctx context.Context, m wire.Method, noWait bool, to mode) error {
+	p := newPending(m)
+	if err := ch.lockToSend(ctx); err != nil {
+		return err
+	}
+	if ch.mode != modePlain && ch.mode != to {
+		ch.mu.Unlock()
+		return because(ErrConfirmMode, errOtherMode)
+	}
+	err := ch.conn.out.method(ch.id, ch.acks, m)
+	if err == nil {
+		if !noWait {
+			ch.calls = append(ch.calls, p)
+		}
+		if to == modeConfirm && ch.mode != modeConfirm {
+			ch.confirms = newConfirms()
+		}
+		ch.mode = to
+	}
+	ch.mu.Unlock()
+	if err != nil || noWait {
+		return invalid(m.ID(), err)
+	}
+	_, err = (&Reply{ch, p}).Wait(ctx)
+	return err
+}
+
+// do runs an RPC whose reply says nothing, or sends it without a reply.
+func do[R wire.Method](ctx context.Context, ch *Channel, m wire.Method, noWait bool) error {
+	if noWait {
+		return ch.tell(ctx, m)
+	}
+	_, err := call[R](ctx, ch, m)
+	return err
+}
+
+// invalid wraps an encoding error; others pass.
+func invalid(id wire.MethodID, err error) error {
+	if _, ok := errors.AsType[*wire.FieldError](err); ok {
+		return &ValidationError{Method: id.String(), Err: err}
+	}
+	return err
+}
+
+// requestable says what is wrong with m as an argument of [Channel.Request].
+func requestable(m wire.Method) error {
+	switch m := m.(type) {
+	case *ExchangeDeclare:
+		return waits(m.NoWait)
+	case *ExchangeDelete:
+		return waits(m.NoWait)
+	case *ExchangeBind:
+		return waits(m.NoWait)
+	case *ExchangeUnbind:
+		return waits(m.NoWait)
+	case *QueueDeclare:
+		return waits(m.NoWait)
+	case *QueueBind:
+		return waits(m.NoWait)
+	case *QueuePurge:
+		return waits(m.NoWait)
+	case *QueueDelete:
+		return waits(m.NoWait)
+	case *BasicCancel:
+		return waits(m.NoWait)
+	case *QueueUnbind, *BasicQos, *BasicRecover, *wire.TxCommit, *wire.TxRollback:
+		return nil
+	}
+	return errNotRequestable
+}
+
+func waits(noWait bool) error {
+	if noWait {
+		return errRequestNoWait
+	}
+	return nil
+}
+
+func errNoAnswer(id wire.MethodID, limit time.Duration) error {
+	return fmt.Errorf("%w: %s was not answered within %s", ErrTimeout, id, limit)
+}

@@ -1,0 +1,226 @@
+package core
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// Every caller gets its own reply, however many call at once.
+func TestRepliesGoToTheirCallers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		go runEcho(p)
+		var all []*result[struct{}]
+		for g := range 16 {
+			all = append(all, async0(func() error {
+				for i := range 200 {
+					name := fmt.Sprintf("q-%d-%d", g, i)
+					ok, err := ch.QueueDeclare(bg, QueueDeclare{Queue: name})
+					if err != nil {
+						return err
+					}
+					if ok.Queue != name {
+						return fmt.Errorf("asked for %s, got %s", name, ok.Queue)
+					}
+				}
+				return nil
+			}))
+		}
+		for _, call := range all {
+			call.get(t)
+		}
+	})
+}
+
+// Several requests are in flight, and the first that fails names the culprit.
+func TestPipelinedRequests(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		var replies []*Reply
+		for i := range 3 {
+			r, err := ch.Request(bg, &QueueDeclare{Queue: fmt.Sprint("q", i)})
+			noErr(t, err)
+			replies = append(replies, r)
+		}
+		for range 3 {
+			want[*wire.QueueDeclare](p, ch.ID())
+		}
+		p.send(ch.ID(), &wire.QueueDeclareOk{Queue: "q0"}, &wire.ChannelClose{ReplyCode: 406})
+		m, err := replies[0].Wait(bg)
+		noErr(t, err)
+		if m.(*wire.QueueDeclareOk).Queue != "q0" {
+			t.Errorf("%+v", m)
+		}
+		for _, r := range replies[1:] {
+			_, err := r.Wait(bg)
+			mustIs(t, err, ErrPreconditionFailed)
+		}
+	})
+}
+
+// While replies keep coming the server is not given up, however long the queue.
+func TestTimeoutCountsFromTheLastReply(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{RPCTimeout: 10 * time.Second})
+		var replies []*Reply
+		for range 5 {
+			r, err := ch.Request(bg, &QueueBind{})
+			noErr(t, err)
+			replies = append(replies, r)
+		}
+		last := async(func() (wire.Method, error) { return replies[4].Wait(bg) })
+		for range 5 {
+			time.Sleep(8 * time.Second)
+			p.send(ch.ID(), &wire.QueueBindOk{})
+		}
+		last.get(t)
+	})
+}
+
+func TestUnansweredRequestCondemnsTheChannel(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{RPCTimeout: 10 * time.Second})
+		begin := time.Now()
+		first := async0(func() error { return ch.QueueBind(bg, QueueBind{}) })
+		second := async0(func() error { return ch.QueueUnbind(bg, QueueUnbind{}) })
+		mustIs(t, first.fail(t), ErrTimeout)
+		mustIs(t, second.fail(t), ErrTimeout)
+		if d := time.Since(begin); d != 10*time.Second {
+			t.Errorf("after %s", d)
+		}
+		<-ch.Done()
+		mustIs(t, ch.Err(), ErrTimeout)
+		noErr(t, ch.Conn().Err())
+		p.frame()
+		p.frame()
+		want[*wire.ChannelClose](p, ch.ID())
+	})
+}
+
+// The end of ctx ends the waiting; the late reply is nobody else's.
+func TestContextEndsDuringARequest(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		ctx, cancel := context.WithCancelCause(bg)
+		first := async(func() (QueueDeclareOk, error) { return ch.QueueDeclare(ctx, QueueDeclare{Queue: "a"}) })
+		want[*wire.QueueDeclare](p, ch.ID())
+		cause := fmt.Errorf("shutting down")
+		cancel(cause)
+		mustIs(t, first.fail(t), cause)
+		second := async(func() (QueueDeclareOk, error) { return ch.QueueDeclare(bg, QueueDeclare{Queue: "b"}) })
+		want[*wire.QueueDeclare](p, ch.ID())
+		p.send(ch.ID(), &wire.QueueDeclareOk{Queue: "a"})
+		second.waits(t)
+		p.send(ch.ID(), &wire.QueueDeclareOk{Queue: "b"})
+		if ok := second.get(t); ok.Queue != "b" {
+			t.Errorf("got %s", ok.Queue)
+		}
+		_, err := ch.QueueDeclare(ctx, QueueDeclare{Queue: "c"})
+		mustIs(t, err, cause)
+		p.quiet() // nothing is sent with a context that has ended
+	})
+}
+
+// A consumer and a message that come too late are undone.
+func TestLateRepliesAreUndone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		ctx, cancel := context.WithCancel(bg)
+		consume := async(func() (*Consumer, error) { return ch.Consume(ctx, BasicConsume{ConsumerTag: "c"}) })
+		want[*wire.BasicConsume](p, ch.ID())
+		get := async(func() (*Delivery, error) { return ch.Get(ctx, BasicGet{Queue: "q"}) })
+		want[*wire.BasicGet](p, ch.ID())
+		cancel()
+		mustIs(t, consume.fail(t), context.Canceled)
+		mustIs(t, get.fail(t), context.Canceled)
+		p.send(ch.ID(), &wire.BasicConsumeOk{ConsumerTag: "c"})
+		if m := want[*wire.BasicCancel](p, ch.ID()); m.ConsumerTag != "c" || m.NoWait {
+			t.Errorf("%+v", m)
+		}
+		p.deliver(ch.ID(), "c", 1, "meanwhile")
+		if m := want[*wire.BasicNack](p, ch.ID()); m.DeliveryTag != 1 || !m.Requeue {
+			t.Errorf("%+v", m)
+		}
+		p.sendContent(ch.ID(), &wire.BasicGetOk{DeliveryTag: 2}, wire.Properties{}, nil)
+		if m := want[*wire.BasicNack](p, ch.ID()); m.DeliveryTag != 2 || !m.Requeue {
+			t.Errorf("%+v", m)
+		}
+		p.send(ch.ID(), &wire.BasicCancelOk{ConsumerTag: "c"})
+		synctest.Wait()
+		noErr(t, ch.Err())
+		if n := ch.Conn().Stats().Requeued; n != 1 {
+			t.Errorf("%d requeued", n)
+		}
+	})
+}
+
+// The reply may come in the instant in which ctx ends: then it counts.
+func TestReplyInTheInstantOfTheEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, _ := openChannel(t, Config{})
+		for range 200 {
+			ctx, cancel := context.WithCancel(bg)
+			p := newPending(&wire.BasicGet{})
+			ch.mu.Lock()
+			ch.calls = append(ch.calls, p)
+			ch.mu.Unlock()
+			cancel()
+			d := &Delivery{}
+			noErr(t, ch.onReply(&wire.BasicGetOk{}, d)) // popped before anybody waits
+			if _, err := (&Reply{ch, p}).Wait(ctx); err != nil {
+				t.Fatalf("a reply was lost: %v", err)
+			}
+		}
+	})
+}
+
+func TestReplyThatNobodyAskedFor(t *testing.T) {
+	for _, m := range []wire.Method{&wire.QueueDeclareOk{}, &wire.BasicGetEmpty{}, &wire.BasicConsumeOk{}, &wire.ChannelOpenOk{}, &wire.ConfirmSelectOk{}, &wire.BasicAck{DeliveryTag: 1}} {
+		bubble(t, func(t *testing.T) {
+			ch, p := openChannel(t, Config{})
+			p.send(ch.ID(), m)
+			if c := want[*wire.ConnectionClose](p, 0); Code(c.ReplyCode) != ErrCommandInvalid {
+				t.Errorf("%s: %+v", m.ID(), c)
+			}
+			<-ch.Done()
+			mustIs(t, ch.Err(), ErrCommandInvalid)
+		})
+	}
+}
+
+func TestReplyOfTheWrongKind(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		call := async0(func() error { return ch.QueueBind(bg, QueueBind{}) })
+		want[*wire.QueueBind](p, ch.ID())
+		p.send(ch.ID(), &wire.QueueUnbindOk{})
+		mustIs(t, call.fail(t), ErrCommandInvalid)
+	})
+}
+
+// Request takes what changes only the broker's state.
+func TestRequestRefusesWhatHasItsOwnMethod(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		for _, m := range []wire.Method{
+			&BasicConsume{}, &BasicGet{}, &ConfirmSelect{}, &wire.TxSelect{}, &wire.ChannelClose{}, &wire.ChannelOpen{},
+			&wire.ChannelFlow{}, &wire.BasicPublish{}, &wire.ConnectionClose{}, &QueueBind{NoWait: true}, &QueueDeclare{NoWait: true},
+			&ExchangeDeclare{NoWait: true}, &ExchangeDelete{NoWait: true}, &ExchangeBind{NoWait: true}, &ExchangeUnbind{NoWait: true},
+			&QueueDelete{NoWait: true}, &QueuePurge{NoWait: true}, &BasicCancel{NoWait: true},
+		} {
+			_, err := ch.Request(bg, m)
+			mustAs[*ValidationError](t, err)
+		}
+		for _, m := range []wire.Method{&QueueUnbind{}, &BasicQos{}, &BasicRecover{}, &wire.TxCommit{}, &wire.TxRollback{}} {
+			_, err := ch.Request(bg, m)
+			noErr(t, err)
+			p.frame()
+		}
+		p.quiet()
+	})
+}

@@ -1,0 +1,82 @@
+package core
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+)
+
+// TLSFiles names PEM files for a TLS connection. They are read anew at each
+// dial, so that renewed certificates are taken up:
+//
+//	cfg.TLSFor = core.TLSFiles{CA: "ca.pem", Cert: "client.pem", Key: "client.key"}.Load
+type TLSFiles struct {
+	CA         string // certificate authorities to trust; empty: the system's
+	Cert       string // client certificate with its chain; empty: none
+	Key        string // its private key
+	ServerName string // for SNI and verification; empty: the host that is dialled
+}
+
+// Load reads the files. It is a value for [Config]'s TLSFor. Errors name the
+// file at fault.
+func (f TLSFiles) Load(context.Context) (*tls.Config, error) {
+	t := &tls.Config{ServerName: f.ServerName, MinVersion: tls.VersionTLS12}
+	if f.CA != "" {
+		pem, err := os.ReadFile(f.CA)
+		if err != nil {
+			return nil, fmt.Errorf("certificate authorities: %w", err)
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("certificate authorities: no PEM certificate in %s", f.CA)
+		}
+	}
+	if f.Cert == "" && f.Key == "" {
+		return t, nil
+	}
+	pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
+	if err != nil {
+		return nil, fmt.Errorf("client certificate %q, key %q: %w", f.Cert, f.Key, err)
+	}
+	t.Certificates = []tls.Certificate{pair}
+	return t, nil
+}
+
+// startTLS wraps nc. The caller's configuration is cloned, verification is
+// against the host that was dialled, and there is no fallback to plain text.
+func startTLS(ctx context.Context, nc net.Conn, cfg Config) (net.Conn, error) {
+	t := cfg.TLS.Clone()
+	if t.ServerName == "" {
+		t.ServerName, _, _ = net.SplitHostPort(cfg.Addr) // checked by validate
+	}
+	if t.MinVersion == 0 {
+		t.MinVersion = tls.VersionTLS12
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, cfg.TLSTimeout, ErrTimeout)
+	defer cancel()
+	tc := tls.Client(nc, t)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		_ = nc.Close()
+		return nil, causeOf(ctx, err)
+	}
+	return tc, nil
+}
+
+func tlsHint(err error) string {
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, io.EOF) {
+		return "the server does not seem to speak TLS on this port; the TLS port is usually 5671"
+	}
+	return ""
+}
+
+// onThisHost reports whether addr is a loopback address.
+func onThisHost(addr string) bool {
+	host, _, _ := net.SplitHostPort(addr) // checked by validate
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip.IsLoopback()
+}
