@@ -76,26 +76,20 @@ func runCancelOn(conn *core.Conn, cancel context.CancelCauseFunc, stop <-chan st
 // by one, so that the next death of a connection has one possible culprit.
 func (s *supervision) replayPhase(conn *core.Conn, steps []topology.Step) error {
 	sound, suspects := s.suspects.split(steps)
-	if err := s.replay(conn, sound); err != nil {
+	if err := s.replay(conn, sound, topology.Replayer{}); err != nil {
 		return err
 	}
-	for i := range suspects {
-		if err := s.replay(conn, suspects[i:i+1]); err != nil {
-			return err
-		}
-	}
-	s.suspects.clear(suspects)
-	return nil
+	return s.replay(conn, suspects, topology.Replayer{Channels: 1, Window: 1})
 }
 
 // replay declares steps and sorts the results.
-func (s *supervision) replay(conn *core.Conn, steps []topology.Step) error {
+func (s *supervision) replay(conn *core.Conn, steps []topology.Step, how topology.Replayer) error {
 	if len(steps) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
 	defer cancel()
-	results, err := topology.Replay(ctx, conn, steps)
+	results, err := how.Replay(ctx, conn, steps)
 	for _, r := range results {
 		if r.Err == nil {
 			s.declared(r)
@@ -106,7 +100,7 @@ func (s *supervision) replay(conn *core.Conn, steps []topology.Step) error {
 		}
 	}
 	if err != nil {
-		return s.blame(conn, err, unanswered(steps, results))
+		return s.blame(conn, err)
 	}
 	return nil
 }
@@ -121,7 +115,7 @@ func stepOf(steps []topology.Step, r topology.Result) topology.Step {
 // declared notes that an entity exists.
 func (s *supervision) declared(r topology.Result) {
 	s.report.Declared++
-	s.cured(entityKey(r.Entity))
+	s.cured(r)
 	now := r.Declared()
 	if now == r.Name || r.Name == "" {
 		return
@@ -132,8 +126,14 @@ func (s *supervision) declared(r topology.Result) {
 }
 
 // cured releases an entity from quarantine, if it is there.
-func (s *supervision) cured(key string) {
+func (s *supervision) cured(r topology.Result) {
 	s.mu.Lock()
+	if len(s.quarantine.entries) == 0 && len(s.suspects) == 0 {
+		s.mu.Unlock()
+		return
+	}
+	key := entityKey(r.Entity)
+	delete(s.suspects, key)
 	p := s.quarantine.find(key)
 	if p == nil {
 		s.mu.Unlock()
@@ -157,7 +157,7 @@ func (s *supervision) refused(conn *core.Conn, step topology.Step, err error) er
 	case Adopt:
 		if s.adopt(conn, step) {
 			s.report.Adopted = append(s.report.Adopted, f.Entity)
-			s.cured(key)
+			s.cured(topology.Result{Entity: step.Entity})
 			return nil
 		}
 	case Skip:

@@ -8,10 +8,10 @@ import (
 	"github.com/warren-mq/warren/topology"
 )
 
-// How many queues are looked for at once, and how many may be missing before
+// How many queues are looked for at first, and how many may be missing before
 // the others are declared without a look: each miss costs a channel.
 const (
-	lookWindow = 256
+	firstLook  = 64
 	maxMissing = 8
 )
 
@@ -32,8 +32,8 @@ func (s *supervision) lookFirst(conn *core.Conn, steps []topology.Step) ([]topol
 		}
 	}
 	alive := map[string]bool{}
-	for missing := 0; len(looks) > 0 && missing < maxMissing; {
-		n := min(lookWindow, len(looks))
+	for missing, n := 0, firstLook; len(looks) > 0 && missing < maxMissing; n *= 4 {
+		n = min(n, len(looks))
 		gone, err := s.look(conn, looks[:n], alive)
 		if err != nil {
 			return nil, err

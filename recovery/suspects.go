@@ -27,22 +27,15 @@ func (s suspects) split(steps []topology.Step) (sound, suspected []topology.Step
 	return sound, suspected
 }
 
-// clear acquits those that were declared.
-func (s suspects) clear(steps []topology.Step) {
-	for _, step := range steps {
-		delete(s, entityKey(step.Entity))
-	}
-}
-
-// accuse replaces the suspects by the unanswered steps that the broker can
-// have meant. If that leaves one, it is returned as the culprit.
-func (s *suspects) accuse(cause error, unanswered []topology.Step) (culprit topology.Step, found bool) {
+// accuse replaces the suspects by the steps in flight that the broker can have
+// meant. If that leaves one, it is returned as the culprit.
+func (s *suspects) accuse(cause error, inFlight []topology.Step) (culprit topology.Step, found bool) {
 	e, ok := errors.AsType[*core.Error](cause)
 	if !ok || !e.Server || e.Scope != core.ScopeConnection || e.Code == core.ErrConnectionForced {
 		return culprit, false // the network, or an operator: nobody's fault
 	}
 	var blamed []topology.Step
-	for _, step := range unanswered {
+	for _, step := range inFlight {
 		if e.Method == "" || e.Method == step.Method.ID().String() {
 			blamed = append(blamed, step)
 		}
@@ -57,30 +50,15 @@ func (s *suspects) accuse(cause error, unanswered []topology.Step) (culprit topo
 	return culprit, false
 }
 
-func unanswered(steps []topology.Step, results []topology.Result) []topology.Step {
-	answered := make(map[string]bool, len(results))
-	for _, r := range results {
-		answered[entityKey(r.Entity)] = true
-	}
-	var rest []topology.Step
-	for _, step := range steps {
-		if !answered[entityKey(step.Entity)] {
-			rest = append(rest, step)
-		}
-	}
-	return rest
-}
-
 // blame looks for the entity that made the broker close the connection, and
 // puts it into quarantine. It returns why the connection is lost.
-func (s *supervision) blame(conn *core.Conn, err error, unanswered []topology.Step) error {
-	select {
-	case <-conn.Done():
-		err = conn.Err()
-	default:
-		return err // given up by this side
+func (s *supervision) blame(conn *core.Conn, err error) error {
+	interrupted, ok := errors.AsType[*topology.InterruptedError](err)
+	if !ok || conn.Err() == nil { // given up by this side
+		return err
 	}
-	culprit, found := s.suspects.accuse(err, unanswered)
+	err = conn.Err()
+	culprit, found := s.suspects.accuse(err, interrupted.InFlight)
 	if !found {
 		return err
 	}

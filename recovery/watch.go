@@ -82,7 +82,7 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 				steps = append(steps, step)
 			}
 		}
-		if err := s.replay(conn, steps); err != nil {
+		if err := s.replay(conn, steps, topology.Replayer{}); err != nil {
 			return err
 		}
 	}
