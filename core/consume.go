@@ -26,9 +26,40 @@ func (ch *Channel) Qos(ctx context.Context, m BasicQos) error {
 // Without automatic ack, set a prefetch with [Channel.Qos] first: it is what
 // bounds the client's memory and spreads messages over consumers.
 func (ch *Channel) Consume(ctx context.Context, m BasicConsume, opts ...ConsumeOption) (*Consumer, error) {
-	if err := ch.roomForConsumer(); err != nil {
-		return nil, &ValidationError{Method: m.ID().String(), Err: err}
+	c, reply, err := ch.StartConsume(ctx, m, opts...)
+	if err != nil || reply == nil {
+		return c, err
 	}
+	if _, err := reply.Wait(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// StartConsume is [Channel.Consume] without waiting for the answer, so that
+// several can be in flight, as with [Channel.Request]. Use the consumer only
+// after [Reply.Wait] has returned a nil error. With NoWait there is no reply.
+func (ch *Channel) StartConsume(ctx context.Context, m BasicConsume, opts ...ConsumeOption) (*Consumer, *Reply, error) {
+	if err := ch.roomForConsumer(); err != nil {
+		return nil, nil, &ValidationError{Method: m.ID().String(), Err: err}
+	}
+	c := ch.newConsumer(&m, opts)
+	if m.NoAck {
+		ch.acks.sendSingly() // tags that are never acked leave gaps
+	}
+	if m.NoWait {
+		c, err := ch.consumeNoWait(ctx, &m, c)
+		return c, nil, err
+	}
+	p := newPending(&m)
+	p.consumer = c
+	if err := ch.send(ctx, &m, p); err != nil {
+		return nil, nil, err
+	}
+	return c, &Reply{ch, p}, nil
+}
+
+func (ch *Channel) newConsumer(m *BasicConsume, opts []ConsumeOption) *Consumer {
 	c := &Consumer{tag: m.ConsumerTag, noAck: m.NoAck, ch: ch, inbox: newInbox(0, 0), done: make(chan struct{})}
 	ch.mu.Lock()
 	if m.NoAck || ch.prefetch == 0 {
@@ -40,21 +71,7 @@ func (ch *Channel) Consume(ctx context.Context, m BasicConsume, opts ...ConsumeO
 	for _, opt := range opts {
 		opt(c)
 	}
-	if m.NoAck {
-		ch.acks.sendSingly() // tags that are never acked leave gaps
-	}
-	if m.NoWait {
-		return ch.consumeNoWait(ctx, &m, c)
-	}
-	p := newPending(&m)
-	p.consumer = c
-	if err := ch.send(ctx, &m, p); err != nil {
-		return nil, err
-	}
-	if _, err := (&Reply{ch, p}).Wait(ctx); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return c
 }
 
 func (ch *Channel) roomForConsumer() error {
