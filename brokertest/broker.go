@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 // Broker is a broker in memory. All methods are safe for concurrent use.
 type Broker struct {
 	config
-	running sync.WaitGroup // goroutines
+	running   sync.WaitGroup // goroutines
+	filtering atomic.Bool    // the writers look at each frame
 
 	mu        sync.Mutex // guards the following, and what the connections say it guards
 	vhosts    map[string]*state.VHost
@@ -31,6 +33,12 @@ type Broker struct {
 	blocked   string // why publishes are not accepted
 	unblocked chan struct{}
 	denied    map[string]bool // users who cannot log in
+
+	receiving   []*Hook // a change makes a new slice
+	sending     []*Hook // likewise
+	connecting  []func(*Link)
+	abandoned   []net.Conn       // sockets of connections that are half open
+	transcripts map[int][]string // by connection
 }
 
 // New returns a running broker that ends with the test.
@@ -43,10 +51,12 @@ func New(t testing.TB, opts ...Option) *Broker {
 
 // NewBroker is [New] for where there is no test. The caller calls [Broker.Close].
 func NewBroker(opts ...Option) *Broker {
-	b := &Broker{config: defaults(), vhosts: map[string]*state.VHost{}, denied: map[string]bool{}}
+	b := &Broker{config: defaults(), vhosts: map[string]*state.VHost{}, denied: map[string]bool{},
+		transcripts: map[int][]string{}}
 	for _, o := range opts {
 		o(&b.config)
 	}
+	b.filter()
 	b.random = rand.New(rand.NewPCG(b.seed, 0))
 	for _, name := range b.config.vhosts {
 		b.vhosts[name] = state.NewVHost(name, time.Now, b.newName)
@@ -63,12 +73,18 @@ func (b *Broker) Close() {
 	if b.timer != nil {
 		b.timer.Stop()
 	}
-	conns := b.kill()
+	links := b.kill()
+	abandoned := b.abandoned
 	b.mu.Unlock()
 	if l != nil {
 		_ = l.Close()
 	}
-	closeAll(conns)
+	for _, l := range links {
+		_ = l.Close()
+	}
+	for _, nc := range abandoned {
+		_ = nc.Close()
+	}
 	b.running.Wait()
 }
 

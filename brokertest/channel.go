@@ -83,6 +83,9 @@ func (ch *channel) ignore(f wire.Frame) {
 
 // method handles a method and what it leads to.
 func (ch *channel) method(m wire.Method) {
+	if _, ok := ch.c.consult(ch.id, m, nil); !ok || ch.ended() {
+		return
+	}
 	if !ch.opened {
 		if _, ok := m.(*wire.ChannelOpen); !ok {
 			ch.c.close(state.Refuse(state.ChannelError, "expected 'channel.open'"), m.ID())
@@ -91,6 +94,12 @@ func (ch *channel) method(m wire.Method) {
 	}
 	ch.finish(ch.do(m), m.ID())
 }
+
+// ended reports whether the channel has ended while a hook was asked.
+func (ch *channel) ended() bool { return ch.closing || ch.c.channels[ch.id] != ch }
+
+// hasContent reports whether a content header and body follow the method.
+func hasContent(m wire.Method) bool { return wire.HasContent(m.ID()) }
 
 // finish has happen what follows from a method, or refuses it.
 func (ch *channel) finish(r *state.Refusal, id wire.MethodID) {

@@ -21,11 +21,12 @@ func (in *incoming) begin() { in.method = true }
 // expected reports whether a content frame has to come next.
 func (in *incoming) expected() bool { return in.method || in.other != nil }
 
-func (in *incoming) id() wire.MethodID {
+// what returns the method.
+func (in *incoming) what() wire.Method {
 	if in.other != nil {
-		return in.other.ID()
+		return in.other
 	}
-	return wire.MethodBasicPublish
+	return &in.publish
 }
 
 // maxBody is where RabbitMQ stops reading.
@@ -34,7 +35,7 @@ const maxBody = 512 << 20
 // contentFrame takes a header or a part of the body.
 func (ch *channel) contentFrame(f wire.Frame) {
 	in := &ch.incoming
-	fault := func(code uint16, text string) { ch.c.close(state.Refuse(code, "%s", text), in.id()) }
+	fault := func(code uint16, text string) { ch.c.close(state.Refuse(code, "%s", text), in.what().ID()) }
 	if !in.header {
 		if f.Type != wire.FrameHeader {
 			fault(state.UnexpectedFrame, "expected content header for class 60, got non content header frame instead")
@@ -46,7 +47,7 @@ func (ch *channel) contentFrame(f wire.Frame) {
 			return
 		}
 		if h.BodySize > maxBody {
-			ch.c.close(state.Refuse(state.FrameError, "content body size %d exceeds maximum allowed size %d", h.BodySize, maxBody), in.id())
+			ch.c.close(state.Refuse(state.FrameError, "content body size %d exceeds maximum allowed size %d", h.BodySize, maxBody), in.what().ID())
 			return
 		}
 		ch.c.published()
@@ -81,18 +82,22 @@ func (in *incoming) hold(properties []byte) {
 func (ch *channel) complete() {
 	in := ch.incoming
 	ch.incoming = incoming{}
+	a, ok := ch.c.consult(ch.id, in.what(), &in)
+	if !ok || ch.ended() {
+		return
+	}
 	switch {
 	case !ch.opened:
-		ch.c.close(state.Refuse(state.ChannelError, "expected 'channel.open'"), in.id())
+		ch.c.close(state.Refuse(state.ChannelError, "expected 'channel.open'"), in.what().ID())
 	case in.other != nil:
-		ch.finish(state.Refuse(state.CommandInvalid, "unimplemented method"), in.id())
+		ch.finish(state.Refuse(state.CommandInvalid, "unimplemented method"), in.what().ID())
 	default:
-		ch.finish(ch.publish(&in), wire.MethodBasicPublish)
+		ch.finish(ch.publish(&in, a), wire.MethodBasicPublish)
 	}
 }
 
 // publish checks in RabbitMQ's order.
-func (ch *channel) publish(in *incoming) *state.Refusal {
+func (ch *channel) publish(in *incoming, a Action) *state.Refusal {
 	m := &in.publish
 	if m.Immediate {
 		return state.Refuse(state.NotImplemented, "immediate=true")
@@ -122,8 +127,14 @@ func (ch *channel) publish(in *incoming) *state.Refusal {
 		ch.tx.publishes = append(ch.tx.publishes, p)
 		return nil
 	}
-	out := ch.deliver(p)
-	ch.confirms.settle(ch, !out.Rejected)
+	if a.verdict == nack {
+		ch.confirms.settle(ch, nack, 0)
+		return nil
+	}
+	if ch.deliver(p).Rejected {
+		a.verdict = nack
+	}
+	ch.confirms.settle(ch, a.verdict, a.late)
 	return nil
 }
 

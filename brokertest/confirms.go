@@ -2,6 +2,7 @@ package brokertest
 
 import (
 	"slices"
+	"time"
 
 	"github.com/warren-mq/warren/brokertest/internal/state"
 	"github.com/warren-mq/warren/core/wire"
@@ -13,7 +14,8 @@ type confirms struct {
 	last   uint64
 	acked  []uint64 // verdicts to send, ascending
 	nacked []uint64
-	queued bool // the connection knows that there are some
+	held   []uint64 // without a verdict, ascending
+	queued bool     // the connection knows that there are verdicts
 }
 
 func (ch *channel) confirmSelect(m *wire.ConfirmSelect) *state.Refusal {
@@ -25,20 +27,47 @@ func (ch *channel) confirmSelect(m *wire.ConfirmSelect) *state.Refusal {
 }
 
 // settle gives the next publish its verdict.
-func (k *confirms) settle(ch *channel, ack bool) {
+func (k *confirms) settle(ch *channel, v verdict, after time.Duration) {
 	if !k.on {
 		return
 	}
 	k.last++
-	if ack {
+	switch v {
+	case usual:
 		k.acked = append(k.acked, k.last)
-	} else {
+	case nack:
 		k.nacked = append(k.nacked, k.last)
+	default:
+		k.held = append(k.held, k.last)
+		if v == late {
+			ch.confirmLate(k.last, after)
+		}
+		return
 	}
+	k.queue(ch)
+}
+
+// queue has the connection send the channel's verdicts.
+func (k *confirms) queue(ch *channel) {
 	if !k.queued {
 		k.queued = true
 		ch.c.confirming = append(ch.c.confirming, ch)
 	}
+}
+
+// confirmLate sends a confirm after some time, if the channel is still there.
+func (ch *channel) confirmLate(tag uint64, after time.Duration) {
+	b := ch.c.b
+	time.AfterFunc(after, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		k := &ch.confirms
+		if i, ok := slices.BinarySearch(k.held, tag); ok && !ch.ended() {
+			k.held = slices.Delete(k.held, i, i+1)
+			ch.send(&wire.BasicAck{DeliveryTag: tag})
+			b.wake()
+		}
+	})
 }
 
 // flushConfirms sends the verdicts of all channels. Caller holds Broker.mu.
@@ -50,33 +79,30 @@ func (c *conn) flushConfirms() {
 	c.confirming = c.confirming[:0]
 }
 
-// flushConfirms sends the channel's verdicts, joined as far as none of the other kind is in between.
+// flushConfirms sends the channel's verdicts, joined as far as all tags below have the same.
 func (ch *channel) flushConfirms() {
 	k := &ch.confirms
-	if len(k.acked) > 0 && len(k.nacked) == 0 {
-		ch.c.out = wire.AppendAck(ch.c.out, ch.id, k.last, len(k.acked) > 1)
-		ch.c.touch()
-	} else {
-		ch.sendVerdicts(k.acked, k.nacked, func(tag uint64, multiple bool) wire.Method {
-			return &wire.BasicAck{DeliveryTag: tag, Multiple: multiple}
-		})
-		ch.sendVerdicts(k.nacked, nil, func(tag uint64, multiple bool) wire.Method {
-			return &wire.BasicNack{DeliveryTag: tag, Multiple: multiple}
-		})
+	if len(k.acked)+len(k.nacked) == 0 {
+		return
 	}
-	k.acked, k.nacked = k.acked[:0], k.nacked[:0]
-}
-
-// sendVerdicts joins the tags below the first of the others.
-func (ch *channel) sendVerdicts(tags, others []uint64, verdict func(tag uint64, multiple bool) wire.Method) {
-	joined := len(tags)
-	if len(others) > 0 {
-		joined, _ = slices.BinarySearch(tags, others[0])
+	held := k.last + 1
+	if len(k.held) > 0 {
+		held = k.held[0]
 	}
+	cutoff := held
+	if len(k.nacked) > 0 {
+		cutoff = min(held, k.nacked[0])
+	}
+	joined, _ := slices.BinarySearch(k.acked, cutoff)
 	if joined > 0 {
-		ch.send(verdict(tags[joined-1], joined > 1))
+		ch.c.out = wire.AppendAck(ch.c.out, ch.id, k.acked[joined-1], joined > 1)
 	}
-	for _, tag := range tags[joined:] {
-		ch.send(verdict(tag, false))
+	for _, tag := range k.acked[joined:] {
+		ch.c.out = wire.AppendAck(ch.c.out, ch.id, tag, false)
 	}
+	for _, tag := range k.nacked {
+		ch.c.out = wire.AppendNack(ch.c.out, ch.id, tag, false, false)
+	}
+	ch.c.touch()
+	k.acked, k.nacked = k.acked[:0], k.nacked[:0]
 }

@@ -2,7 +2,6 @@ package brokertest
 
 import (
 	"cmp"
-	"net"
 	"slices"
 	"time"
 
@@ -30,7 +29,7 @@ const backlog = 1 << 20
 type conn struct {
 	b    *Broker
 	id   int
-	nc   net.Conn
+	nc   *Link
 	bell chan struct{} // has an element when there is something to write
 	dead chan struct{} // closed when the socket is to be closed
 
@@ -56,11 +55,11 @@ type conn struct {
 	paused       bool       // deliveries wait for the backlog to go
 	hangup       bool       // close the socket when all is written
 	due          bool       // the writer is to be woken
+	abandoned    bool       // the socket stays open
 }
 
-func newConn(b *Broker, nc net.Conn) *conn {
-	b.nextConn++
-	return &conn{b: b, id: b.nextConn, nc: nc, opened: time.Now(), bell: make(chan struct{}, 1), dead: make(chan struct{}),
+func newConn(b *Broker, nc *Link) *conn {
+	return &conn{b: b, nc: nc, opened: time.Now(), bell: make(chan struct{}, 1), dead: make(chan struct{}),
 		channels: map[uint16]*channel{}, channelMax: b.channelMax, frameMax: handshakeFrameMax}
 }
 

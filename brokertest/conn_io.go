@@ -81,6 +81,7 @@ func (c *conn) drain() bool {
 
 // runWriter writes what is there to write, and heartbeats.
 func (c *conn) runWriter() {
+	s := sender{c: c}
 	var spare []byte
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
@@ -105,7 +106,7 @@ func (c *conn) runWriter() {
 			buf = wire.AppendHeartbeat(buf)
 		}
 		c.b.mu.Unlock()
-		err := c.write(buf)
+		err := c.write(&s, buf)
 		if err != nil || hangup {
 			c.b.mu.Lock()
 			c.die()
@@ -119,10 +120,13 @@ func (c *conn) runWriter() {
 	}
 }
 
-// write writes to the socket.
-func (c *conn) write(buf []byte) error {
+// write writes whole frames to the socket.
+func (c *conn) write(s *sender, buf []byte) error {
 	if len(buf) == 0 {
 		return nil
+	}
+	if c.b.filtering.Load() {
+		return s.write(buf)
 	}
 	_, err := c.nc.Write(buf)
 	return err

@@ -1,40 +1,33 @@
 package brokertest
 
 import (
-	"net"
 	"slices"
 
 	"github.com/warren-mq/warren/brokertest/internal/state"
 )
 
-// kill ends all connections and returns their sockets, to be closed once mu, which the caller holds, is
+// kill ends all connections and returns their links, to be closed once mu, which the caller holds, is
 // released.
-func (b *Broker) kill() []net.Conn {
-	var sockets []net.Conn
+func (b *Broker) kill() []*Link {
+	var links []*Link
 	for _, c := range slices.Clone(b.conns) {
-		sockets = append(sockets, c.nc)
+		links = append(links, c.nc)
 		c.die()
 	}
 	b.settle()
-	return sockets
-}
-
-func closeAll(sockets []net.Conn) {
-	for _, nc := range sockets {
-		_ = nc.Close()
-	}
+	return links
 }
 
 // Cut resets all connections, as when a network fails: clients see an error at once, and what was not yet
 // handed to the network is lost. New connections are accepted. It returns how many it was.
 func (b *Broker) Cut() int {
 	b.mu.Lock()
-	sockets := b.kill()
+	links := b.kill()
 	b.mu.Unlock()
-	for _, nc := range sockets {
-		reset(nc)
+	for _, l := range links {
+		l.reset()
 	}
-	return len(sockets)
+	return len(links)
 }
 
 // CloseConnections closes all connections by connection.close with a code and text, such as 320 and
@@ -132,14 +125,14 @@ func (b *Broker) Stop(how ...RestartOption) {
 	b.down = true
 	l := b.listener
 	b.listener = nil
-	var sockets []net.Conn
+	var links []*Link
 	if slices.Contains(how, Shutdown) {
 		for _, c := range slices.Clone(b.conns) {
 			c.close(state.Refuse(state.ConnectionForced, "broker forced connection closure with reason 'shutdown'"), 0)
 			c.finish()
 		}
 	} else {
-		sockets = b.kill()
+		links = b.kill()
 	}
 	for name, v := range b.vhosts {
 		if slices.Contains(how, Forget) {
@@ -154,8 +147,8 @@ func (b *Broker) Stop(how ...RestartOption) {
 	if l != nil {
 		_ = l.Close()
 	}
-	for _, nc := range sockets {
-		reset(nc)
+	for _, l := range links {
+		l.reset()
 	}
 }
 

@@ -29,6 +29,9 @@ func (c *conn) start() {
 
 // method handles a method of the connection. Caller holds Broker.mu.
 func (c *conn) method(m wire.Method) {
+	if _, ok := c.consult(0, m, nil); !ok {
+		return
+	}
 	switch m := m.(type) {
 	case *wire.ConnectionClose:
 		c.clientClose()

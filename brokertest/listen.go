@@ -76,25 +76,23 @@ func (b *Broker) DialContext(ctx context.Context, network, addr string) (net.Con
 
 // serve starts a connection, unless the broker takes none.
 func (b *Broker) serve(nc net.Conn) bool {
+	c := newConn(b, newLink(nc))
+	c.nc.c = c
+	b.mu.Lock()
+	b.nextConn++
+	c.id = b.nextConn
+	hooks := b.connecting
+	b.mu.Unlock()
+	for _, f := range hooks {
+		f(c.nc)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.down {
 		return false
 	}
-	c := newConn(b, nc)
 	b.conns = append(b.conns, c)
 	b.running.Go(c.runReader)
 	b.running.Go(c.runWriter)
 	return true
-}
-
-// reset closes a socket so that the peer sees a reset and not an orderly end.
-func reset(nc net.Conn) {
-	switch nc := nc.(type) {
-	case *memnet.Conn:
-		nc.Reset()
-	case *net.TCPConn:
-		_ = nc.SetLinger(0)
-	}
-	_ = nc.Close()
 }

@@ -16,6 +16,7 @@ type config struct {
 	consumerTimeout time.Duration
 	version         string
 	seed            uint64
+	transcribe      bool
 }
 
 func defaults() config {

@@ -56,7 +56,9 @@ func (in *reader) frames(c *conn) (more bool) {
 			return false
 		}
 		in.start += n
-		c.frame(f)
+		if c.consultFrame(f) {
+			c.frame(f)
+		}
 	}
 	return false
 }

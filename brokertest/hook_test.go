@@ -1,0 +1,245 @@
+package brokertest
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/core/wire"
+)
+
+func TestHooksOnReceivedMethods(t *testing.T) {
+	const declare = "a1 queue.declare Queue=q Durable"
+	for _, tc := range []struct {
+		name string
+		f    func(Event) Action
+		want []string
+	}{
+		{"pass", Always(Pass), []string{"a1 queue.declare-ok Queue=q", "a1 queue.declare-ok Queue=q"}},
+		{"swallow the second", Nth(2, Swallow), []string{"a1 queue.declare-ok Queue=q"}},
+		{"reply", Nth(1, Reply(&wire.QueueDeclareOk{Queue: "other"})), []string{"a1 queue.declare-ok Queue=other", "a1 queue.declare-ok Queue=q"}},
+		{"refuse on the channel", Nth(2, Refuse(406, "PRECONDITION_FAILED - no")), []string{"a1 queue.declare-ok Queue=q",
+			`a1 channel.close ReplyCode=406 ReplyText="PRECONDITION_FAILED - no" ClassID=50 MethodID=10`}},
+		{"refuse on the connection", Nth(2, Refuse(541, "INTERNAL_ERROR")), []string{
+			"a0 connection.close ReplyCode=541 ReplyText=INTERNAL_ERROR ClassID=50 MethodID=10", "a1 queue.declare-ok Queue=q"}},
+		{"cut at the second", Nth(2, Cut), []string{"a end"}},
+		{"hang at the second", Nth(2, Hang), []string{"a1 queue.declare-ok Queue=q"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+				h := b.OnReceive(wire.MethodQueueDeclare, tc.f)
+				got := say(declare, declare)
+				if tc.name == "cut at the second" {
+					got = got[len(got)-1:] // a reset may overtake what was sent before
+				}
+				expect(t, got, tc.want...)
+				if h.Hits() != 2 {
+					t.Errorf("asked %d times, want 2", h.Hits())
+				}
+			})
+		})
+	}
+}
+
+func TestHooksOnSentMethods(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		f    func(Event) Action
+		want []string
+	}{
+		{"pass", Always(Pass), []string{"a1 queue.declare-ok Queue=q", "a1 queue.declare-ok Queue=q"}},
+		{"swallow the second", Nth(2, Swallow), []string{"a1 queue.declare-ok Queue=q"}},
+		{"another in its place", Nth(1, Reply(&wire.QueueDeclareOk{Queue: "other"})), []string{"a1 queue.declare-ok Queue=other", "a1 queue.declare-ok Queue=q"}},
+		{"hang at the second", Nth(2, Hang), []string{"a1 queue.declare-ok Queue=q"}},
+		{"hang at the first", Nth(1, Hang), nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+				b.OnSend(wire.MethodQueueDeclareOk, tc.f)
+				expect(t, say("a1 queue.declare Queue=q Durable", "a1 queue.declare Queue=q Durable"), tc.want...)
+			})
+		})
+	}
+}
+
+func TestHookSeesContentBothWays(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+		var seen []string
+		look := func(e Event) Action {
+			seen = append(seen, e.Method.ID().String()+" "+e.Properties.MessageID+" "+string(e.Body))
+			return Pass
+		}
+		b.OnReceive(wire.MethodBasicPublish, look)
+		b.OnSend(wire.MethodBasicGetOk, look)
+		long := strings.Repeat("x", 200000)
+		say("a1 queue.declare Queue=q Durable", `a1 basic.publish RoutingKey=q MessageID=m Body="`+long+`"`, "a1 basic.get Queue=q")
+		expect(t, seen, "basic.publish m "+long, "basic.get-ok m "+long)
+	})
+}
+
+func TestDelayedMethod(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+		b.OnReceive(wire.MethodQueueDeclare, Always(Delay(time.Second)))
+		expect(t, say("a1 queue.declare Queue=q Durable"))
+		expect(t, say("sleep 1s"), "a1 queue.declare-ok Queue=q")
+		b.OnSend(wire.MethodQueueDeleteOk, Always(Delay(time.Second)))
+		expect(t, say("a1 queue.delete Queue=q"))
+		expect(t, say("sleep 1s"), "a1 queue.delete-ok")
+	})
+}
+
+func TestRemovedHook(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+		h := b.OnReceive(0, Always(Swallow))
+		h.Remove()
+		expect(t, say("a1 queue.declare Queue=q Durable"), "a1 queue.declare-ok Queue=q")
+		if h.Hits() != 0 {
+			t.Error("a removed hook was asked")
+		}
+	})
+}
+
+func TestVerdictsOnOrder(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+		say("a1 confirm.select", "a1 queue.declare Queue=q Durable")
+		b.OnReceive(wire.MethodBasicPublish, func(e Event) Action {
+			switch string(e.Body) {
+			case "never":
+				return Unconfirmed
+			case "nack":
+				return Nack
+			case "late":
+				return ConfirmAfter(time.Second)
+			}
+			return Pass
+		})
+		publish := func(body string) string { return `a1 basic.publish RoutingKey=q Body="` + body + `"` }
+		expect(t, say(publish("1"), publish("never"), publish("nack"), publish("late"), publish("5")),
+			"a1 confirms acked=[1 5] nacked=[3]")
+		expect(t, say("sleep 1s"), "a1 confirms acked=[4]")
+		if q, _ := b.Queue("q"); q.Ready != 4 {
+			t.Errorf("%d messages, want all but the nacked", q.Ready)
+		}
+	})
+}
+
+// TestHandshakeFaults meets every step of the handshake with every fault.
+func TestHandshakeFaults(t *testing.T) {
+	steps := []wire.MethodID{wire.MethodConnectionStartOk, wire.MethodConnectionTuneOk, wire.MethodConnectionOpen}
+	answers := []wire.MethodID{wire.MethodConnectionStart, wire.MethodConnectionTune, wire.MethodConnectionOpenOk}
+	for i := range steps {
+		for _, a := range []Action{Swallow, Hang, Cut} {
+			for _, sent := range []bool{false, true} {
+				inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+					h := &Hook{}
+					if sent {
+						h = b.OnSend(answers[i], Always(a))
+					} else {
+						h = b.OnReceive(steps[i], Always(a))
+					}
+					p := newTalk(t, b)
+					defer p.hangup()
+					done := make(chan error, 1)
+					go func() { done <- p.handshake("a") }()
+					synctest.Wait()
+					select {
+					case err := <-done:
+						if err == nil {
+							t.Errorf("step %d, sent %v, %+v: the handshake is complete", i, sent, a)
+						}
+					default:
+						if a.cut {
+							t.Errorf("step %d, sent %v: the connection was not cut", i, sent)
+						}
+						b.Cut()
+						<-done
+					}
+					if h.Hits() != 1 {
+						t.Errorf("step %d: asked %d times", i, h.Hits())
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestFrameHooks(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+		say("a1 queue.declare Queue=q Durable", `a1 basic.publish RoutingKey=q Body="1"`)
+		bodies := 0
+		h := b.OnSendFrame(func(f Frame) Action {
+			if f.Type == wire.FrameBody {
+				bodies++
+				return Cut
+			}
+			return Pass
+		})
+		got := say("a1 basic.get Queue=q")
+		if got[len(got)-1] != "a end" || bodies != 1 || h.Hits() != 3 {
+			t.Errorf("%q after %d frames, %d bodies", got, h.Hits(), bodies)
+		}
+	})
+}
+
+func TestInject(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+		say("a1 confirm.select")
+		id := b.Connections()[0].ID
+		if ok, err := b.Inject(id, 1, &wire.BasicAck{DeliveryTag: 99}, wire.Properties{}, nil); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		expect(t, say(), "a1 confirms")
+		if ok, err := b.Inject(id, 1, &wire.BasicDeliver{ConsumerTag: "c", DeliveryTag: 1}, wire.Properties{MessageID: "m"}, []byte("1")); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		expect(t, say(), `a1 basic.deliver ConsumerTag=c DeliveryTag=1 MessageID=m Body="1"`)
+		if ok, _ := b.Inject(77, 1, &wire.BasicAck{}, wire.Properties{}, nil); ok {
+			t.Error("there is no connection 77")
+		}
+		if !b.InjectBytes(id, []byte("\x07nonsense")) {
+			t.Error("no octets were sent")
+		}
+		if got := say(); len(got) != 1 || !strings.Contains(got[0], "frame error") {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+func TestSometimesIsTheSameForASeed(t *testing.T) {
+	draw := func(seed uint64) (s string) {
+		b := New(t, WithSeed(seed))
+		f := b.Sometimes(0.5, Swallow)
+		for range 64 {
+			if f(Event{}).swallow {
+				s += "x"
+			} else {
+				s += "."
+			}
+		}
+		return s
+	}
+	if draw(1) != draw(1) || draw(1) == draw(2) {
+		t.Error("chance does not follow the seed")
+	}
+}
+
+func TestTranscript(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+		say("a1 queue.declare Queue=q Durable")
+		say(`a1 basic.publish RoutingKey=q Body="1"`)
+		say("a1 basic.get Queue=q NoAck")
+		got := b.Transcript(1)
+		expect(t, got[len(got)-5:],
+			"> 1 queue.declare Queue=q Durable",
+			"< 1 queue.declare-ok Queue=q",
+			`> 1 basic.publish RoutingKey=q Body="1"`,
+			"> 1 basic.get Queue=q NoAck",
+			`< 1 basic.get-ok DeliveryTag=1 RoutingKey=q Body="1"`)
+		for _, line := range got {
+			if strings.Contains(line, `x00guest`) {
+				t.Errorf("a password: %s", line)
+			}
+		}
+	}, WithTranscript())
+}

@@ -1,0 +1,263 @@
+package brokertest
+
+import (
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/warren-mq/warren/internal/memnet"
+)
+
+// Link is the network between one client and the broker, with faults to turn on and off. "Send" is from the
+// broker to the client, "receive" the other direction. All methods are safe for concurrent use.
+type Link struct {
+	nc   net.Conn
+	c    *conn
+	dead chan struct{} // closed with the link
+
+	mu           sync.Mutex // guards the following
+	changed      chan struct{}
+	closed       bool
+	deadline     time.Time // of reads
+	send         half
+	receive      half
+	sliceSend    int
+	sliceReceive int
+}
+
+// half is one direction.
+type half struct {
+	stalled bool
+	cut     int64 // octets until the cut; negative: none
+	delay   time.Duration
+}
+
+func newLink(nc net.Conn) *Link {
+	return &Link{nc: nc, dead: make(chan struct{}), changed: make(chan struct{}), send: half{cut: -1}, receive: half{cut: -1}}
+}
+
+// Connection returns the number of the link's connection, see [Connection].
+func (l *Link) Connection() int { return l.c.id }
+
+// CutAfterSending resets the connection once the broker has sent n more octets.
+func (l *Link) CutAfterSending(n int64) { l.set(func() { l.send.cut = n }) }
+
+// CutAfterReceiving resets the connection once the broker has read n more octets.
+func (l *Link) CutAfterReceiving(n int64) { l.set(func() { l.receive.cut = n }) }
+
+// StallSending holds back what the broker sends, until [Link.Resume].
+func (l *Link) StallSending() { l.set(func() { l.send.stalled = true }) }
+
+// StallReceiving has the broker read nothing, until [Link.Resume].
+func (l *Link) StallReceiving() { l.set(func() { l.receive.stalled = true }) }
+
+// Resume ends stalls.
+func (l *Link) Resume() { l.set(func() { l.send.stalled, l.receive.stalled = false, false }) }
+
+// Slice has each write of the broker carry at most n octets, and each read too; 0 ends it.
+func (l *Link) Slice(n int) { l.set(func() { l.sliceSend, l.sliceReceive = n, n }) }
+
+// Delay holds each write of the broker, and each read, for some time; 0 ends it.
+func (l *Link) Delay(d time.Duration) { l.set(func() { l.send.delay, l.receive.delay = d, d }) }
+
+// HalfOpen has the broker forget the connection without the client noticing: the socket stays open, what the
+// client sends goes nowhere, and nothing comes any more.
+func (l *Link) HalfOpen() {
+	l.set(func() { l.send.stalled, l.receive.stalled = true, true })
+	b := l.c.b
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed {
+		b.abandoned = append(b.abandoned, l.nc)
+		l.c.abandoned = true
+	}
+	l.c.die()
+	b.settle()
+	b.wake()
+}
+
+// Reset resets the connection.
+func (l *Link) Reset() {
+	l.c.obey(Cut)
+}
+
+// OnConnect has f called with the link of every new connection before the first octet passes. The function
+// may wait, which holds up the connection, or the accepting of others if it comes from [Broker.URL].
+func (b *Broker) OnConnect(f func(*Link)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.connecting = append(slices.Clone(b.connecting), f)
+}
+
+// Links returns the links of all connections that are open, also of those whose handshake is not complete,
+// in the order of their opening.
+func (b *Broker) Links() []*Link {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all []*Link
+	for _, c := range b.conns {
+		all = append(all, c.nc)
+	}
+	return all
+}
+
+func (l *Link) set(change func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change()
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// Read implements [net.Conn] for the broker's side.
+func (l *Link) Read(p []byte) (int, error) {
+	if err := l.wait(&l.receive, true); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	h, slice := l.receive, l.sliceReceive
+	l.mu.Unlock()
+	if h.cut == 0 {
+		l.reset()
+		return 0, net.ErrClosed
+	}
+	if slice > 0 && len(p) > slice {
+		p = p[:slice]
+	}
+	if h.cut > 0 && int64(len(p)) > h.cut {
+		p = p[:h.cut]
+	}
+	n, err := l.nc.Read(p)
+	l.mu.Lock()
+	if cut := l.receive.cut; cut >= 0 { // it may have been set while Read waited
+		n = int(min(int64(n), cut))
+		l.receive.cut = cut - int64(n)
+	}
+	l.mu.Unlock()
+	if werr := l.wait(&l.receive, false); err == nil && werr != nil {
+		return 0, werr // stalled while it waited in the socket
+	}
+	return n, err
+}
+
+// Write implements [net.Conn] for the broker's side.
+func (l *Link) Write(p []byte) (int, error) {
+	done := 0
+	for {
+		if err := l.wait(&l.send, true); err != nil {
+			return done, err
+		}
+		l.mu.Lock()
+		part, cut := p[done:], l.send.cut
+		if l.sliceSend > 0 && len(part) > l.sliceSend {
+			part = part[:l.sliceSend]
+		}
+		if cut >= 0 && int64(len(part)) > cut {
+			part = part[:cut]
+		}
+		l.mu.Unlock()
+		n, err := l.nc.Write(part)
+		done += n
+		if err != nil {
+			return done, err
+		}
+		l.mu.Lock()
+		if l.send.cut >= 0 {
+			l.send.cut = max(l.send.cut-int64(n), 0)
+		}
+		cut = l.send.cut
+		l.mu.Unlock()
+		if cut == 0 {
+			l.reset()
+			return done, net.ErrClosed
+		}
+		if done == len(p) {
+			return done, nil
+		}
+	}
+}
+
+// wait waits for the direction to pass something.
+func (l *Link) wait(h *half, delays bool) error {
+	for {
+		l.mu.Lock()
+		stalled, delay, changed, deadline, closed := h.stalled, h.delay, l.changed, l.deadline, l.closed
+		l.mu.Unlock()
+		if closed {
+			return net.ErrClosed
+		}
+		if !stalled {
+			if delays && delay > 0 {
+				l.sleep(delay)
+			}
+			return nil
+		}
+		var expired <-chan time.Time
+		if h == &l.receive && !deadline.IsZero() {
+			t := time.NewTimer(time.Until(deadline))
+			defer t.Stop()
+			expired = t.C
+		}
+		select {
+		case <-changed:
+		case <-l.dead:
+		case <-expired:
+			return os.ErrDeadlineExceeded
+		}
+	}
+}
+
+func (l *Link) sleep(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-l.dead:
+	}
+}
+
+// SetReadDeadline bounds reads, also those that are stalled.
+func (l *Link) SetReadDeadline(t time.Time) error {
+	l.set(func() { l.deadline = t })
+	return l.nc.SetReadDeadline(t)
+}
+
+// Close closes the broker's side of the connection.
+func (l *Link) Close() error {
+	l.end()
+	l.c.b.mu.Lock()
+	abandoned := l.c.abandoned
+	l.c.b.mu.Unlock()
+	if abandoned {
+		return nil
+	}
+	return l.nc.Close()
+}
+
+// end has everything that waits in the link give up.
+func (l *Link) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.closed = true
+		close(l.dead)
+	}
+}
+
+// reset closes the socket so that the client sees a reset and not an orderly end.
+func (l *Link) reset() {
+	l.end()
+	reset(l.nc)
+}
+
+func reset(nc net.Conn) {
+	switch nc := nc.(type) {
+	case *memnet.Conn:
+		nc.Reset()
+	case *net.TCPConn:
+		_ = nc.SetLinger(0)
+	}
+	_ = nc.Close()
+}
