@@ -18,8 +18,7 @@ import (
 func (p *Publisher) collect(cause error) {
 	lost := append(p.refused, p.lost...)
 	p.refused, p.lost = nil, nil
-	refusal, blamed := refusedPublish(cause)
-	if blamed && !p.inGrace() {
+	if refusal, blamed := refusedPublish(cause); blamed {
 		lost = p.blame(lost, refusal)
 	}
 	for _, r := range lost {
@@ -31,6 +30,7 @@ func (p *Publisher) collect(cause error) {
 
 // blame finishes the message that killed the channel if there is but one
 // suspect, else makes the groups smaller. It returns the messages to retry.
+// Soon after a reconnect that message is retried too, but after the others.
 func (p *Publisher) blame(lost []*Receipt, refusal *core.Error) []*Receipt {
 	suspects := 0
 	suspect := func(r *Receipt) bool { return r.suspect && names(refusal.Text, r.pub.Exchange) }
@@ -47,7 +47,11 @@ func (p *Publisher) blame(lost []*Receipt, refusal *core.Error) []*Receipt {
 		return lost
 	}
 	i := slices.IndexFunc(lost, suspect)
-	p.finish(lost[i], core.Verdict{Outcome: core.Nacked, Err: refusal})
+	if p.inGrace() {
+		p.refused = append(p.refused, lost[i])
+	} else {
+		p.finish(lost[i], core.Verdict{Outcome: core.Nacked, Err: refusal})
+	}
 	return slices.Delete(lost, i, i+1)
 }
 

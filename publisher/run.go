@@ -15,7 +15,7 @@ import (
 func (p *Publisher) runPublisher() {
 	defer close(p.done)
 	var after uint64 // sessions up to this epoch are dead
-	var breaker pauses
+	breaker := newBreaker(time.Now())
 	for {
 		// 1st: a session.
 		s, err := p.conn.SessionAfter(p.ctx, after)
@@ -27,7 +27,6 @@ func (p *Publisher) runPublisher() {
 			return
 		}
 		// 2nd: a channel in confirm mode.
-		since := time.Now()
 		ch, err := openChannel(p.ctx, s.Conn)
 		// 3rd: what was lost, then what is new, until the channel dies.
 		if err == nil {
@@ -43,7 +42,7 @@ func (p *Publisher) runPublisher() {
 		if p.ctx.Err() == nil {
 			p.conn.Emit(recovery.Event{Kind: recovery.ChannelLost, Entity: p.cfg.name, Err: err})
 			if !p.isolating() { // that makes progress each time
-				p.pause(breaker.next(time.Since(since)), s.Conn)
+				p.pause(breaker.trip(time.Now()), s.Conn)
 			}
 		}
 	}
@@ -217,23 +216,6 @@ func (p *Publisher) pause(d time.Duration, conn *core.Conn) {
 	case <-conn.Done():
 	case <-p.ctx.Done():
 	}
-}
-
-// pauses is the breaker of a channel that dies again and again.
-type pauses struct{ trips int }
-
-// calmAfter is how long a channel must have lived to count as sound.
-const calmAfter = 10 * time.Second
-
-func (b *pauses) next(lived time.Duration) time.Duration {
-	if lived >= calmAfter {
-		b.trips = 0
-	}
-	b.trips++
-	if b.trips == 1 {
-		return 0
-	}
-	return backoff(b.trips - 1)
 }
 
 // backoff is a random pause of at most 50 ms for n = 1, doubling up to 5 s.

@@ -20,6 +20,7 @@ func runDemo(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags := flag.NewFlagSet("warren demo", flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	flags.StringVar(&cfg.URL, "url", "", "use the broker at this `url`, amqp://user:password@host:port/vhost, which is never killed")
+	flags.BoolVar(&cfg.Docker, "docker", false, "run RabbitMQ in a container instead of a broker in memory")
 	flags.IntVar(&cfg.N, "n", cfg.N, "`messages` to publish")
 	flags.IntVar(&cfg.Size, "size", cfg.Size, "`bytes` of each message")
 	flags.Uint64Var(&cfg.Seed, "seed", cfg.Seed, "`number` that the times of the faults are drawn from")

@@ -15,6 +15,7 @@ import (
 const usage = `usage: warren COMMAND [flags]
 
   demo     publish and consume while things break, and count what became of each message
+  broker   serve a broker in memory, for trying things out
 
 "warren COMMAND -h" lists the flags.
 `
@@ -44,6 +45,8 @@ func command(ctx context.Context, args []string, out, errOut io.Writer) error {
 	switch args[0] {
 	case "demo":
 		return runDemo(ctx, args[1:], out, errOut)
+	case "broker":
+		return runBroker(ctx, args[1:], out, errOut)
 	case "help", "-h", "-help", "--help":
 		fmt.Fprint(out, usage)
 		return nil

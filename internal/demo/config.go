@@ -12,6 +12,7 @@ import (
 // [Defaults].
 type Config struct {
 	URL    string // use this broker; then nobody can kill it
+	Docker bool   // run RabbitMQ in a container, not a broker in memory
 	N      int    // messages
 	Size   int    // bytes of each body
 	Faults Faults
@@ -82,6 +83,8 @@ func (f Faults) String() string {
 
 func (c *Config) validate() error {
 	switch {
+	case c.URL != "" && c.Docker:
+		return errors.New("docker and url: one broker is enough")
 	case c.N < 1 || c.N > 100_000_000:
 		return fmt.Errorf("n: %d messages; want 1 to 100 million", c.N)
 	case c.Size < 0 || c.Size > 16<<20:

@@ -22,7 +22,7 @@ func Run(ctx context.Context, cfg Config) (ledger.Summary, error) {
 		return ledger.Summary{}, err
 	}
 	screen := newScreen(cfg.Out, cfg.Bar, cfg.N)
-	t, err := startTarget(ctx, cfg.URL, screen.say)
+	t, err := startTarget(ctx, cfg, screen.say)
 	if err != nil {
 		return ledger.Summary{}, err
 	}
@@ -192,7 +192,7 @@ func (r *run) strike(ctx context.Context, k Kind) error {
 	case Kill:
 		return r.target.kill(ctx)
 	case Reset:
-		r.target.proxy.Reset()
+		r.target.reset()
 		return nil
 	default:
 		// The broker closes the channel that all others are published on too.
@@ -231,7 +231,7 @@ func (r *run) settle(ctx context.Context, failed <-chan error) error {
 
 // cleanUp deletes the topology from a broker that outlives the run.
 func (r *run) cleanUp(ctx context.Context) error {
-	if r.target.broker != nil {
+	if r.target.ours {
 		return nil
 	}
 	conn, err := core.Dial(ctx, r.target.cfg)

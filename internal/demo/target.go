@@ -2,72 +2,126 @@ package demo
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"time"
 
+	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/docker"
 	"github.com/warren-mq/warren/internal/faultproxy"
 )
 
-// target is the broker of a run, behind a proxy that can cut connections.
+// target is the broker of a run, and the means to break it.
 type target struct {
-	cfg    core.Config // how to connect, through the proxy
-	proxy  *faultproxy.Proxy
-	broker *docker.Broker // nil: somebody else's
+	cfg   core.Config // how to connect
+	ours  bool        // it ends with the run
+	kill  func(context.Context) error
+	reset func() // every connection
+	close func()
 }
 
-// ready is how long a broker may take to start.
-const ready = 2 * time.Minute
-
-// startTarget starts a broker in a container, or takes the one at url.
-func startTarget(ctx context.Context, url string, say func(string, ...any)) (t *target, err error) {
-	t = &target{}
-	defer func() {
-		if err != nil {
-			t.close()
-		}
-	}()
-	if url == "" {
-		if t.broker, err = startBroker(ctx, say); err != nil {
-			return t, err
-		}
-		url = t.broker.URL()
+// startTarget starts the broker that cfg asks for, or connects to one that runs.
+func startTarget(ctx context.Context, cfg Config, say func(string, ...any)) (*target, error) {
+	switch {
+	case cfg.URL != "":
+		return useBroker(ctx, cfg.URL)
+	case cfg.Docker:
+		return startContainer(ctx, say)
+	default:
+		return startMemory(say), nil
 	}
-	if t.cfg, err = core.ParseURL(url); err != nil {
-		return t, err
-	}
-	if t.broker == nil { // a clear error before anything else, without a proxy in between
-		conn, err := core.Dial(ctx, t.cfg)
-		if err != nil {
-			return t, err
-		}
-		if err := conn.Close(ctx); err != nil {
-			return t, err
-		}
-	}
-	if t.proxy, err = faultproxy.New(t.cfg.Addr); err != nil {
-		return t, err
-	}
-	if t.cfg.TLS != nil { // the certificate is the broker's, not the proxy's
-		host, _, _ := net.SplitHostPort(t.cfg.Addr)
-		t.cfg.TLS = withServerName(t.cfg.TLS, host)
-	}
-	t.cfg.Addr = t.proxy.Addr()
-	return t, nil
 }
 
-func withServerName(c *tls.Config, host string) *tls.Config {
-	c = c.Clone()
-	if c.ServerName == "" {
-		c.ServerName = host
+// downtime is how long the broker in memory stays down when it is killed.
+const downtime = 500 * time.Millisecond
+
+// startMemory starts a broker in this process. Nothing of it touches the network.
+func startMemory(say func(string, ...any)) *target {
+	say("broker in memory; -docker runs RabbitMQ, -url uses one that runs")
+	b := brokertest.NewBroker()
+	return &target{
+		cfg:   core.Config{Addr: "memory:5672", DialContext: b.DialContext},
+		ours:  true,
+		reset: func() { b.Cut() },
+		close: b.Close,
+		kill: func(ctx context.Context) error {
+			b.Stop()
+			defer b.Start()
+			t := time.NewTimer(downtime)
+			defer t.Stop()
+			select {
+			case <-t.C:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		},
 	}
-	return c
 }
 
-func startBroker(ctx context.Context, say func(string, ...any)) (*docker.Broker, error) {
+// useBroker takes the broker at url, which must answer, through a proxy.
+func useBroker(ctx context.Context, url string) (*target, error) {
+	cfg, err := core.ParseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := core.Dial(ctx, cfg) // a clear error before anything else, without a proxy in between
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.Close(ctx); err != nil {
+		return nil, err
+	}
+	proxy, err := faultproxy.New(cfg.Addr)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.TLS != nil && cfg.TLS.ServerName == "" { // the certificate is the broker's, not the proxy's
+		cfg.TLS = cfg.TLS.Clone()
+		cfg.TLS.ServerName, _, _ = net.SplitHostPort(cfg.Addr) // it was dialled
+	}
+	cfg.Addr = proxy.Addr()
+	return &target{cfg: cfg, reset: proxy.Reset, close: proxy.Close}, nil
+}
+
+// startTimeout is how long a broker in a container may take to start.
+const startTimeout = 2 * time.Minute
+
+// removeTimeout bounds the removal of a container.
+const removeTimeout = 30 * time.Second
+
+// startContainer starts RabbitMQ in a container, behind a proxy.
+func startContainer(ctx context.Context, say func(string, ...any)) (*target, error) {
+	b, err := runContainer(ctx, say)
+	if err != nil {
+		return nil, err
+	}
+	remove := func() {
+		ctx, cancel := context.WithTimeout(context.Background(), removeTimeout)
+		defer cancel()
+		_ = b.Remove(ctx) // the next run sweeps what this one leaves
+	}
+	proxy, err := faultproxy.New(b.Addr())
+	if err != nil {
+		remove()
+		return nil, err
+	}
+	return &target{
+		cfg:   core.Config{Addr: proxy.Addr()},
+		ours:  true,
+		reset: proxy.Reset,
+		close: func() { proxy.Close(); remove() },
+		kill: func(ctx context.Context) error {
+			if err := b.Kill(ctx); err != nil {
+				return err
+			}
+			return b.Start(ctx)
+		},
+	}, nil
+}
+
+func runContainer(ctx context.Context, say func(string, ...any)) (*docker.Broker, error) {
 	if err := docker.Available(ctx); err != nil {
 		return nil, fmt.Errorf("%w; use -url for a broker that runs already", err)
 	}
@@ -83,33 +137,11 @@ func startBroker(ctx context.Context, say func(string, ...any)) (*docker.Broker,
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, ready, fmt.Errorf("the broker did not start within %s", ready))
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("the broker did not start within %s", startTimeout))
 	defer cancel()
 	if err := b.WaitReady(ctx); err != nil {
 		_ = b.Remove(context.WithoutCancel(ctx))
 		return nil, err
 	}
 	return b, nil
-}
-
-// kill ends the broker as a crash would, and starts it again.
-func (t *target) kill(ctx context.Context) error {
-	if err := t.broker.Kill(ctx); err != nil {
-		return err
-	}
-	return t.broker.Start(ctx)
-}
-
-// closeTimeout bounds the removal of what a run started.
-const closeTimeout = 30 * time.Second
-
-func (t *target) close() {
-	if t.proxy != nil {
-		t.proxy.Close()
-	}
-	if t.broker != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-		defer cancel()
-		_ = t.broker.Remove(ctx) // the next run sweeps what this one leaves
-	}
 }
