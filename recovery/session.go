@@ -55,7 +55,10 @@ func (c *Connection) announce(conn *core.Conn, r *Report) {
 
 // retire takes back a session whose connection is lost.
 func (c *Connection) retire(conn *core.Conn, cause error) {
-	if c.ctx.Err() == nil {
+	c.mu.Lock()
+	closing := c.closed
+	c.mu.Unlock()
+	if !closing { // else it is no loss
 		c.Emit(Event{Kind: Lost, Err: cause})
 	}
 	if _, blocked := conn.Blocked(); blocked {

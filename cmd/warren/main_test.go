@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/warren-mq/warren/brokertest"
+)
+
+// Every mistake is one clear line, and an error.
+func TestMistakesAreOneClearLine(t *testing.T) {
+	b := brokertest.New(t)
+	u := strings.TrimSuffix(b.URL(), "/")
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := free.Addr().String()
+	free.Close()
+	for _, tt := range []struct {
+		args, want string
+	}{
+		{"", "a command is missing"},
+		{"dance", `unknown command "dance"`},
+		{"demo extra", `unexpected argument "extra"`},
+		{"demo -faults fire", `unknown kind "fire"`},
+		{"demo -n 0", "1 to 100 million"},
+		{"demo -docker -url amqp://h", "one broker is enough"},
+		{"demo -url " + u + " -faults kill", "cannot be killed"},
+		{"demo -url localhost:5672", "scheme"},
+		{"demo -url http://localhost", `scheme "http": want amqp or amqps`},
+		{"demo -url amqp://" + nobody, "connection refused"},
+		{"demo -url " + strings.Replace(u, "guest:guest", "guest:wrong", 1), "authentication refused"},
+		{"demo -url " + u + "/missing", "vhost"},
+		{"broker -addr 127.0.0.1:none", "broker:"},
+		{"broker extra", `unexpected argument "extra"`},
+	} {
+		var out, errOut bytes.Buffer
+		err := command(t.Context(), strings.Fields(tt.args), &out, &errOut)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("warren %s: %v; want one line with %q", tt.args, err, tt.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "wrong") {
+			t.Errorf("warren %s: %v shows the password", tt.args, err)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	var out bytes.Buffer
+	if err := command(t.Context(), []string{"help"}, &out, &out); err != nil || !strings.Contains(out.String(), "demo") {
+		t.Errorf("%v: %s", err, &out)
+	}
+}
+
+// With -json the last line is the ledger.
+func TestDemoJSON(t *testing.T) {
+	var out bytes.Buffer
+	args := strings.Fields("demo -n 500 -size 64 -faults reset -json")
+	if err := command(t.Context(), args, &out, &out); err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	var l map[string]float64
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &l); err != nil {
+		t.Fatalf("%v: %s", err, lines[len(lines)-1])
+	}
+	for key, want := range map[string]float64{"published": 500, "confirmed": 500, "consumed_unique": 500, "lost": 0, "unknown": 0} {
+		if got, ok := l[key]; !ok || got != want {
+			t.Errorf("%s is %v, want %v", key, got, want)
+		}
+	}
+}
+
+// A served broker says where it is and that it keeps nothing, and ends with its context.
+func TestBroker(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	said := make(chan string, 8)
+	out := writerFunc(func(p []byte) (int, error) { said <- string(p); return len(p), nil })
+	ended := make(chan error, 1)
+	go func() { ended <- command(ctx, []string{"broker", "-addr", "127.0.0.1:0"}, out, out) }()
+	where, what := <-said, <-said
+	if !strings.Contains(where, "amqp://guest:guest@127.0.0.1:") || !strings.Contains(what, "nothing beyond its end") {
+		t.Errorf("%s%s", where, what)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
