@@ -3,70 +3,213 @@ package topology
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/warren-mq/warren/core/wire"
 )
 
-// Validate reports everything in t that a broker would refuse for its form
-// alone, all at once, so that it is known before anything is sent: names and
-// keys over 255 bytes, reserved names, arguments that cannot be encoded.
+// Problem is something that a broker would refuse, or a warning.
+type Problem struct {
+	Entity fmt.Stringer // an [Exchange], [Queue] or [Binding]
+	Field  string       // "Name", or the key of an argument; "" for the entity as a whole
+	Err    error
+}
+
+// Error returns the entity, the field, and what is wrong.
+func (p *Problem) Error() string {
+	if p.Field == "" {
+		return fmt.Sprintf("%s: %v", p.Entity, p.Err)
+	}
+	return fmt.Sprintf("%s: %s %v", p.Entity, p.Field, p.Err)
+}
+
+// Unwrap returns what is wrong.
+func (p *Problem) Unwrap() error { return p.Err }
+
+// problems collects what is wrong with one entity after another.
+type problems struct {
+	entity fmt.Stringer
+	list   []error
+}
+
+func (p *problems) add(field, format string, a ...any) {
+	p.list = append(p.list, &Problem{p.entity, field, fmt.Errorf(format, a...)})
+}
+
+// Validate reports everything in t that RabbitMQ would refuse, all at once,
+// so that it is known before anything is sent: the error joins a [*Problem]
+// for each. It needs no broker, and so says nothing about what exists there:
+// bindings may lead to what is not in t, see [Topology.Complete]. Arguments
+// that are not RabbitMQ's own pass.
 func (t Topology) Validate() error {
-	var errs []error
+	var p problems
 	for _, e := range t.Exchanges {
-		errs = append(errs, named(e, e.validate()))
+		p.exchange(e)
 	}
 	for _, q := range t.Queues {
-		errs = append(errs, named(q, q.validate()))
+		p.queue(q)
+	}
+	kinds := t.kinds()
+	for _, b := range t.Bindings {
+		p.binding(b, kinds)
+	}
+	p.twice(t)
+	return errors.Join(p.list...)
+}
+
+// Complete reports the bindings whose ends are neither in t nor predeclared,
+// each as a [*Problem]. A topology that is whole by itself has none.
+func (t Topology) Complete() error {
+	var p problems
+	exchanges, queues := map[string]bool{}, map[string]bool{}
+	for _, e := range t.Exchanges {
+		exchanges[e.Name] = true
+	}
+	for _, q := range t.Queues {
+		queues[q.Name] = true
 	}
 	for _, b := range t.Bindings {
-		errs = append(errs, named(b, b.validate()))
+		p.entity = b
+		if !exchanges[b.Source] && !reserved(b.Source) {
+			p.add("Source", "is not declared here")
+		}
+		there := queues[b.Destination]
+		if b.ToExchange {
+			there = exchanges[b.Destination] || reserved(b.Destination)
+		}
+		if !there {
+			p.add("Destination", "is not declared here")
+		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(p.list...)
 }
 
-func named(entity fmt.Stringer, err error) error {
-	if err == nil {
-		return nil
+// kinds returns the types of exchanges by name.
+func (t Topology) kinds() map[string]string {
+	k := map[string]string{"amq.headers": Headers, "amq.match": Headers}
+	for _, e := range t.Exchanges {
+		k[e.Name] = e.Kind
 	}
-	return fmt.Errorf("%s: %w", entity, err)
+	return k
 }
 
-func (e Exchange) validate() error {
+func (p *problems) exchange(e Exchange) {
+	p.entity = e
 	switch {
 	case e.Name == "":
-		return errors.New("an exchange needs a name; the default exchange always exists")
+		p.add("Name", "is empty: the default exchange always exists")
 	case reserved(e.Name):
-		return errors.New(`names beginning with "amq." are reserved`)
+		p.add("Name", `begins with "amq.", which is reserved`)
 	}
-	return encodable(e.Declare())
+	switch e.Kind {
+	case "", Direct, Fanout, Topic, Headers:
+	case "x-delayed-message":
+		if _, ok := e.Args["x-delayed-type"].(string); !ok {
+			p.add("x-delayed-type", "must name the exchange type that routes after the delay")
+		}
+	default:
+		if !strings.HasPrefix(e.Kind, "x-") { // what plugins add begins so
+			p.add("Kind", "%q is unknown: direct, fanout, topic, headers, or a plugin's, which begins with x-", e.Kind)
+		}
+	}
+	if v, ok := e.Args["alternate-exchange"]; ok {
+		p.check("alternate-exchange", aString(v))
+	}
+	p.encodable(e.Declare())
 }
 
-func (q Queue) validate() error {
-	switch {
-	case reserved(q.Name):
-		return errors.New(`names beginning with "amq." are reserved; leave the name empty to have the broker choose one`)
-	case (q.Type == Quorum || q.Type == Stream) && (q.Transient || q.Exclusive || q.AutoDelete):
-		return fmt.Errorf("a %s queue is durable, shared and kept: transient, exclusive and auto-delete do not apply", q.Type)
-	case (q.Type == Quorum || q.Type == Stream) && q.Name == "":
-		return fmt.Errorf("a %s queue needs a name", q.Type)
+func (p *problems) queue(q Queue) {
+	p.entity = q
+	if reserved(q.Name) {
+		p.add("Name", `begins with "amq.", which is reserved; leave it empty to have the broker choose one`)
 	}
-	return encodable(q.Declare())
+	declare := q.Declare()
+	kind, _ := declare.Arguments["x-queue-type"].(string)
+	if other, ok := q.Args["x-queue-type"]; ok && q.Type != "" && other != q.Type {
+		p.add("Type", "%q contradicts the argument x-queue-type %#v", q.Type, other)
+	}
+	if kind == Quorum || kind == Stream {
+		p.replicated(q, kind)
+	}
+	for _, key := range slices.Sorted(maps.Keys(declare.Arguments)) {
+		rule, known := queueArguments[key]
+		if !known {
+			continue
+		}
+		if rule.check != nil {
+			p.check(key, rule.check(declare.Arguments[key]))
+		}
+		if rule.types != nil && kind != "" && !slices.Contains(rule.types, kind) {
+			p.add(key, "is not for a %s queue", kind)
+		}
+	}
+	_, key := q.Args["x-dead-letter-routing-key"]
+	if _, exchange := q.Args["x-dead-letter-exchange"]; key && !exchange {
+		p.add("x-dead-letter-routing-key", "needs x-dead-letter-exchange")
+	}
+	p.encodable(declare)
 }
 
-func (b Binding) validate() error {
-	switch {
-	case b.Source == "":
-		return errors.New("the default exchange cannot be bound: it routes to every queue by name")
-	case b.ToExchange && b.Destination == "":
-		return errors.New("the default exchange cannot be a destination")
+func (p *problems) replicated(q Queue, kind string) {
+	if q.Name == "" {
+		p.add("Name", "is empty: a %s queue needs one", kind)
 	}
-	return encodable(b.Bind())
+	for _, flag := range []struct {
+		field string
+		set   bool
+	}{{"Transient", q.Transient}, {"Exclusive", q.Exclusive}, {"AutoDelete", q.AutoDelete}} {
+		if flag.set {
+			p.add(flag.field, "does not apply: a %s queue is durable, shared and kept", kind)
+		}
+	}
+}
+
+func (p *problems) binding(b Binding, kinds map[string]string) {
+	p.entity = b
+	if b.Source == "" {
+		p.add("Source", "is empty: the default exchange cannot be bound, it routes to every queue by name")
+	}
+	if b.ToExchange && b.Destination == "" {
+		p.add("Destination", "is empty: the default exchange cannot be bound")
+	}
+	if match, ok := b.Args["x-match"]; ok && kinds[b.Source] == Headers {
+		p.check("x-match", oneOf("all", "any", "all-with-x", "any-with-x")(match))
+	}
+	p.encodable(b.Bind())
+}
+
+// twice finds entities that are declared twice, differently.
+func (p *problems) twice(t Topology) {
+	exchanges, queues := map[string]Exchange{}, map[string]Queue{}
+	for _, e := range t.Exchanges {
+		p.entity = e
+		if first, ok := exchanges[e.Name]; ok && !reflect.DeepEqual(first.Declare(), e.Declare()) {
+			p.add("", "is declared twice, differently")
+		}
+		exchanges[e.Name] = e
+	}
+	for _, q := range t.Queues {
+		p.entity = q
+		if first, ok := queues[q.Name]; ok && q.Name != "" && !reflect.DeepEqual(first.Declare(), q.Declare()) {
+			p.add("", "is declared twice, differently")
+		}
+		queues[q.Name] = q
+	}
+}
+
+func (p *problems) check(field string, err error) {
+	if err != nil {
+		p.list = append(p.list, &Problem{p.entity, field, err})
+	}
+}
+
+// encodable finds names that are too long and arguments that AMQP cannot carry.
+func (p *problems) encodable(m wire.Method) {
+	_, err := wire.AppendMethod(nil, 0, m)
+	p.check("", err)
 }
 
 func reserved(name string) bool { return strings.HasPrefix(name, "amq.") }
-
-func encodable(m wire.Method) error {
-	_, err := wire.AppendMethod(nil, 0, m)
-	return err
-}

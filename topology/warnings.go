@@ -1,0 +1,61 @@
+package topology
+
+import (
+	"maps"
+	"slices"
+)
+
+// Warnings returns what RabbitMQ takes but should not be relied on: what 4.x
+// deprecates and some of its releases refuse, and what it ignores silently.
+func (t Topology) Warnings() []*Problem {
+	var p problems
+	for _, q := range t.Queues {
+		p.entity = q
+		kind, _ := q.Declare().Arguments["x-queue-type"].(string)
+		if q.Transient && !q.Exclusive {
+			p.add("Transient", "is deprecated for shared queues: RabbitMQ can refuse it by closing the connection; "+
+				"keep the queue and let it expire (x-expires), or make it exclusive")
+		}
+		for _, key := range slices.Sorted(maps.Keys(q.Args)) {
+			p.argument(key, q.Args[key], kind)
+		}
+		if q.Args["x-dead-letter-strategy"] == "at-least-once" &&
+			(q.Args["x-overflow"] != RejectPublish || q.Args["x-dead-letter-exchange"] == nil) {
+			p.add("x-dead-letter-strategy", "is at most once unless there are x-overflow reject-publish and x-dead-letter-exchange")
+		}
+	}
+	var out []*Problem
+	for _, err := range p.list {
+		out = append(out, err.(*Problem))
+	}
+	return out
+}
+
+func (p *problems) argument(key string, value any, kind string) {
+	switch key {
+	case "x-queue-mode":
+		p.add(key, "does nothing any more")
+	case "x-queue-version":
+		p.add(key, "is not needed: 2 is the only version of RabbitMQ 4.3, which refuses 1")
+	case "x-queue-master-locator":
+		p.add(key, "makes RabbitMQ 4.3 close the connection: use x-queue-leader-locator")
+	case "x-max-in-memory-length", "x-max-in-memory-bytes":
+		p.add(key, "does nothing any more")
+	case "x-queue-leader-locator":
+		if value == "random" || value == "least-leaders" {
+			p.add(key, "%v is an old name for balanced", value)
+		}
+	case "x-overflow":
+		if value == RejectPublishDLX && kind == Quorum {
+			p.add(key, "%v is taken for drop-head by quorum queues", value)
+		}
+	case "x-delivery-limit", "x-delayed-retry-min", "x-delayed-retry-max":
+		if _, ok := integer(value); !ok {
+			p.add(key, "is ignored unless it is a whole number, not %T", value)
+		}
+	case "x-delayed-retry-type":
+		if oneOf("disabled", "all", "failed", "returned")(value) != nil {
+			p.add(key, "is ignored unless it is disabled, all, failed or returned")
+		}
+	}
+}
