@@ -3,6 +3,7 @@ package topology
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
@@ -13,6 +14,9 @@ type lane struct {
 	conn   *core.Conn
 	window int
 	steps  []Step // its own
+
+	refused    *atomic.Int64 // by all lanes
+	maxRefused int64         // 0: any number
 
 	next     int // the first step without a verdict
 	results  []Result
@@ -32,6 +36,9 @@ func (l *lane) run(ctx context.Context) {
 	l.err = nil
 	for l.err == nil && l.next < len(l.steps) {
 		l.once(ctx)
+		if l.maxRefused > 0 && l.refused.Load() > l.maxRefused {
+			l.err = errTooMany
+		}
 	}
 }
 
@@ -110,6 +117,9 @@ func (l *lane) settle(ctx context.Context, flight []sent) bool {
 // verdict notes what became of the next step.
 func (l *lane) verdict(s sent, reply core.Method, err error) {
 	l.next++
+	if err != nil {
+		l.refused.Add(1)
+	}
 	r := Result{Entity: s.Entity, Name: s.Name, Reply: reply, Err: err}
 	switch {
 	case s.Wanted():
@@ -162,7 +172,7 @@ func undo(ctx context.Context, conn *core.Conn, lanes []*lane) error {
 	if len(steps) == 0 {
 		return nil
 	}
-	l := &lane{conn: conn, window: defaultWindow, steps: steps}
+	l := &lane{conn: conn, window: defaultWindow, steps: steps, refused: new(atomic.Int64)}
 	l.run(ctx) // refusals mean that it is in use again
 	return interrupted([]*lane{l})
 }

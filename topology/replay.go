@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/warren-mq/warren/core"
 )
@@ -35,6 +36,8 @@ type Replayer struct {
 	// hide any round trip, few enough to redo cheaply behind a refused one.
 	// Default 1024; 1 declares one by one, on one channel if Channels is 1.
 	Window int
+
+	maxRefused int // give up after so many refusals; 0: never
 }
 
 const (
@@ -92,10 +95,11 @@ func (r Replayer) lanes(conn *core.Conn, steps []Step) []*lane {
 	}
 	n := max(1, min(channels, len(steps)/laneSteps))
 	var lanes []*lane
+	var refused atomic.Int64
 	for i := range n {
 		part := steps[i*len(steps)/n : (i+1)*len(steps)/n]
 		if len(part) > 0 {
-			lanes = append(lanes, &lane{conn: conn, window: window, steps: slices.Clone(part)})
+			lanes = append(lanes, &lane{conn: conn, window: window, steps: slices.Clone(part), refused: &refused, maxRefused: int64(r.maxRefused)})
 		}
 	}
 	return lanes

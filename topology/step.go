@@ -14,6 +14,8 @@ type Step struct {
 	Else core.Method
 	// Name is the present name of a queue that is declared with an empty one.
 	Name string
+	// Missing: the broker was asked and does not have it. A queue comes back empty.
+	Missing bool
 
 	recorder *Recorder // nil: the step is not made from a record
 	fate     *fate     // of that record

@@ -1,0 +1,77 @@
+package topology
+
+import (
+	"context"
+	"errors"
+
+	"github.com/warren-mq/warren/core"
+)
+
+// Survey is [Recorder.Lost], and looks whether the rest is really there: it
+// returns what is lost for certain together with what the broker does not
+// know, [Step.Missing], and all bindings from and to either. Looking changes
+// nothing and costs a few round trips. It saves the broker the work of
+// declaring again what survived, of which bindings are the dear part: RabbitMQ
+// writes each to disk, new or not.
+//
+// A binding that somebody else removed between two survivors is not noticed.
+// Where the next broker may be another one, or an empty one, the scope is
+// [LostEverything]; that is also what is returned, without looking further,
+// when many are missing. The errors are those of [Replay].
+func (r *Recorder) Survey(ctx context.Context, conn *core.Conn, l Loss) ([]Phase, error) {
+	if l.Scope == LostEverything {
+		return r.Lost(l), nil
+	}
+	presumed, looks := r.presumed(l)
+	results, err := Replayer{Channels: surveyChannels, maxRefused: maxMissing}.Replay(ctx, conn, looks)
+	if errors.Is(err, errTooMany) {
+		return r.Lost(Loss{Scope: LostEverything, Connection: l.Connection}), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	set := r.graph.lost(l)
+	missing := map[*fate]bool{}
+	for i, result := range results {
+		if v := presumed[i]; errors.Is(result.Err, core.ErrNotFound) && v.place != nil {
+			missing[&v.fate] = true
+			set.lose(v)
+		}
+	}
+	phases := r.plan(set)
+	for _, p := range phases {
+		for i := range p.Steps {
+			p.Steps[i].Missing = missing[p.Steps[i].fate]
+		}
+	}
+	return phases, nil
+}
+
+// maxMissing is after how many missing entities the broker counts as empty.
+const maxMissing = 256
+
+var errTooMany = errors.New("too many refusals")
+
+// presumed returns what a loss should have spared, and how to look for it.
+func (r *Recorder) presumed(l Loss) ([]*vertex, []Step) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.expiry.sweep(r.graph, now())
+	lost := r.graph.lost(l)
+	var spared []*vertex
+	var looks []Step
+	look := func(v *vertex, s Step) {
+		if v.replayed() && !lost.hasVertex(v) && notOthers(l.Connection).hasVertex(v) {
+			spared, looks = append(spared, v), append(looks, s)
+		}
+	}
+	for v := range values[*vertex](&r.graph.exchanges) {
+		look(v, Step{Entity: *v.exchange, Method: &core.ExchangeDeclare{Exchange: v.name, Type: Direct, Passive: true}})
+	}
+	for v := range values[*vertex](&r.graph.queues) {
+		look(v, Step{Entity: v.queue.Queue, Method: &core.QueueDeclare{Queue: v.name, Passive: true}, Name: v.name})
+	}
+	return spared, looks
+}

@@ -1,0 +1,101 @@
+package topology_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/topology"
+)
+
+// missing answers passive declarations of names with 404.
+func missing(names ...string) func(uint16, wire.Method) wire.Method {
+	return func(_ uint16, m wire.Method) wire.Method {
+		switch d := m.(type) {
+		case *wire.QueueDeclare:
+			if d.Passive && slices.Contains(names, "q "+d.Queue) {
+				return refusal(core.ErrNotFound, m)
+			}
+		case *wire.ExchangeDeclare:
+			if d.Passive && slices.Contains(names, "x "+d.Exchange) {
+				return refusal(core.ErrNotFound, m)
+			}
+		}
+		return nil
+	}
+}
+
+func TestSurvey(t *testing.T) {
+	connection := []string{"x ad", "x chain", "q held", "q ours", "q amq.gen-x",
+		"d→held", "d→ours", "d→amq.gen-x", "chain⇒ad", "ad→held"}
+	for _, c := range []struct {
+		name    string
+		scope   topology.Scope
+		missing []string
+		want    []string // what is missing with a "!"
+	}{
+		{"all else is there", topology.LostConnection, nil, connection},
+		{"a queue is missing", topology.LostConnection, []string{"q durable"},
+			[]string{"x ad", "x chain", "!q durable", "q held", "q ours", "q amq.gen-x",
+				"d→durable", "d→held", "d→ours", "d→amq.gen-x", "t→durable", "chain⇒ad", "ad→held"}},
+		{"an exchange is missing", topology.LostConnection, []string{"x t"},
+			[]string{"!x t", "x ad", "x chain", "q held", "q ours", "q amq.gen-x",
+				"d→held", "d→ours", "d→amq.gen-x", "t→durable", "chain⇒ad", "ad→held"}},
+		{"everything", topology.LostEverything, nil, planned(lossRecorder(t).Lost(topology.Loss{Scope: topology.LostEverything, Connection: "main"}))},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := lossRecorder(t)
+				conn, f := connect(t, time.Millisecond, missing(c.missing...))
+				phases, err := r.Survey(t.Context(), conn, topology.Loss{Scope: c.scope, Connection: "main"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got []string
+				for _, p := range phases {
+					for _, s := range p.Steps {
+						mark := ""
+						if s.Missing {
+							mark = "!"
+						}
+						got = append(got, mark+planned([]topology.Phase{{Steps: []topology.Step{s}}})[0])
+					}
+				}
+				if !slices.Equal(got, c.want) {
+					t.Errorf("planned %q\nwant    %q", got, c.want)
+				}
+				if strings.Contains(fmt.Sprint(f.log()), "theirs") {
+					t.Error("looked for another connection's exclusive queue")
+				}
+			})
+		})
+	}
+}
+
+// TestSurveyOfAnEmptyBroker does not pay a channel for every entity.
+func TestSurveyOfAnEmptyBroker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := topology.NewRecorder()
+		for i := range 5000 {
+			record(t, r, q(fmt.Sprintf("q%d", i)))
+		}
+		conn, f := connect(t, 5*time.Millisecond, func(_ uint16, m wire.Method) wire.Method {
+			if m.ID() == wire.MethodQueueDeclare {
+				return refusal(core.ErrNotFound, m)
+			}
+			return nil
+		})
+		phases, err := r.Survey(t.Context(), conn, topology.Loss{Scope: topology.LostBroker})
+		if err != nil || len(phases[1].Steps) != 5000 {
+			t.Fatalf("%d steps, error %v", len(phases[1].Steps), err)
+		}
+		if channels, _ := f.counts(); channels > 400 {
+			t.Errorf("it took %d channels", channels)
+		}
+	})
+}
