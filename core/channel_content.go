@@ -20,10 +20,11 @@ func (ch *Channel) onContent(complete bool, err error, in *inbound) error {
 	if !complete {
 		return nil
 	}
+	if ch.in.method == wire.MethodBasicDeliver {
+		return ch.onDelivery(in)
+	}
 	props, body := ch.in.take()
 	switch ch.in.method {
-	case wire.MethodBasicDeliver:
-		return ch.onDelivery(props, body)
 	case wire.MethodBasicGetOk:
 		m := ch.in.getOk
 		ch.in.getOk = nil
@@ -34,6 +35,7 @@ func (ch *Channel) onContent(complete bool, err error, in *inbound) error {
 		if !ch.nextTag(d.Tag) {
 			return nil
 		}
+		ch.delivered.Store(d.Tag)
 		return ch.onReply(m, d)
 	default:
 		m := ch.in.returned
@@ -45,7 +47,7 @@ func (ch *Channel) onContent(complete bool, err error, in *inbound) error {
 	}
 }
 
-func (ch *Channel) onDelivery(props, body []byte) error {
+func (ch *Channel) onDelivery(in *inbound) error {
 	m := &ch.in.deliver
 	if !ch.nextTag(m.DeliveryTag) {
 		return nil
@@ -55,20 +57,18 @@ func (ch *Channel) onDelivery(props, body []byte) error {
 		c = ch.consumer(m.ConsumerTag)
 		ch.in.last = c
 	}
-	d := &Delivery{
-		Exchange: m.Exchange, RoutingKey: m.RoutingKey, ConsumerTag: m.ConsumerTag, Tag: m.DeliveryTag,
-		Redelivered: m.Redelivered, Body: body, props: props, ch: ch, consumer: c,
-	}
+	d := ch.in.takeDelivery()
+	d.Exchange, d.RoutingKey, d.ConsumerTag = m.Exchange, m.RoutingKey, m.ConsumerTag
+	d.Tag, d.Redelivered = m.DeliveryTag, m.Redelivered
+	d.ch, d.consumer = ch, c
 	if c == nil {
+		ch.delivered.Store(d.Tag)
 		return ch.requeueStray(d)
 	}
 	if c.noAck {
 		d.settled.Store(true)
 	}
-	if err := c.inbox.push(d); errors.Is(err, ErrOverflow) {
-		return ch.overflow(c, d)
-	}
-	return nil
+	return in.stage(c, d)
 }
 
 // requeueStray puts a delivery back that belongs to no consumer, or to one
@@ -101,12 +101,12 @@ func (ch *Channel) overflow(c *Consumer, d *Delivery) error {
 // nextTag checks that delivery tags grow, as the specification says. With
 // false the channel was given up.
 func (ch *Channel) nextTag(tag uint64) bool {
-	if last := ch.delivered.Load(); tag <= last {
+	if tag <= ch.in.tag {
 		ch.condemn(&Error{
-			Code: ErrCommandInvalid, Text: fmt.Sprintf("delivery tag %d after %d", tag, last), Scope: ScopeChannel, Channel: ch.id,
+			Code: ErrCommandInvalid, Text: fmt.Sprintf("delivery tag %d after %d", tag, ch.in.tag), Scope: ScopeChannel, Channel: ch.id,
 		})
 		return false
 	}
-	ch.delivered.Store(tag)
+	ch.in.tag = tag
 	return true
 }

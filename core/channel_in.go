@@ -15,6 +15,7 @@ type assembly struct {
 	getOk    *wire.BasicGetOk
 	returned *wire.BasicReturn
 	last     *Consumer // the consumer that got the latest delivery
+	tag      uint64    // the latest delivery tag
 }
 
 // onFrame handles one frame of the channel, on the reader goroutine. An error
@@ -76,6 +77,9 @@ func (ch *Channel) onMethod(payload []byte, in *inbound) error {
 			return err
 		}
 		return ch.onConfirm(in, in.ack.DeliveryTag, in.ack.Multiple, Confirmed)
+	}
+	if err := in.handOver(); err != nil { // what came before takes effect before
+		return err
 	}
 	m, err := in.dec.Method(payload)
 	if err != nil {

@@ -22,6 +22,8 @@ type Consumer struct {
 	over       atomic.Bool // err is set
 	done       chan struct{}
 	err        error // why it ended; written before done is closed
+
+	staged []*Delivery // the reader's own
 }
 
 // Tag returns the consumer tag.

@@ -1,6 +1,9 @@
 package core
 
 import (
+	"slices"
+	"unsafe"
+
 	"github.com/warren-mq/warren/core/wire"
 )
 
@@ -13,11 +16,12 @@ import (
 type assembler struct {
 	limit uint64 // largest body accepted
 
-	expect   uint8         // frame type that must come next: method, header or body
-	method   wire.MethodID // the method the content belongs to
-	buf      []byte        // properties, then as much of the body as has arrived
-	props    int           // length of the properties in buf
-	size     uint64        // announced body size
+	expect   uint8          // frame type that must come next: method, header or body
+	method   wire.MethodID  // the method the content belongs to
+	buf      []byte         // properties, then as much of the body as has arrived
+	small    *smallDelivery // where buf is, if it is there
+	props    int            // length of the properties in buf
+	size     uint64         // announced body size
 	received uint64
 	empty    int // empty body frames seen
 }
@@ -57,8 +61,7 @@ func (a *assembler) header(h wire.ContentHeader) (complete bool, err error) {
 		return false, errBodyTooLarge(h.BodySize, a.limit)
 	}
 	a.props, a.size, a.received, a.empty = len(h.Properties), h.BodySize, 0, 0
-	a.buf = make([]byte, 0, len(h.Properties)+int(min(h.BodySize, firstAlloc)))
-	a.buf = append(a.buf, h.Properties...)
+	a.buf = append(a.room(len(h.Properties)+int(min(h.BodySize, firstAlloc))), h.Properties...)
 	a.expect = wire.FrameBody
 	return a.finish(), nil
 }
@@ -79,12 +82,61 @@ func (a *assembler) body(b []byte) (complete bool, err error) {
 	return a.finish(), nil
 }
 
+// reserve returns room for the payload of a body frame of n bytes, which take
+// their place with advance. It returns nil if such a frame may not come now:
+// [assembler.body] then says why.
+func (a *assembler) reserve(n int) []byte {
+	if a.expect != wire.FrameBody || a.received+uint64(n) > a.size {
+		return nil
+	}
+	a.buf = slices.Grow(a.buf, n)
+	return a.buf[len(a.buf) : len(a.buf)+n]
+}
+
+// advance notes that n reserved bytes have arrived.
+func (a *assembler) advance(n int) (complete bool) {
+	a.buf = a.buf[:len(a.buf)+n]
+	a.received += uint64(n)
+	return a.finish()
+}
+
 func (a *assembler) finish() bool {
 	if a.received != a.size {
 		return false
 	}
 	a.expect = wire.FrameMethod
 	return true
+}
+
+// smallDelivery is a delivery and its content in one piece of memory.
+type smallDelivery struct {
+	Delivery
+	content [smallContent]byte
+}
+
+// smallContent fills what the delivery leaves of a size class of the allocator.
+const smallContent = 192 - unsafe.Sizeof(Delivery{})
+
+// room returns a buffer for n bytes.
+func (a *assembler) room(n int) []byte {
+	a.small = nil
+	if a.method != wire.MethodBasicDeliver || n > int(smallContent) {
+		return make([]byte, 0, n)
+	}
+	a.small = new(smallDelivery)
+	return a.small.content[:0]
+}
+
+// takeDelivery is take for a delivery, of which it fills the content.
+func (a *assembler) takeDelivery() (d *Delivery) {
+	if a.small != nil {
+		d = &a.small.Delivery
+		a.small = nil
+	} else {
+		d = new(Delivery)
+	}
+	d.props, d.Body = a.take()
+	return d
 }
 
 // take hands over properties and body of the complete content. The caller

@@ -26,6 +26,7 @@ type frames struct {
 
 	buf        []byte
 	r, w       int       // unread bytes are buf[r:w]
+	ask        int       // how much to read at once
 	armed      time.Time // when the read deadline was set last
 	frameSince time.Time // when the frame at r was first seen incomplete
 }
@@ -41,20 +42,15 @@ func (f *frames) resize(largest uint32) {
 	f.max = largest
 	buf := make([]byte, max(readBuffer, int(largest)))
 	f.w = copy(buf, f.buf[f.r:f.w])
-	f.r, f.buf = 0, buf
+	f.r, f.buf, f.ask = 0, buf, len(buf)
 }
 
 // next returns the next frame. Its payload is valid until the following call.
 func (f *frames) next() (wire.Frame, error) {
 	for {
-		frame, n, err := wire.ParseFrame(f.buf[f.r:f.w], f.max)
-		if err != nil {
-			return wire.Frame{}, err
-		}
-		if n > 0 {
-			f.r += n
-			f.frameSince = time.Time{}
-			return frame, nil
+		frame, whole, err := f.buffered()
+		if whole || err != nil {
+			return frame, err
 		}
 		if err := f.fill(); err != nil {
 			return wire.Frame{}, err
@@ -62,39 +58,57 @@ func (f *frames) next() (wire.Frame, error) {
 	}
 }
 
+// buffered returns the next frame if the whole of it has been read; else fill
+// must be called. Its payload is valid until the following call.
+func (f *frames) buffered() (frame wire.Frame, whole bool, err error) {
+	frame, n, err := wire.ParseFrame(f.buf[f.r:f.w], f.max)
+	if n == 0 || err != nil {
+		return wire.Frame{}, false, err
+	}
+	f.r += n
+	return frame, true, nil
+}
+
 // fill reads more bytes behind those that are there.
 func (f *frames) fill() error {
 	if f.r > 0 {
 		f.w = copy(f.buf, f.buf[f.r:f.w])
 		f.r = 0
+		f.frameSince = time.Time{} // another frame than at the last call
 	}
-	now := time.Now()
-	if err := f.watch(now); err != nil {
-		return err
+	end := min(f.w+f.ask, len(f.buf))
+	n, err := f.read(f.buf[f.w:end], f.w > 0)
+	if n == f.ask {
+		f.ask = min(2*f.ask, len(f.buf))
 	}
-	n, err := f.nc.Read(f.buf[f.w:])
 	f.w += n
-	if n > 0 {
-		if f.counts != nil {
-			f.counts.onRead(n, time.Now())
-		}
-		return nil // an error comes again with the next read
+	return err
+}
+
+// read reads once into b; inside says that it is the rest of a frame.
+func (f *frames) read(b []byte, inside bool) (n int, err error) {
+	if err := f.watch(time.Now(), inside); err != nil {
+		return 0, err
+	}
+	n, err = f.nc.Read(b)
+	if n > 0 && f.counts != nil {
+		f.counts.onRead(n, time.Now())
 	}
 	switch {
-	case err == nil:
-		return nil
+	case n > 0 || err == nil:
+		return n, nil // an error comes again with the next read
 	case errors.Is(err, os.ErrDeadlineExceeded) && f.silent > 0:
-		return because(ErrSilent, err)
-	case errors.Is(err, io.EOF) && f.w > 0:
-		return io.ErrUnexpectedEOF
+		return 0, because(ErrSilent, err)
+	case errors.Is(err, io.EOF) && inside:
+		return 0, io.ErrUnexpectedEOF
 	}
-	return err
+	return 0, err
 }
 
 // watch arms the read deadline, at most four times an interval, and notices a
 // frame that trickles in.
-func (f *frames) watch(now time.Time) error {
-	if f.w > 0 && f.stall > 0 {
+func (f *frames) watch(now time.Time, inside bool) error {
+	if inside && f.stall > 0 {
 		if f.frameSince.IsZero() {
 			f.frameSince = now
 		} else if now.Sub(f.frameSince) > f.stall {

@@ -39,18 +39,21 @@ func newInbox(maxCount, maxBytes int) *inbox {
 	return &inbox{maxCount: maxCount, maxBytes: maxBytes, bell: make(chan struct{}, 1)}
 }
 
-// push adds d. It returns ErrOverflow when a bound is exceeded: d is then not held.
-func (b *inbox) push(d *Delivery) error {
+// push adds batch. It returns those that a bound keeps out, and holds none
+// once the inbox has ended.
+func (b *inbox) push(batch []*Delivery) (refused []*Delivery) {
 	b.in.Lock()
 	defer b.in.Unlock()
 	if b.in.err != nil {
-		return b.in.err
+		return nil
 	}
-	if b.maxCount > 0 && len(b.in.pending)+b.in.outCount >= b.maxCount ||
-		b.maxBytes > 0 && b.in.bytes+b.in.outBytes >= b.maxBytes {
-		return ErrOverflow
+	for i, d := range batch {
+		if b.maxCount > 0 && len(b.in.pending)+b.in.outCount >= b.maxCount ||
+			b.maxBytes > 0 && b.in.bytes+b.in.outBytes >= b.maxBytes {
+			return batch[i:]
+		}
+		b.add(d)
 	}
-	b.add(d)
 	return nil
 }
 

@@ -15,6 +15,9 @@ type inbound struct {
 	// Scratch, reused for every confirm.
 	ack      wire.BasicAck
 	verdicts []settled
+
+	staged    []*Consumer // those with deliveries to hand over
+	stagedNow int         // how many deliveries
 }
 
 // flushTimeout bounds the courtesies of a dying connection: the answer to a
@@ -33,14 +36,29 @@ func (c *Conn) runReader() {
 
 func (c *Conn) readFrames() error {
 	for {
-		f, err := c.in.frames.next()
+		f, whole, err := c.in.frames.buffered()
+		switch {
+		case err != nil:
+		case whole:
+			err = c.dispatch(f)
+		default:
+			err = c.wait()
+		}
 		if err != nil {
 			return protocolError(err)
 		}
-		if err := c.dispatch(f); err != nil {
-			return protocolError(err)
-		}
 	}
+}
+
+// wait hands over what came, and reads more.
+func (c *Conn) wait() error {
+	if err := c.in.handOver(); err != nil {
+		return err
+	}
+	if done, err := c.readBody(); done {
+		return err
+	}
+	return c.in.frames.fill()
 }
 
 func (c *Conn) dispatch(f wire.Frame) error {
@@ -48,6 +66,9 @@ func (c *Conn) dispatch(f wire.Frame) error {
 		return nil
 	}
 	if f.Channel == 0 {
+		if err := c.in.handOver(); err != nil {
+			return err
+		}
 		return c.onConnection(f)
 	}
 	if int(f.Channel) >= len(c.slots) {

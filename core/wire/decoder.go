@@ -82,6 +82,9 @@ func (d *Decoder) Header(payload []byte) (ContentHeader, error) {
 	if h.Class != ClassBasic {
 		return ContentHeader{}, fault(codeUnexpectedFrame, "content header", "class %d has no content", h.Class)
 	}
+	if len(h.Properties) == 2 && h.Properties[0] == 0 && h.Properties[1] == 0 {
+		return h, nil // no properties
+	}
 	c, err := newPropertyCursor(h.Properties, d.limits())
 	if err != nil {
 		return ContentHeader{}, err

@@ -27,7 +27,7 @@ func AppendDeliver(dst []byte, channel uint16, m *BasicDeliver) ([]byte, error) 
 }
 
 // Deliver decodes the payload of a basic.deliver frame as [Decoder.Method] would, but into m and without
-// allocating for names that came before. On an error m is unchanged.
+// allocating for names that came before; fastest are those that m already holds. On an error m is unchanged.
 func (d *Decoder) Deliver(payload []byte, m *BasicDeliver) error {
 	if err := expect(payload, MethodBasicDeliver); err != nil {
 		return err
@@ -40,11 +40,11 @@ func (d *Decoder) Deliver(payload []byte, m *BasicDeliver) error {
 		return errCutOff(MethodBasicDeliver)
 	}
 	*m = BasicDeliver{
-		ConsumerTag: d.names.get(consumer),
+		ConsumerTag: d.names.again(m.ConsumerTag, consumer),
 		DeliveryTag: binary.BigEndian.Uint64(fixed),
 		Redelivered: fixed[8]&1 != 0,
-		Exchange:    d.names.get(exchange),
-		RoutingKey:  d.names.get(key),
+		Exchange:    d.names.again(m.Exchange, exchange),
+		RoutingKey:  d.names.again(m.RoutingKey, key),
 	}
 	return nil
 }

@@ -73,6 +73,15 @@ func ParseFrame(b []byte, maxSize uint32) (f Frame, n int, err error) {
 	return f, int(end) + 1, nil
 }
 
+// PeekFrame returns type and channel of the frame that b begins with, and the size of its payload, without
+// checking any of them; ok is false while they are not there.
+func PeekFrame(b []byte) (f Frame, size uint32, ok bool) {
+	if len(b) < frameHeaderSize {
+		return Frame{}, 0, false
+	}
+	return Frame{Type: b[0], Channel: binary.BigEndian.Uint16(b[1:])}, binary.BigEndian.Uint32(b[3:]), true
+}
+
 func checkHeartbeat(channel uint16, size uint64) error {
 	if channel != 0 {
 		return fault(codeUnexpectedFrame, "heartbeat frame", "on channel %d, not 0", channel)

@@ -33,3 +33,11 @@ func (t *interner) get(b []byte) string {
 	t.slots[i] = string(b)
 	return t.slots[i]
 }
+
+// again is get for a name that probably is last.
+func (t *interner) again(last string, b []byte) string {
+	if last == string(b) {
+		return last
+	}
+	return t.get(b)
+}
