@@ -1,0 +1,116 @@
+package core
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// randomBody returns n bytes that differ from those of another seed.
+func randomBody(seed uint64, n int) []byte {
+	b := make([]byte, n)
+	r := rand.New(rand.NewPCG(seed, 1))
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}
+
+// Bodies around the size from which they are read past the buffer, however
+// the network cuts them, arrive as they were sent, with what is in between.
+func TestLargeBodiesArriveWhole(t *testing.T) {
+	sizes := []int{directAbove - 1, directAbove, directAbove + 1, 60_000, 0, 131064, 131065, 300_000, 5, 65536, 64 << 10}
+	for _, slice := range []int{0, 1000, 4096, 65536} {
+		t.Run(fmt.Sprintf("slices of %d", slice), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				ch, p := openChannel(t, Config{})
+				c := p.consume(ch, BasicConsume{Queue: "q"})
+				p.nc.Out().Slice(slice)
+				sent := async0(func() error {
+					var all []byte
+					for i, size := range sizes {
+						all = append(all, contentFrames(t, 1, &wire.BasicDeliver{ConsumerTag: c.Tag(), DeliveryTag: uint64(i + 1)},
+							wire.Properties{MessageID: fmt.Sprint("m", i)}, randomBody(uint64(i), size))...)
+						all = wire.AppendHeartbeat(all)
+					}
+					p.raw(all)
+					return nil
+				})
+				for i, size := range sizes {
+					d, err := c.Receive(bg)
+					noErr(t, err)
+					if d.Tag != uint64(i+1) || d.MessageID() != fmt.Sprint("m", i) || !bytes.Equal(d.Body, randomBody(uint64(i), size)) {
+						t.Fatalf("message %d of %d bytes arrived as tag %d, id %q, %d bytes", i, size, d.Tag, d.MessageID(), len(d.Body))
+					}
+				}
+				sent.get(t)
+			})
+		})
+	}
+}
+
+// Faults inside a large body frame end the connection as in any other frame.
+func TestFaultsInLargeBodies(t *testing.T) {
+	deliver := &wire.BasicDeliver{ConsumerTag: "c", DeliveryTag: 1}
+	tests := []struct {
+		name string
+		harm func(message []byte) []byte
+		want Code
+	}{
+		{"the end is missing", func(m []byte) []byte { m[len(m)-1] = 0; return m }, ErrFrame},
+		{"longer than announced", func(m []byte) []byte { return wire.AppendBody(m, 1, make([]byte, 50_000), 131072) }, ErrUnexpectedFrame},
+		{"larger than the frame limit", func(m []byte) []byte {
+			return append(m[:len(m)-1-100_000-7], wire.AppendBody(nil, 1, make([]byte, 200_000), 0)...)
+		}, ErrFrame},
+		{"on a channel that is not open", func(m []byte) []byte { return wire.AppendBody(m, 7, make([]byte, 50_000), 131072) }, ErrChannel},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				ch, p := openChannel(t, Config{})
+				p.consume(ch, BasicConsume{Queue: "q", ConsumerTag: "c"})
+				message := contentFrames(t, 1, deliver, wire.Properties{}, make([]byte, 100_000))
+				p.raw(tt.harm(message))
+				if m := want[*wire.ConnectionClose](p, 0); Code(m.ReplyCode) != tt.want {
+					t.Errorf("closed with %d %q, want %d", m.ReplyCode, m.ReplyText, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// A connection that ends inside a large body is lost like any other.
+func TestEndInsideALargeBody(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		c := p.consume(ch, BasicConsume{Queue: "q", ConsumerTag: "c"})
+		message := contentFrames(t, 1, &wire.BasicDeliver{ConsumerTag: "c", DeliveryTag: 1}, wire.Properties{}, make([]byte, 100_000))
+		p.raw(message[:70_000])
+		synctest.Wait()
+		_ = p.nc.Close()
+		if d, err := c.Receive(bg); d != nil || err == nil {
+			t.Errorf("received %v, %v from a connection that ended inside the message", d, err)
+		}
+	})
+}
+
+// A frame that trickles in holds its memory and nothing else for a bounded time.
+func TestStallInsideALargeBody(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		p.consume(ch, BasicConsume{Queue: "q", ConsumerTag: "c"})
+		message := contentFrames(t, 1, &wire.BasicDeliver{ConsumerTag: "c", DeliveryTag: 1}, wire.Properties{}, make([]byte, 100_000))
+		p.raw(message[:50_000])
+		for i := 50_000; ch.Err() == nil; i++ { // a byte each time before silence would be noticed
+			p.raw(message[i : i+1])
+			time.Sleep(time.Second)
+		}
+		<-ch.Done()
+		mustIs(t, ch.Err(), ErrTimeout)
+	})
+}
