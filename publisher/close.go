@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"context"
+	"slices"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/gate"
@@ -22,7 +23,8 @@ func (p *Publisher) Drain(ctx context.Context) error {
 func (p *Publisher) drained(ctx context.Context) error {
 	p.mu.Lock()
 	p.draining = true
-	for p.open > 0 && p.closed == nil {
+	p.window.turnAway()
+	for p.window.messages > 0 && p.closed == nil {
 		changed := p.changed.Wait()
 		p.mu.Unlock()
 		if err := gate.Await(ctx, changed); err != nil {
@@ -46,6 +48,7 @@ func (p *Publisher) Close(ctx context.Context) error {
 	if p.closed == nil {
 		p.closed = core.ErrClosed
 	}
+	p.window.turnAway()
 	p.changed.Wake()
 	p.mu.Unlock()
 	p.stop(core.ErrClosed)
@@ -59,10 +62,9 @@ func (p *Publisher) end(cause error) {
 	if p.closed == nil {
 		p.closed = cause
 	}
-	for _, list := range [][]*Receipt{p.refused, p.lost, p.queue.clear()} {
-		for _, r := range list {
-			p.giveUp(r, p.closed)
-		}
+	p.window.turnAway()
+	for _, r := range slices.Concat(p.refused, p.lost, p.queue.clear()) {
+		p.giveUp(r, p.closed)
 	}
 	p.refused, p.lost = nil, nil
 	p.changed.Wake()

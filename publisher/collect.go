@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -9,63 +10,75 @@ import (
 )
 
 // collect takes up what the death of a channel left behind, in the order in
-// which it was sent, before everything that waits. The lock is held, and the
-// channel has given all its verdicts.
+// which it was accepted, before everything that waits. The lock is held, and
+// the channel has given all its verdicts.
 //
 // If the broker closed the channel over a publish, and only one message can
-// have been it, that one is refused for good. With several, the next ones go
-// out in smaller groups until it is found: see [Publisher.next].
-func (p *Publisher) collect(cause error) {
+// have been it, that one is refused. With several, the next ones go out in
+// smaller groups until it is found; the result tells of that.
+func (p *Publisher) collect(cause error) (isolating bool) {
 	lost := append(p.refused, p.lost...)
 	p.refused, p.lost = nil, nil
-	if refusal, blamed := refusedPublish(cause); blamed {
-		lost = p.blame(lost, refusal)
-	}
-	for _, r := range lost {
-		r.suspect = false
-	}
-	p.queue.pushFront(lost)
-	p.groupLeft = p.group
-}
-
-// blame finishes the message that killed the channel if there is but one
-// suspect, else makes the groups smaller. It returns the messages to retry.
-// Soon after a reconnect that message is retried too, but after the others.
-func (p *Publisher) blame(lost []*Receipt, refusal *core.Error) []*Receipt {
-	suspects := 0
-	suspect := func(r *Receipt) bool { return r.suspect && names(refusal.Text, r.pub.Exchange) }
-	if !slices.ContainsFunc(lost, suspect) { // the text names no exchange of theirs
-		suspect = func(r *Receipt) bool { return r.suspect }
-	}
-	for _, r := range lost {
-		if suspect(r) {
-			suspects++
+	slices.SortFunc(lost, func(a, b *Receipt) int { return cmp.Compare(a.order, b.order) })
+	p.isolation.restart()
+	var culprit *Receipt
+	refusal, blamed := refusedPublish(cause)
+	if blamed {
+		switch suspects := suspectsOf(slices.Concat(p.ghosts, lost), refusal); len(suspects) {
+		case 0:
+		case 1:
+			culprit = suspects[0]
+		default:
+			p.isolation.narrow(len(suspects))
+			isolating = true
 		}
 	}
-	if suspects != 1 {
-		p.group = max(1, suspects/2)
-		return lost
+	p.ghosts = nil
+	again := lost[:0]
+	for _, r := range lost {
+		switch {
+		case r == culprit:
+			p.refuse(r, refusal)
+		case p.final(r):
+			p.giveUp(r, cause)
+		default:
+			r.maybeSent = r.maybeSent || r.suspect
+			r.suspect = false
+			again = append(again, r)
+		}
 	}
-	i := slices.IndexFunc(lost, suspect)
-	if p.inGrace() {
-		p.refused = append(p.refused, lost[i])
-	} else {
-		p.finish(lost[i], core.Verdict{Outcome: core.Nacked, Err: refusal})
+	p.queue.pushFront(again...)
+	return isolating
+}
+
+// refuse ends the message that killed the channel. One whose exchange is
+// missing soon after a reconnect is sent again, after the others. The lock is held.
+func (p *Publisher) refuse(r *Receipt, refusal *core.Error) {
+	r.suspect = false // it is known
+	v := core.Verdict{Outcome: core.Nacked, Err: refusal}
+	if refusal.Code == core.ErrNotFound && p.inGrace() && !p.final(r) {
+		r.refused = v
+		p.refused = append(p.refused, r)
+		return
 	}
-	return slices.Delete(lost, i, i+1)
+	p.finish(r, r.overall(v))
+}
+
+// suspectsOf returns those that may have killed the channel: if the broker
+// names an exchange, only those that went there.
+func suspectsOf(rs []*Receipt, refusal *core.Error) []*Receipt {
+	suspects := slices.DeleteFunc(rs, func(r *Receipt) bool { return !r.suspect })
+	named := slices.DeleteFunc(slices.Clone(suspects), func(r *Receipt) bool { return !names(refusal.Text, r.pub.Exchange) })
+	if len(named) > 0 {
+		return named
+	}
+	return suspects
 }
 
 // names reports whether the broker's text is about exchange: RabbitMQ writes
 // "no exchange 'orders' in vhost '/'" and "access to exchange 'orders' in …".
 func names(text, exchange string) bool {
 	return exchange != "" && strings.Contains(text, "exchange '"+exchange+"'")
-}
-
-// isolating reports whether the message that kills channels is being looked for.
-func (p *Publisher) isolating() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.group > 0
 }
 
 // refusedPublish returns the broker's error if it closed the channel, or the

@@ -16,9 +16,9 @@ type Message struct {
 // persistent is the delivery mode of messages that survive a broker's restart.
 const persistent = 2
 
-// publishing returns what is sent for m.
-func (p *Publisher) publishing(m *Message) core.Publishing {
-	out := core.Publishing{
+// publishing fills in what is sent for m, but for the message id.
+func (p *Publisher) publishing(out *core.Publishing, m *Message) {
+	*out = core.Publishing{
 		Exchange: m.Exchange, RoutingKey: m.Key, Mandatory: !p.cfg.unroutable,
 		Properties: m.Properties, Body: m.Body,
 	}
@@ -28,8 +28,4 @@ func (p *Publisher) publishing(m *Message) core.Publishing {
 	if out.Properties.DeliveryMode == 0 {
 		out.Properties.DeliveryMode = p.cfg.deliveryMode
 	}
-	if out.Properties.MessageID == "" && p.cfg.messageIDs {
-		out.Properties.MessageID = p.ids.next()
-	}
-	return out
 }

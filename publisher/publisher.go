@@ -26,29 +26,31 @@ import (
 type Publisher struct {
 	conn *recovery.Connection
 	cfg  config
-	ids  idSource
 	ctx  context.Context // ends when the publisher is closed
 	stop context.CancelCauseFunc
 	work chan struct{} // capacity 1: there is something for the runner
 	done chan struct{} // closed when the runner has ended
+	pool sync.Pool     // receipts for Publish, which gives none away
 
 	mu        sync.Mutex // guards the following, and every receipt
+	ids       idSource
 	started   bool
 	draining  bool
 	closed    error             // why nothing is accepted any more
 	session   *recovery.Session // that the present channel is on
 	live      *core.Channel     // where new messages go; nil: into the queue
+	window    window
+	accepted  uint64 // messages so far
 	queue     queue
-	lost      []*Receipt // of the present channel, which died, in the order sent
+	lost      []*Receipt // of the present channel, which died
 	refused   []*Receipt // nacked or returned, to be sent again after a pause
 	refusals  int        // in a row
-	group     int        // send so many, then wait for their verdicts; 0: no bound
-	groupLeft int
-	sent      int // in flight
-	open      int // without an outcome
-	openBytes int
+	isolation isolation
+	sent      int        // in flight, those given up meanwhile included
+	ghosts    []*Receipt // given up in flight on the present channel
+	abandoned int        // since the last trim
 	stats     Stats
-	changed   gate.Gate // a message has its outcome, or the publisher ended
+	changed   gate.Gate // no message is without an outcome, or the publisher ended
 }
 
 // New returns a publisher on conn, which stays idle until the first message.
@@ -60,8 +62,9 @@ func New(conn *recovery.Connection, opts ...Option) (*Publisher, error) {
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
 	return &Publisher{
-		conn: conn, cfg: cfg, ids: idSource{prefix: newPrefix()}, ctx: ctx, stop: stop,
-		work: make(chan struct{}, 1), done: make(chan struct{}),
+		conn: conn, cfg: cfg, ctx: ctx, stop: stop, work: make(chan struct{}, 1), done: make(chan struct{}),
+		window:    window{maxMessages: cfg.maxMessages, maxBytes: cfg.maxBytes},
+		isolation: isolation{limit: cfg.maxMessages},
 	}, nil
 }
 
@@ -72,17 +75,29 @@ func New(conn *recovery.Connection, opts ...Option) (*Publisher, error) {
 // Errors: a [*core.OutcomeError] with the outcome, whose cause is the end of
 // ctx, [core.ErrClosed] or the broker's [*core.Error]; or a
 // [*core.ValidationError] if m cannot be sent as it is. Only for
-// [core.ErrUnknown] may the broker have the message all the same.
+// [core.ErrUnknown] may the broker have the message all the same, and for
+// [core.ErrReturned] if it was sent more than once: that is said of the last time.
 func (p *Publisher) Publish(ctx context.Context, m Message) error {
-	r, err := p.send(ctx, &m)
-	if err != nil {
-		return err
+	r, ok := p.pool.Get().(*Receipt)
+	if !ok {
+		r = &Receipt{p: p, signal: make(chan struct{}, 1)}
 	}
-	if err := gate.Await(ctx, r.Done()); err != nil {
-		p.abandon(r, err)
-		<-r.Done()
+	r.ctx = ctx
+	p.publishing(&r.pub, &m)
+	err := p.send(ctx, r)
+	if err == nil {
+		if cause := gate.Await(ctx, r.signal); cause != nil {
+			p.abandon(r, cause)
+			<-r.signal
+		}
+		err = r.verdict.Error()
+		if !r.free {
+			return err
+		}
 	}
-	return r.Verdict().Error()
+	*r = Receipt{p: p, signal: r.signal}
+	p.pool.Put(r)
+	return err
 }
 
 // Send publishes m without waiting for its outcome, which the receipt tells.
@@ -92,9 +107,13 @@ func (p *Publisher) Publish(ctx context.Context, m Message) error {
 //
 // Errors are those of [Publisher.Publish]; there is no receipt then.
 func (p *Publisher) Send(ctx context.Context, m Message) (*Receipt, error) {
-	r, err := p.send(ctx, &m)
-	if err != nil || ctx.Done() == nil {
-		return r, err
+	r := &Receipt{p: p, ctx: ctx}
+	p.publishing(&r.pub, &m)
+	if err := p.send(ctx, r); err != nil {
+		return nil, err
+	}
+	if ctx.Done() == nil {
+		return r, nil
 	}
 	stop := context.AfterFunc(ctx, func() { p.abandon(r, context.Cause(ctx)) })
 	p.mu.Lock()
@@ -106,59 +125,55 @@ func (p *Publisher) Send(ctx context.Context, m Message) (*Receipt, error) {
 	return r, nil
 }
 
-// send admits m to the window and hands it to the live channel, or to the queue.
-func (p *Publisher) send(ctx context.Context, m *Message) (*Receipt, error) {
-	r := &Receipt{p: p, ctx: ctx, pub: p.publishing(m)}
-	if err := p.admit(ctx, r); err != nil {
-		return nil, err
-	}
-	for {
-		ch, err := p.take(r)
-		if ch == nil {
-			return r, err
-		}
+// send admits r to the window and hands it to the live channel, or to the
+// queue. After an error nobody refers to it.
+func (p *Publisher) send(ctx context.Context, r *Receipt) error {
+	ch, err := p.admit(ctx, r)
+	for ch != nil {
 		if err = ch.PublishTo(ctx, &r.pub, r); err == nil {
-			return r, nil
-		}
-		if err := p.takeBack(ctx, ch, r, err); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// admit waits until the window has room for r.
-func (p *Publisher) admit(ctx context.Context, r *Receipt) error {
-	p.mu.Lock()
-	for {
-		switch {
-		case p.closed != nil || p.draining:
-			defer p.mu.Unlock()
-			return notSent(p.closedBecause())
-		case p.open == 0, p.open < p.cfg.maxMessages && p.openBytes+len(r.pub.Body) <= p.cfg.maxBytes:
-			p.open++
-			p.openBytes += len(r.pub.Body)
-			p.start()
-			p.mu.Unlock()
 			return nil
 		}
-		changed := p.changed.Wait()
-		p.mu.Unlock()
-		if err := gate.Await(ctx, changed); err != nil {
-			return notSent(err)
-		}
-		p.mu.Lock()
+		ch, err = p.takeBack(ctx, ch, r, err)
 	}
+	return err
 }
 
-// take returns the channel to publish r on. If there is none, r is queued; a
-// message that could not be sent is refused at once.
-func (p *Publisher) take(r *Receipt) (*core.Channel, error) {
+// admit waits until the window has room for r, and returns the channel to
+// publish it on.
+func (p *Publisher) admit(ctx context.Context, r *Receipt) (*core.Channel, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.closed != nil || p.draining {
+		return nil, p.notSent(p.closedBecause())
+	}
+	if e := p.window.enter(len(r.pub.Body)); e != nil {
+		p.mu.Unlock()
+		err := gate.Await(ctx, e.done)
+		p.mu.Lock()
+		switch {
+		case err != nil:
+			p.window.withdraw(e)
+			return nil, p.notSent(err)
+		case !e.admitted:
+			return nil, p.notSent(p.closedBecause())
+		}
+	}
+	p.accepted++
+	r.order = p.accepted
+	if r.pub.Properties.MessageID == "" && p.cfg.messageIDs {
+		r.pub.Properties.MessageID = p.ids.next()
+	}
+	p.start()
+	return p.take(r)
+}
+
+// take returns the channel to publish r on. If there is none r is queued; a
+// message that could not be sent is refused at once. The lock is held.
+func (p *Publisher) take(r *Receipt) (*core.Channel, error) {
 	switch {
 	case p.closed != nil:
-		p.giveUp(r, p.closed)
-		return nil, nil
+		p.release(r)
+		return nil, p.notSent(p.closed)
 	case p.live != nil:
 		r.phase = inFlight
 		r.attempts++
@@ -174,34 +189,33 @@ func (p *Publisher) take(r *Receipt) (*core.Channel, error) {
 	return nil, nil
 }
 
-// takeBack undoes take: the channel did not accept r. A nil error means that
-// the channel is dead, and r shall be handed over again.
-func (p *Publisher) takeBack(ctx context.Context, ch *core.Channel, r *Receipt, err error) error {
+// takeBack undoes take: ch did not accept r, because of err. If ch is dead it
+// takes the next channel.
+func (p *Publisher) takeBack(ctx context.Context, ch *core.Channel, r *Receipt, err error) (*core.Channel, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r.phase = queued
 	r.attempts--
-	p.sent--
+	p.landed()
 	if _, invalid := errors.AsType[*core.ValidationError](err); invalid {
 		p.release(r)
-		return err
+		return nil, err
 	}
 	if ctx.Err() != nil {
 		p.release(r)
-		return notSent(context.Cause(ctx))
+		return nil, p.notSent(context.Cause(ctx))
 	}
 	if p.live == ch {
 		p.live = nil
 	}
-	return nil
+	return p.take(r)
 }
 
-// release takes r out of the window without an outcome: its sender gets an error.
+// release takes r out of the window without an outcome: its sender gets an
+// error. The lock is held.
 func (p *Publisher) release(r *Receipt) {
 	r.phase = over
-	p.open--
-	p.openBytes -= len(r.pub.Body)
-	p.changed.Wake()
+	p.leave(r)
 }
 
 // validate checks what the channel would check, for messages that wait for one.
@@ -220,7 +234,9 @@ func validate(pub *core.Publishing) error {
 	return nil
 }
 
-func notSent(cause error) error {
+// notSent is the error of a message that was not accepted. The lock is held.
+func (p *Publisher) notSent(cause error) error {
+	p.stats.NotSent++
 	return core.Verdict{Outcome: core.NotSent, Err: cause}.Error()
 }
 

@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"context"
+	"errors"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/gate"
@@ -15,13 +16,17 @@ type Receipt struct {
 	pub core.Publishing
 
 	// Guarded by the publisher's lock.
+	order     uint64 // of admission
 	phase     phase
 	attempts  int
 	handing   bool          // the runner is handing it to a channel
 	suspect   bool          // the last attempt ended as unknown: it may be what killed the channel
-	maybeSent bool          // some attempt did: the broker may have it
+	maybeSent bool          // an attempt before that did: the broker may have it
+	refused   core.Verdict  // nacked or returned, to be tried again; else zero
 	verdict   core.Verdict  // once over
+	free      bool          // once over: nobody but the sender refers to it
 	done      chan struct{} // made when somebody waits; closed when over
+	signal    chan struct{} // instead of done where [Publisher.Publish] waits: capacity 1
 	stop      func() bool   // ends the watch over the sender's context
 }
 
@@ -41,20 +46,27 @@ func (r *Receipt) Settle(v core.Verdict) { r.p.settle(r, v) }
 func (r *Receipt) Done() <-chan struct{} {
 	r.p.mu.Lock()
 	defer r.p.mu.Unlock()
-	return r.doneLocked()
+	if r.done == nil {
+		r.done = make(chan struct{})
+		if r.phase == over {
+			close(r.done)
+		}
+	}
+	return r.done
 }
 
-var closedChan = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
-
-func (r *Receipt) doneLocked() <-chan struct{} {
-	switch {
-	case r.done != nil:
-		return r.done
-	case r.phase == over:
-		return closedChan
+// announce tells whoever waits that r is over, as the last thing that is done
+// with it: its sender may use it anew. The lock is held.
+func (r *Receipt) announce() {
+	if r.done != nil {
+		close(r.done)
 	}
-	r.done = make(chan struct{})
-	return r.done
+	if r.stop != nil {
+		r.stop()
+	}
+	if r.signal != nil {
+		r.signal <- struct{}{}
+	}
 }
 
 // Wait waits for the outcome. The error is nil for a confirmed message, else a
@@ -72,9 +84,6 @@ func (r *Receipt) Wait(ctx context.Context) (core.Outcome, error) {
 func (r *Receipt) Verdict() core.Verdict {
 	r.p.mu.Lock()
 	defer r.p.mu.Unlock()
-	if r.phase != over {
-		return core.Verdict{}
-	}
 	return r.verdict
 }
 
@@ -86,4 +95,17 @@ func (r *Receipt) Attempts() int {
 	r.p.mu.Lock()
 	defer r.p.mu.Unlock()
 	return r.attempts
+}
+
+// overall is the outcome of a message whose last attempt ended with v: what an
+// earlier one may have done, nobody can deny.
+func (r *Receipt) overall(v core.Verdict) core.Verdict {
+	switch {
+	case v.Outcome == core.Confirmed, v.Outcome == core.Returned:
+	case r.maybeSent:
+		v.Outcome = core.Unknown
+	case v.Outcome == core.NotSent && r.refused.Outcome != core.Pending:
+		v = core.Verdict{Outcome: r.refused.Outcome, Return: r.refused.Return, Err: errors.Join(v.Err, r.refused.Err)}
+	}
+	return v
 }

@@ -33,17 +33,19 @@ func (p *Publisher) runPublisher() {
 			p.begin(s)
 			err = p.serve(ch)
 		}
-		p.retire(ch, err)
+		isolating := p.retire(ch, err)
 		if s.Conn.Err() != nil {
 			after = s.Epoch
 			continue
 		}
-		// 4th: only the channel died. If that happens again and again, ever slower.
-		if p.ctx.Err() == nil {
-			p.conn.Emit(recovery.Event{Kind: recovery.ChannelLost, Entity: p.cfg.name, Err: err})
-			if !p.isolating() { // that makes progress each time
-				p.pause(breaker.trip(time.Now()), s.Conn)
-			}
+		// 4th: only the channel died. If that happens again and again, ever
+		// slower; but not while a bad message is being found.
+		if p.ctx.Err() != nil {
+			continue
+		}
+		p.conn.Emit(recovery.Event{Kind: recovery.ChannelLost, Entity: p.cfg.name, Err: err})
+		if !isolating {
+			p.pause(breaker.trip(time.Now()), s.Conn)
 		}
 	}
 }
@@ -70,23 +72,20 @@ func (p *Publisher) begin(s *recovery.Session) {
 
 // serve sends on ch whatever is due until ch dies, and returns why it did.
 func (p *Publisher) serve(ch *core.Channel) error {
-	var pause *time.Timer // until what was refused is sent again
-	var elapsed <-chan time.Time
+	var elapsed <-chan time.Time // what was refused is to be sent again
 	for {
 		for r := p.next(ch); r != nil; r = p.next(ch) {
 			if err := p.republish(ch, r); err != nil {
 				return p.await(ch)
 			}
 		}
-		if delay, ok := p.refusedPause(); ok && pause == nil {
-			pause = time.NewTimer(delay)
-			defer pause.Stop()
-			elapsed = pause.C
+		if elapsed == nil {
+			elapsed = p.refusedPause()
 		}
 		select {
 		case <-p.work:
 		case <-elapsed:
-			pause, elapsed = nil, nil
+			elapsed = nil
 			p.retryRefused()
 		case <-ch.Done():
 			return ch.Err()
@@ -101,35 +100,29 @@ func (p *Publisher) serve(ch *core.Channel) error {
 func (p *Publisher) next(ch *core.Channel) *Receipt {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if ch.Err() != nil {
-		return nil
-	}
-	if p.group > 0 && (p.groupLeft == 0 || p.queue.len() == 0) {
-		if p.sent > 0 {
-			return nil // the group's verdicts first
-		}
-		p.group *= 2
-		p.groupLeft = p.group
-		if p.queue.len() == 0 || p.group > p.cfg.maxMessages {
-			p.group = 0
-		}
-	}
-	for p.queue.len() > 0 {
+	for ch.Err() == nil && p.isolation.admits(p.sent, p.queue.len()) {
 		r := p.queue.pop()
-		if r.phase == over {
-			continue
+		switch {
+		case r != nil:
+			p.hand(r)
+			return r
+		case !p.isolation.active():
+			p.live = ch
+			return nil
 		}
-		r.phase = inFlight
-		r.handing = true
-		if r.attempts++; r.attempts > 1 {
-			p.stats.Republished++
-		}
-		p.sent++
-		p.groupLeft--
-		return r
 	}
-	p.live = ch
 	return nil
+}
+
+// hand notes that r is about to be handed to a channel. The lock is held.
+func (p *Publisher) hand(r *Receipt) {
+	r.phase = inFlight
+	r.handing = true
+	if r.attempts++; r.attempts > 1 {
+		p.stats.Republished++
+	}
+	p.sent++
+	p.isolation.sent()
 }
 
 // republish sends a message that waited. An error means that ch takes no more.
@@ -145,7 +138,7 @@ func (p *Publisher) republish(ch *core.Channel, r *Receipt) error {
 	if err != nil {
 		r.phase = queued
 		r.attempts--
-		p.sent--
+		p.landed()
 	}
 	switch {
 	case invalid:
@@ -153,7 +146,7 @@ func (p *Publisher) republish(ch *core.Channel, r *Receipt) error {
 	case r.ctx.Err() != nil:
 		p.giveUp(r, context.Cause(r.ctx))
 	case err != nil:
-		p.queue.pushFront([]*Receipt{r})
+		p.queue.pushFront(r)
 		return err
 	}
 	return nil
@@ -169,26 +162,27 @@ func (p *Publisher) await(ch *core.Channel) error {
 	}
 }
 
-// refusedPause returns how long to wait before what was refused is sent again.
-func (p *Publisher) refusedPause() (time.Duration, bool) {
+// refusedPause returns what ends the pause before what was refused is sent
+// again; nil: there is nothing.
+func (p *Publisher) refusedPause() <-chan time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.refused) == 0 {
-		return 0, false
+		return nil
 	}
 	p.refusals++
-	return backoff(p.refusals), true
+	return time.After(backoff(p.refusals))
 }
 
 func (p *Publisher) retryRefused() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queue.pushFront(p.refused)
+	p.queue.pushFront(p.refused...)
 	p.refused = nil
 }
 
 // retire takes a dead channel out of use and takes up what it left behind.
-func (p *Publisher) retire(ch *core.Channel, cause error) {
+func (p *Publisher) retire(ch *core.Channel, cause error) (isolating bool) {
 	if ch != nil {
 		if ch.Err() == nil { // the publisher ends
 			ctx, cancel := context.WithTimeoutCause(context.Background(), closeTimeout, core.ErrTimeout)
@@ -200,8 +194,9 @@ func (p *Publisher) retire(ch *core.Channel, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.live = nil
-	p.collect(cause)
+	isolating = p.collect(cause)
 	p.session = nil
+	return isolating
 }
 
 // closeTimeout bounds the closing of a channel when the publisher ends.

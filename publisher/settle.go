@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"slices"
 	"time"
 
 	"github.com/warren-mq/warren/core"
@@ -11,39 +12,45 @@ import (
 func (p *Publisher) settle(r *Receipt, v core.Verdict) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if r.phase == over { // its context ended
+	p.landed()
+	if r.phase == over { // given up in flight
+		if r.suspect = v.Outcome == core.Unknown; r.suspect {
+			p.ghosts = append(p.ghosts, r)
+		}
 		return
 	}
 	r.phase = queued
-	p.sent--
 	switch {
-	case v.Outcome == core.Confirmed:
+	case v.Outcome == core.Confirmed, v.Outcome == core.Returned && !p.inGrace():
 		p.refusals = 0
+		r.free = !r.handing
 		p.finish(r, v)
-	case v.Outcome == core.Returned && !p.inGrace():
-		p.finish(r, v)
-	case p.cfg.atMostOnce, p.cfg.maxAttempts > 0 && r.attempts >= p.cfg.maxAttempts:
-		p.finish(r, r.overall(v))
-	case v.Outcome == core.Unknown || v.Outcome == core.NotSent:
-		r.suspect = v.Outcome == core.Unknown
-		r.maybeSent = r.maybeSent || r.suspect
+	case v.Outcome == core.Unknown:
+		r.suspect = true
 		p.lost = append(p.lost, r)
+	case v.Outcome == core.NotSent:
+		r.attempts--
+		p.lost = append(p.lost, r)
+	case p.final(r):
+		p.finish(r, r.overall(v))
 	default: // nacked, or returned within the grace
+		r.refused = v
 		p.refused = append(p.refused, r)
-		p.ring()
-	}
-	if p.group > 0 {
 		p.ring()
 	}
 }
 
-// overall is the outcome of a message whose last attempt ended with v: if an
-// earlier attempt may have reached the broker, nobody can say that it did not.
-func (r *Receipt) overall(v core.Verdict) core.Verdict {
-	if r.maybeSent && (v.Outcome == core.NotSent || v.Outcome == core.Nacked) {
-		v.Outcome = core.Unknown
+// final reports whether r is not to be sent again.
+func (p *Publisher) final(r *Receipt) bool {
+	return p.cfg.atMostOnce || p.cfg.maxAttempts > 0 && r.attempts >= p.cfg.maxAttempts
+}
+
+// landed notes that one message less is in flight. The lock is held.
+func (p *Publisher) landed() {
+	p.sent--
+	if p.isolation.active() {
+		p.ring()
 	}
-	return v
 }
 
 // inGrace reports whether routes may still be missing after a reconnect. The lock is held.
@@ -56,21 +63,18 @@ func (p *Publisher) finish(r *Receipt, v core.Verdict) {
 	if r.phase == over {
 		return
 	}
-	if r.phase == inFlight {
-		p.sent--
-	}
-	r.phase = over
-	r.verdict = v
-	if r.done != nil {
-		close(r.done)
-	}
-	if r.stop != nil {
-		r.stop()
-	}
-	p.open--
-	p.openBytes -= len(r.pub.Body)
+	r.phase, r.verdict = over, v
+	p.leave(r)
 	p.stats.count(v.Outcome)
-	p.changed.Wake()
+	r.announce()
+}
+
+// leave takes r out of the window. The lock is held.
+func (p *Publisher) leave(r *Receipt) {
+	p.window.leave(len(r.pub.Body))
+	if p.window.messages == 0 {
+		p.changed.Wake()
+	}
 }
 
 // abandon ends a message because its sender's context ended with cause. While
@@ -79,16 +83,32 @@ func (p *Publisher) finish(r *Receipt, v core.Verdict) {
 func (p *Publisher) abandon(r *Receipt, cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !r.handing {
-		p.giveUp(r, cause)
+	if r.handing || r.phase == over {
+		return
 	}
+	p.giveUp(r, cause)
+	p.trim()
 }
 
 // giveUp ends a message that will not be tried again. The lock is held.
 func (p *Publisher) giveUp(r *Receipt, cause error) {
 	v := core.Verdict{Outcome: core.NotSent, Err: cause}
-	if r.phase == inFlight || r.maybeSent {
+	if r.phase == inFlight || r.suspect {
 		v.Outcome = core.Unknown
 	}
-	p.finish(r, v)
+	p.finish(r, r.overall(v))
+}
+
+// minTrim is how many messages are given up before it is worth a look.
+const minTrim = 64
+
+// trim lets go of messages that were given up while they waited, so that a
+// long outage with impatient senders fills no memory. The lock is held.
+func (p *Publisher) trim() {
+	if p.abandoned++; p.abandoned < max(minTrim, (p.queue.len()+len(p.refused))/2) {
+		return
+	}
+	p.abandoned = 0
+	p.queue.trim()
+	p.refused = slices.DeleteFunc(p.refused, func(r *Receipt) bool { return r.phase == over })
 }

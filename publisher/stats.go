@@ -4,7 +4,8 @@ import "github.com/warren-mq/warren/core"
 
 // Stats counts messages since the publisher was made.
 type Stats struct {
-	Confirmed, Returned, Nacked, NotSent, Unknown uint64 // by outcome
+	// By outcome. Messages that could not be sent as they are count nowhere.
+	Confirmed, Returned, Nacked, NotSent, Unknown uint64
 
 	Republished uint64 // attempts beyond a message's first
 	Open        int    // messages without an outcome now
@@ -16,7 +17,7 @@ func (p *Publisher) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.stats
-	s.Open, s.OpenBytes = p.open, p.openBytes
+	s.Open, s.OpenBytes = p.window.messages, p.window.bytes
 	return s
 }
 
