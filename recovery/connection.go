@@ -17,7 +17,9 @@ type Connection struct {
 	ctx   context.Context // ends when the connection is closed
 	stop  context.CancelCauseFunc
 	force chan error    // capacity 1: drop the present connection
-	done  chan struct{} // closed when the supervisor has ended
+	done  chan struct{} // closed when the supervisor has ended, and all of running
+	// running counts what lives on the connection; added to while it is open.
+	running sync.WaitGroup
 
 	mu         sync.Mutex // guards the following
 	started    bool
@@ -29,6 +31,7 @@ type Connection struct {
 	epoch      uint64
 	quarantine quarantine
 	members    []*Member
+	channels   int   // opened so far, for their names
 	state      State // as announced last
 	changed    gate.Gate
 }
@@ -128,6 +131,12 @@ func (c *Connection) Await(ctx context.Context, ok func(State) bool) error {
 		}
 		c.mu.Lock()
 	}
+}
+
+func (c *Connection) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
 }
 
 // Idle reports whether nothing has used the connection yet.

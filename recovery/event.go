@@ -44,6 +44,8 @@ const (
 	SecretRenewed
 	// SecretNotRenewed: they could not be (Err); it is tried again.
 	SecretNotRenewed
+	// NotRecorded: something was declared, but will not come back after a loss (Entity, Err).
+	NotRecorded
 	// Dropped: this subscriber was too slow and missed events (Count).
 	Dropped
 )
@@ -52,7 +54,8 @@ var kindNames = [...]string{
 	Opened: "opened", Lost: "lost", Retrying: "retrying", StageChanged: "stage changed", Recovered: "recovered",
 	Quarantined: "quarantined", Restored: "restored", Renamed: "renamed", Blocked: "blocked", Unblocked: "unblocked",
 	ConsumerLost: "consumer lost", ChannelLost: "channel lost", Ended: "ended", HandlerFailed: "handler failed",
-	Recreated: "recreated", SecretRenewed: "secret renewed", SecretNotRenewed: "secret not renewed", Dropped: "events dropped",
+	Recreated: "recreated", SecretRenewed: "secret renewed", SecretNotRenewed: "secret not renewed", NotRecorded: "not recorded",
+	Dropped: "events dropped",
 }
 
 // String returns the kind in words.

@@ -62,8 +62,8 @@ type Member struct {
 	name string
 
 	// Guarded by the connection's lock.
-	epoch uint64 // the connection it is established on
-	err   error  // why it could not be
+	epoch    uint64    // the connection it is established on
+	failures []Failure // why it could not be
 }
 
 // Join registers a member. It counts as not established until [Member.Restored].
@@ -80,7 +80,7 @@ func (c *Connection) Join(name string) *Member {
 func (m *Member) Restored(s *Session) { m.set(s.Epoch, nil) }
 
 // Failed notes that the member is not established, and why.
-func (m *Member) Failed(err error) { m.set(0, err) }
+func (m *Member) Failed(err error) { m.set(0, []Failure{{m.name, err}}) }
 
 // Leave unregisters the member.
 func (m *Member) Leave() {
@@ -91,11 +91,11 @@ func (m *Member) Leave() {
 	c.update()
 }
 
-func (m *Member) set(epoch uint64, err error) {
+func (m *Member) set(epoch uint64, failures []Failure) {
 	c := m.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m.epoch, m.err = epoch, err
+	m.epoch, m.failures = epoch, failures
 	c.update()
 }
 
@@ -103,9 +103,7 @@ func (m *Member) set(epoch uint64, err error) {
 func (c *Connection) stage() (Stage, []Failure) {
 	failures := c.quarantine.failures()
 	for _, m := range c.members {
-		if m.err != nil {
-			failures = append(failures, Failure{m.name, m.err})
-		}
+		failures = append(failures, m.failures...)
 	}
 	switch {
 	case c.closed:

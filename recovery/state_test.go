@@ -27,7 +27,7 @@ func TestStage(t *testing.T) {
 		{"replayed, without consumers", &Connection{conn: conn, session: session, epoch: 1}, ConsumeReady, 0},
 		{"a consumer is still on the last connection", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {epoch: 1}}}, PublishReady, 0},
 		{"every consumer is on this one", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {epoch: 2}}}, ConsumeReady, 0},
-		{"a consumer was refused", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {err: failed}}}, PublishReady, 1},
+		{"a consumer was refused", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {failures: []Failure{{"c", failed}}}}}, PublishReady, 1},
 		{"an entity was refused", &Connection{conn: conn, session: session, epoch: 1, quarantine: quarantine{entries: []*patient{{Refusal: Refusal{Entity: topology.Queue{}}}}}}, ConsumeReady, 1},
 		{"closed", &Connection{conn: conn, session: session, closed: true}, Closed, 0},
 	}

@@ -13,6 +13,7 @@ import (
 // another, until the connection is closed or given up.
 func (c *Connection) runSupervisor() {
 	defer close(c.done)
+	defer c.running.Wait() // all see that the connection is closed
 	s := newSupervision(c)
 	for {
 		// 1st: a physical connection.

@@ -1,0 +1,245 @@
+package recovery
+
+import (
+	"errors"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/topology"
+)
+
+// consumeWindow is how many consumes are in flight at once.
+const consumeWindow = 256
+
+// restore starts the consumers that are not on the physical channel and whose
+// time has come. The error is why the physical channel died; [errLeftOut] if
+// that was over a consumer that is now left out. inForce is the physical
+// channel's qos, before and after.
+func (ch *Channel) restore(s *Session, physical *core.Channel, inForce core.BasicQos) error {
+	todo := ch.missing(physical, time.Now())
+	qos := inForce
+	for len(todo) > 0 {
+		if want := todo[0].qos; want != qos {
+			if err := physical.Qos(ch.ctx, want); err != nil {
+				return err
+			}
+			qos = want
+		}
+		n := 1
+		for n < min(len(todo), ch.window()) && todo[n].qos == qos {
+			n++
+		}
+		if err := ch.start(physical, todo[:n]); err != nil {
+			ch.report(s, physical)
+			return err
+		}
+		todo = todo[n:]
+	}
+	if qos != inForce {
+		if err := physical.Qos(ch.ctx, inForce); err != nil {
+			return err
+		}
+	}
+	ch.report(s, physical)
+	return nil
+}
+
+// currentQos is what the next consumer gets.
+func (ch *Channel) currentQos() core.BasicQos {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.modes.qos
+}
+
+// missing returns the consumers that are not on physical and due.
+func (ch *Channel) missing(physical *core.Channel, now time.Time) []*Consumer {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	var all []*Consumer
+	for _, c := range ch.consumers {
+		if !c.on(physical) && !c.due.After(now) {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// window is how many consumes may be in flight: one, after one of several has
+// made the broker close the connection.
+func (ch *Channel) window() int {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	for _, c := range ch.consumers {
+		if c.suspect {
+			return 1
+		}
+	}
+	return consumeWindow
+}
+
+// start consumes without waiting for each answer. The answers come in order,
+// so the first that does not come names the culprit.
+func (ch *Channel) start(physical *core.Channel, consumers []*Consumer) error {
+	type flight struct {
+		c        *Consumer
+		physical *core.Consumer
+		reply    *core.Reply
+	}
+	var flights []flight
+	var broken error
+	for _, c := range consumers {
+		started, reply, err := physical.StartConsume(ch.ctx, c.method(ch.conn), c.options...)
+		if err != nil {
+			broken = err
+			if len(flights) == 0 {
+				return ch.refuse(consumers[:1], err)
+			}
+			break
+		}
+		flights = append(flights, flight{c, started, reply})
+	}
+	for i, f := range flights {
+		if _, err := f.reply.Wait(ch.ctx); err != nil {
+			return ch.refuse(consumers[i:len(flights)], err)
+		}
+		ch.attach(f.c, f.physical)
+	}
+	return broken
+}
+
+// attach gives a consumer its physical one.
+func (ch *Channel) attach(c *Consumer, physical *core.Consumer) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	c.physical, c.refusal, c.attempts, c.suspect = physical, nil, 0, false
+	c.due, c.started = time.Time{}, time.Now()
+	c.changed.Wake()
+}
+
+// await has the channel's goroutine told when a physical consumer ends.
+func (ch *Channel) await(physical *core.Channel) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	for _, c := range ch.consumers {
+		if p := c.physical; c.on(physical) && c.awaited != p {
+			c.awaited = p
+			ch.conn.running.Go(func() { ch.runAwait(p) })
+		}
+	}
+}
+
+// runAwait pokes the channel's goroutine when a physical consumer ends.
+func (ch *Channel) runAwait(physical *core.Consumer) {
+	<-physical.Done()
+	ch.look()
+}
+
+// look has the channel's goroutine look at the consumers.
+func (ch *Channel) look() {
+	select {
+	case ch.poke <- struct{}{}:
+	default:
+	}
+}
+
+// verify makes sure, before consumers that the server cancelled or refused are
+// started again, that their queues exist: one that does not would cost the
+// channel. Queues that the client declared are declared again.
+func (ch *Channel) verify(s *Session, physical *core.Channel) {
+	for _, c := range ch.ended(physical, time.Now()) {
+		queue := c.queue(ch.conn)
+		if _, err := ch.conn.Redeclare(ch.ctx, s, queue); err != nil {
+			ch.putOffIfRefused(c, err)
+			continue
+		}
+		steps := []topology.Step{{
+			Entity: topology.Queue{Name: queue}, Method: &core.QueueDeclare{Queue: queue, Passive: true},
+		}}
+		results, err := topology.Replay(ch.ctx, s.Conn, steps)
+		if err == nil && len(results) == 1 {
+			err = results[0].Err
+		}
+		ch.putOffIfRefused(c, err)
+	}
+}
+
+func (ch *Channel) putOffIfRefused(c *Consumer, err error) {
+	e, ok := errors.AsType[*core.Error](err)
+	if ok && e.Scope == core.ScopeChannel && ch.ctx.Err() == nil {
+		ch.putOff(c, Classify(err), err)
+	}
+}
+
+// ended returns the consumers that are due and have to be verified, after it
+// has sorted out those that ended for good.
+func (ch *Channel) ended(physical *core.Channel, now time.Time) []*Consumer {
+	var again, cancelled, over []*Consumer
+	ch.mu.Lock()
+	for _, c := range ch.consumers {
+		switch {
+		case c.on(physical):
+			continue
+		case c.overflowed(physical):
+			over = append(over, c)
+			continue
+		case c.cancelledOn(physical) && c.refusal == nil:
+			c.refusal = c.physical.Err()
+			if wait := c.breaker.lost(now.Sub(c.started)); wait > 0 {
+				c.due = now.Add(wait)
+			}
+			cancelled = append(cancelled, c)
+		}
+		if c.refusal != nil && !c.due.After(now) {
+			again = append(again, c)
+		}
+	}
+	ch.mu.Unlock()
+	for _, c := range cancelled {
+		ch.conn.Emit(Event{Kind: ConsumerLost, Entity: c.String(), Err: core.ErrCancelled})
+	}
+	for _, c := range over {
+		ch.remove(c, core.ErrOverflow)
+	}
+	return again
+}
+
+// retryRefused lets refused consumers be tried at once on a new connection,
+// but for those that may close it.
+func (ch *Channel) retryRefused(s *Session) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.epoch == s.Epoch {
+		return
+	}
+	ch.epoch = s.Epoch
+	for _, c := range ch.consumers {
+		if c.refusal != nil && Classify(c.refusal) != Fatal {
+			c.due = time.Time{}
+		}
+	}
+}
+
+// report tells how many of the consumers are established.
+func (ch *Channel) report(s *Session, physical *core.Channel) {
+	ch.mu.Lock()
+	member := ch.member
+	var failures []Failure
+	established := true
+	for _, c := range ch.consumers {
+		if c.on(physical) {
+			continue
+		}
+		established = false
+		if c.refusal != nil {
+			failures = append(failures, Failure{c.String(), c.refusal})
+		}
+	}
+	ch.mu.Unlock()
+	switch {
+	case member == nil:
+	case established:
+		member.Restored(s)
+	default:
+		member.set(0, failures)
+	}
+}

@@ -1,0 +1,187 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/gate"
+)
+
+// Consumer is a consumer on a [Channel]. It goes on, under the same tag, when
+// its channel or connection is lost, and when the server cancels it: its queue
+// is then looked for, declared again if the client declared it, and consumed
+// again, after ever longer waits while that fails. It ends by Cancel, with its
+// channel, when [Config].Semantic is spent, or with [core.ErrOverflow].
+// All methods are safe for concurrent use; several goroutines may receive.
+type Consumer struct {
+	channel *Channel
+	m       core.BasicConsume // with the tag that the broker confirmed
+	options []core.ConsumeOption
+	qos     core.BasicQos // in force when it was started
+	counted bool          // by the recorder
+	done    chan struct{}
+	once    sync.Once
+
+	// Guarded by the channel's lock.
+	physical *core.Consumer // the present or last one
+	awaited  *core.Consumer // whose end the channel's goroutine is told of
+	started  time.Time      // physical
+	breaker  breaker        // of being cancelled again and again
+	refusal  error          // why there is no living one
+	attempts int            // refusals in a row
+	since    time.Time      // of the first
+	wait     time.Duration
+	due      time.Time // when to try again; zero: at once
+	suspect  bool      // it may have made the broker close the connection
+	err      error     // why it ended
+	changed  gate.Gate
+}
+
+// on reports whether the consumer is established on a physical channel. The
+// channel's lock is held.
+func (c *Consumer) on(physical *core.Channel) bool {
+	return c.physical != nil && c.physical.Channel() == physical && c.physical.Err() == nil
+}
+
+// cancelledOn reports whether the server took it off a living channel.
+func (c *Consumer) cancelledOn(physical *core.Channel) bool {
+	return c.physical != nil && c.physical.Channel() == physical && errors.Is(c.physical.Err(), core.ErrCancelled)
+}
+
+// overflowed reports whether it ended because it was not read fast enough.
+func (c *Consumer) overflowed(physical *core.Channel) bool {
+	return c.physical != nil && c.physical.Channel() == physical && errors.Is(c.physical.Err(), core.ErrOverflow)
+}
+
+// method returns what consumes it now.
+func (c *Consumer) method(conn *Connection) core.BasicConsume {
+	m := c.m
+	m.Queue = c.queue(conn)
+	m.NoWait = false
+	return m
+}
+
+// queue returns the present name of its queue.
+func (c *Consumer) queue(conn *Connection) string { return conn.Resolve(c.m.Queue) }
+
+// String names the consumer for logs.
+func (c *Consumer) String() string {
+	return fmt.Sprintf("consumer %q of queue %q", c.m.ConsumerTag, c.queue(c.channel.conn))
+}
+
+// Tag returns the consumer tag, which never changes.
+func (c *Consumer) Tag() string { return c.m.ConsumerTag }
+
+// Done is closed when the consumer has ended for good.
+func (c *Consumer) Done() <-chan struct{} { return c.done }
+
+// Err returns nil until Done, then why the consumer ended.
+func (c *Consumer) Err() error {
+	c.channel.mu.Lock()
+	defer c.channel.mu.Unlock()
+	return c.err
+}
+
+// Receive returns the next delivery. It waits for one, over any number of
+// losses, until ctx ends or the consumer has ended and nothing is left.
+// Deliveries of a channel that is gone are dropped: the broker has them still.
+func (c *Consumer) Receive(ctx context.Context) (*core.Delivery, error) {
+	var spent *core.Consumer
+	for {
+		physical, changed, err := c.next(spent)
+		if physical == nil {
+			if err == nil {
+				err = gate.Await(ctx, changed)
+			}
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		d, err := physical.Receive(ctx)
+		if err == nil || ctx.Err() != nil {
+			return d, err
+		}
+		spent = physical
+	}
+}
+
+// next returns the physical consumer unless it is the one spent, else why
+// there is no more, or what to wait for.
+func (c *Consumer) next(spent *core.Consumer) (*core.Consumer, <-chan struct{}, error) {
+	c.channel.mu.Lock()
+	defer c.channel.mu.Unlock()
+	if c.physical != nil && c.physical != spent {
+		return c.physical, nil, nil
+	}
+	return nil, c.changed.Wait(), c.err
+}
+
+// TryReceive returns the next delivery if there is one, and (nil, nil) if not.
+func (c *Consumer) TryReceive() (*core.Delivery, error) {
+	physical, _, err := c.next(nil)
+	if physical == nil {
+		return nil, err
+	}
+	if d, err := physical.TryReceive(); err == nil {
+		return d, nil
+	}
+	return nil, c.Err()
+}
+
+// All yields deliveries until the consumer or ctx ends; the last pair has a
+// nil delivery and the reason. Breaking out of the loop does not cancel it.
+func (c *Consumer) All(ctx context.Context) iter.Seq2[*core.Delivery, error] {
+	return func(yield func(*core.Delivery, error) bool) {
+		for {
+			d, err := c.Receive(ctx)
+			if !yield(d, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Cancel ends the consumer: it is not brought back any more, and the broker is
+// told, where it is established, within ctx. Messages that are already here
+// can still be received and settled.
+func (c *Consumer) Cancel(ctx context.Context) error {
+	return c.channel.cancel(ctx, c, func(physical *core.Consumer) error { return physical.Cancel(ctx) })
+}
+
+// cancel ends c, and its physical consumer by f.
+func (ch *Channel) cancel(_ context.Context, c *Consumer, f func(*core.Consumer) error) error {
+	ch.mu.Lock()
+	physical := c.physical
+	ch.mu.Unlock()
+	ch.remove(c, core.ErrClosed)
+	if physical == nil {
+		return nil
+	}
+	err := f(physical)
+	if physical.Channel().Err() != nil || errors.Is(err, core.ErrClosed) {
+		return nil // it went with its channel
+	}
+	return err
+}
+
+// end ends the consumer for good.
+func (c *Consumer) end(cause error) {
+	c.once.Do(func() {
+		ch := c.channel
+		ch.mu.Lock()
+		c.err = cause
+		delete(ch.taken, c.m.ConsumerTag)
+		c.changed.Wake()
+		ch.mu.Unlock()
+		if c.counted && !ch.conn.isClosed() {
+			ch.conn.cfg.Recorder.ConsumerRemoved(c.m.Queue)
+		}
+		close(c.done)
+	})
+}
