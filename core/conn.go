@@ -116,8 +116,8 @@ func (c *Conn) setBlocked(reason string, blocked bool) {
 	}
 }
 
-// admit waits until publishes may be queued.
-func (c *Conn) admit(ctx context.Context) error {
+// admit waits until publishes may be queued, or dead is closed.
+func (c *Conn) admit(ctx context.Context, dead <-chan struct{}) error {
 	for c.isBlocked.Load() {
 		c.blockedMu.Lock()
 		if !c.isBlocked.Load() {
@@ -126,15 +126,11 @@ func (c *Conn) admit(ctx context.Context) error {
 		}
 		unblocked := c.unblocked.Wait()
 		c.blockedMu.Unlock()
-		select {
-		case <-unblocked:
-		case <-c.dying:
-			return c.Err()
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if again, err := await(ctx, unblocked, dead); !again {
+			return err
 		}
 	}
-	return c.out.admit(ctx)
+	return c.out.admit(ctx, dead)
 }
 
 // UpdateSecret replaces the credentials of the open connection, for example a

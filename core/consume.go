@@ -87,7 +87,7 @@ func (ch *Channel) consumeNoWait(ctx context.Context, m *BasicConsume, c *Consum
 	if m.ConsumerTag == "" {
 		return nil, &ValidationError{Method: m.ID().String(), Err: errTagNeeded}
 	}
-	if err := ch.conn.out.admitControl(ctx); err != nil {
+	if err := ch.conn.out.admitControl(ctx, ch.done); err != nil {
 		return nil, err
 	}
 	if err := ch.lockToSend(ctx); err != nil {

@@ -4,12 +4,12 @@ import (
 	"context"
 
 	"github.com/warren-mq/warren/core/wire"
-	"github.com/warren-mq/warren/internal/gate"
 )
 
 // admit waits until the data lane is below its budget. The bound is soft by
-// one message a publisher.
-func (o *outbox) admit(ctx context.Context) error {
+// one message a publisher. It also returns, without an error, when dead is
+// closed: whoever comes in finds out why.
+func (o *outbox) admit(ctx context.Context, dead <-chan struct{}) error {
 	for o.queued.Load() >= o.budget {
 		o.mu.Lock()
 		if o.err != nil {
@@ -22,16 +22,28 @@ func (o *outbox) admit(ctx context.Context) error {
 		}
 		space := o.space.Wait()
 		o.mu.Unlock()
-		if err := gate.Await(ctx, space); err != nil {
+		if again, err := await(ctx, space, dead); !again {
 			return err
 		}
 	}
 	return nil
 }
 
+// await waits for c. It reports false when there is no use in looking again.
+func await(ctx context.Context, c, dead <-chan struct{}) (again bool, err error) {
+	select {
+	case <-c:
+		return true, nil
+	case <-dead:
+		return false, nil
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+}
+
 // admitControl waits, as admit does, for those who send methods without
 // waiting for an answer.
-func (o *outbox) admitControl(ctx context.Context) error {
+func (o *outbox) admitControl(ctx context.Context, dead <-chan struct{}) error {
 	for {
 		o.mu.Lock()
 		if o.err != nil || int64(len(o.control)+len(o.data)) < o.budget {
@@ -40,7 +52,7 @@ func (o *outbox) admitControl(ctx context.Context) error {
 		}
 		space := o.space.Wait()
 		o.mu.Unlock()
-		if err := gate.Await(ctx, space); err != nil {
+		if again, err := await(ctx, space, dead); !again {
 			return err
 		}
 	}

@@ -267,6 +267,9 @@ func openTuned(t *testing.T, cfg Config, tune *wire.ConnectionTune) (*Conn, *pee
 	t.Cleanup(func() {
 		_ = p.nc.Close()
 		<-c.Done()
+		if t.Failed() {
+			t.Logf("the connection ended with: %v", c.Err())
+		}
 	})
 	return c, p
 }

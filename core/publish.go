@@ -75,7 +75,7 @@ func (ch *Channel) publish(ctx context.Context, p *Publishing, s Settler) error 
 		return context.Cause(ctx)
 	}
 	for {
-		if err := ch.conn.admit(ctx); err != nil {
+		if err := ch.conn.admit(ctx, ch.done); err != nil {
 			return err
 		}
 		if err := ch.lockToSend(ctx); err != nil {
@@ -119,7 +119,7 @@ func (ch *Channel) append(ctx context.Context, p *Publishing, s Settler) error {
 func (ch *Channel) stream(ctx context.Context, body []byte) error {
 	part := streamAbove
 	for len(body) > 0 {
-		if part < len(body) && ch.conn.admit(ctx) != nil {
+		if part < len(body) && ch.conn.admit(ctx, ch.done) != nil {
 			part = len(body) // ctx ended, or the connection died: append tells
 		}
 		n := min(part, len(body))
@@ -137,8 +137,8 @@ func (ch *Channel) appendBody(part []byte, final bool) (done bool, err error) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	condemned := ch.err != nil && !ch.serverClosed
-	if ch.err != nil && !condemned {
-		err = ch.err
+	if ch.serverClosed {
+		err = cmpErr(ch.err, ErrClosed) // ErrClosed: in this instant
 	} else {
 		err = ch.conn.out.body(ch.id, part, final)
 	}

@@ -110,7 +110,7 @@ func (ch *Channel) send(ctx context.Context, m wire.Method, p *pending) error {
 // tell sends a method that has no answer. It waits, within ctx, while more
 // than the write buffer holds is queued.
 func (ch *Channel) tell(ctx context.Context, m wire.Method) error {
-	if err := ch.conn.out.admitControl(ctx); err != nil {
+	if err := ch.conn.out.admitControl(ctx, ch.done); err != nil {
 		return err
 	}
 	return ch.send(ctx, m, nil)
