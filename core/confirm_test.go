@@ -164,7 +164,7 @@ func TestVerdictsUnderConcurrentUse(t *testing.T) {
 		ch, p := openChannel(t, Config{})
 		p.confirm(ch)
 		const each, publishers = 100, 8
-		count := &counter{seen: map[int]int{}}
+		count := &verdictCount{seen: map[int]int{}}
 		for g := range publishers {
 			go func() {
 				for i := range each {
@@ -192,13 +192,13 @@ func TestVerdictsUnderConcurrentUse(t *testing.T) {
 	})
 }
 
-type counter struct {
+type verdictCount struct {
 	mu   sync.Mutex // guards the following
 	seen map[int]int
 }
 
 type countOne struct {
-	c  *counter
+	c  *verdictCount
 	id int
 }
 
