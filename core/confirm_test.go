@@ -38,7 +38,9 @@ func outcomes(all []*Confirmation) string {
 }
 
 func TestConfirms(t *testing.T) {
-	ack := func(tag uint64, multiple bool) wire.Method { return &wire.BasicAck{DeliveryTag: tag, Multiple: multiple} }
+	ack := func(tag uint64, multiple bool) wire.Method {
+		return &wire.BasicAck{DeliveryTag: tag, Multiple: multiple}
+	}
 	nack := func(tag uint64, multiple bool) wire.Method {
 		return &wire.BasicNack{DeliveryTag: tag, Multiple: multiple, Requeue: true} // RabbitMQ sets it
 	}

@@ -61,6 +61,9 @@ func (b *inbox) push(batch []*Delivery) (refused []*Delivery) {
 func (b *inbox) force(d *Delivery) bool {
 	b.in.Lock()
 	defer b.in.Unlock()
+	if b.in.err != nil {
+		return true // nobody is to have it any more
+	}
 	if b.maxCount > 0 && len(b.in.pending) >= 4*b.maxCount || b.maxBytes > 0 && b.in.bytes >= 4*b.maxBytes {
 		return false
 	}
