@@ -177,15 +177,15 @@ func (ch *Channel) onReply(m wire.Method, d *Delivery) error {
 		return unexpected(m)
 	}
 	p := ch.calls[0]
-	ch.calls = ch.calls[1:]
-	ch.progress = time.Now()
-	orphan := p.orphan
 	if m, ok := m.(*wire.BasicConsumeOk); ok {
 		if err := ch.addConsumer(p.consumer, m.ConsumerTag); err != nil {
 			ch.mu.Unlock()
-			return err
+			return err // which ends p with everything else
 		}
 	}
+	ch.calls = ch.calls[1:]
+	ch.progress = time.Now()
+	orphan := p.orphan
 	ch.mu.Unlock()
 	switch m.ID() { // whoever waits finds it done
 	case wire.MethodBasicCancelOk:

@@ -203,6 +203,17 @@ func TestReplyOfTheWrongKind(t *testing.T) {
 	})
 }
 
+// The call ends with the connection, at once, not with a timeout.
+func TestConsumeOkForAnotherTag(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		call := async(func() (*Consumer, error) { return ch.Consume(bg, BasicConsume{ConsumerTag: "mine"}) })
+		want[*wire.BasicConsume](p, ch.ID())
+		p.send(ch.ID(), &wire.BasicConsumeOk{ConsumerTag: "other"})
+		mustIs(t, call.fail(t), ErrCommandInvalid)
+	})
+}
+
 // Request takes what changes only the broker's state.
 func TestRequestRefusesWhatHasItsOwnMethod(t *testing.T) {
 	bubble(t, func(t *testing.T) {
