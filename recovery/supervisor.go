@@ -111,7 +111,7 @@ func (s *supervision) connect() (*core.Conn, error) {
 		}
 		last, lastErr = classify(err), err
 		s.note(err)
-		s.fresh = last == refused && s.wallet.renew(s.ctx, endpoint)
+		s.fresh = errors.Is(err, core.ErrAuth) && s.wallet.renew(s.ctx, endpoint)
 		if !s.another(attempt, last) {
 			return nil, gaveUp(attempt, err)
 		}
