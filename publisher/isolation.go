@@ -30,12 +30,19 @@ func (i *isolation) admits(inFlight, waiting int) bool {
 	case inFlight > 0:
 		return false // the group's verdicts first
 	}
-	i.group *= 2
-	if waiting == 0 || i.group > i.limit {
+	i.widen()
+	if waiting == 0 {
+		i.group = 0
+	}
+	return true
+}
+
+// widen makes the next group twice as large: this one was not it.
+func (i *isolation) widen() {
+	if i.group *= 2; i.group > i.limit {
 		i.group = 0
 	}
 	i.left = i.group
-	return true
 }
 
 func (i *isolation) sent() { i.left-- }

@@ -87,12 +87,34 @@ func (p *Publisher) serve(ch *core.Channel) error {
 		case <-elapsed:
 			elapsed = nil
 			p.retryRefused()
+		case <-p.patience():
+			p.widen()
 		case <-ch.Done():
 			return ch.Err()
 		case <-p.ctx.Done():
 			return context.Cause(p.ctx)
 		}
 	}
+}
+
+// groupPatience is how long the verdicts on a group are waited for: a broker
+// that closes the channel does so at once, one that confirms may be slow.
+const groupPatience = 5 * time.Second
+
+// patience returns what ends the waiting for a group's verdicts, if there is one.
+func (p *Publisher) patience() <-chan time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.isolation.active() {
+		return nil
+	}
+	return time.After(groupPatience)
+}
+
+func (p *Publisher) widen() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.isolation.widen()
 }
 
 // next returns the message to send next, or nil if there is nothing to send

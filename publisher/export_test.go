@@ -1,0 +1,8 @@
+package publisher
+
+// Held returns how many receipts wait, those given up included.
+func Held(p *Publisher) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.queue.len() + len(p.refused) + len(p.lost)
+}
