@@ -147,11 +147,11 @@ func (ch *Channel) appendBody(part []byte, final bool) (done bool, err error) {
 	}
 	ch.streaming = false
 	ch.changed.Wake()
-	if condemned {
+	switch {
+	case condemned:
 		ch.sendClose(ch.err)
-		return true, ch.err
-	}
-	if err == nil {
+		err = ch.err
+	case err == nil:
 		err = ch.sendDeferred()
 	}
 	if ch.mode == modeConfirm {

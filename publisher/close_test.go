@@ -125,8 +125,12 @@ func TestDrainEndsInEveryState(t *testing.T) {
 				if (err == nil) != (state.open == 0) && state.name != "pausing after many channels died" {
 					t.Errorf("%v", err)
 				}
-				if took := time.Since(begun); took > 15*time.Second {
+				if took := time.Since(begun); took > 10*time.Second {
 					t.Errorf("took %s", took)
+				}
+				<-p.Done()
+				if took := time.Since(begun); took > 12*time.Second {
+					t.Errorf("the rest ended after %s", took)
 				}
 				synctest.Wait()
 				if open := p.Stats().Open; open != 0 {
