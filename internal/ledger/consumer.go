@@ -50,6 +50,6 @@ func (c *Consumer) End(id ID, tag uint64, err error) {
 func (c *Consumer) record(kind Kind, id ID, tag uint64, crc uint32, flags Flags) Record {
 	return Record{
 		Time: c.ledger.now(), Kind: kind, Flags: flags, Node: c.queue, Pub: id.Publisher,
-		Seq: packSeq(id.Seq, id.Attempt), Tag: tag, CRC: crc,
+		Seq: pack(id.Seq, id.Attempt), Tag: tag, CRC: crc,
 	}
 }

@@ -6,18 +6,17 @@ type index struct {
 }
 
 // newIndex numbers the messages that were asked to be published.
-func newIndex(records []Record) index {
+func newIndex(h *History) index {
 	var last []uint64 // highest sequence number by publisher
-	for i := range records {
-		r := &records[i]
+	h.each(func(r *Record) {
 		if r.Kind != PubInvoke {
-			continue
+			return
 		}
 		for int(r.Pub) >= len(last) {
 			last = append(last, 0)
 		}
 		last[r.Pub] = max(last[r.Pub], r.seq())
-	}
+	})
 	base := make([]int, len(last)+1)
 	for i, n := range last {
 		base[i+1] = base[i] + int(n)
@@ -25,10 +24,10 @@ func newIndex(records []Record) index {
 	return index{base: base}
 }
 
-func (x index) len() int { return x.base[len(x.base)-1] }
+func (x *index) len() int { return x.base[len(x.base)-1] }
 
 // slot returns the number of the message that r is about, false if none such was published.
-func (x index) slot(r *Record) (int, bool) {
+func (x *index) slot(r *Record) (int, bool) {
 	if int(r.Pub) >= len(x.base)-1 || r.seq() == 0 {
 		return 0, false
 	}

@@ -12,11 +12,13 @@ type Publisher struct {
 
 // Publisher returns a new sender of messages.
 func (l *Ledger) Publisher() *Publisher {
-	p := &Publisher{ledger: l, invokes: l.newShard(), results: l.newShard()}
+	p := &Publisher{ledger: l, results: l.newShard()}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.publishers++
 	p.number = l.publishers
+	p.invokes = l.openShard()
+	l.invokes = append(l.invokes, p.invokes)
 	return p
 }
 
@@ -45,7 +47,7 @@ func (p *Publisher) invoke(id ID, size int) Message {
 	body := id.AppendBody(make([]byte, 0, max(size, PrefixSize)), size)
 	_, crc, _ := decodePrefix(body)
 	p.invokes.add(Record{
-		Time: p.ledger.now(), Kind: PubInvoke, Pub: id.Publisher, Seq: packSeq(id.Seq, id.Attempt),
+		Time: p.ledger.now(), Kind: PubInvoke, Pub: id.Publisher, Seq: pack(id.Seq, id.Attempt),
 		Tag: uint64(id.Key), CRC: crc,
 	})
 	return Message{ID: id, Body: body}
@@ -54,6 +56,6 @@ func (p *Publisher) invoke(id ID, size int) Message {
 // Result notes how the attempt ended, by what the API said.
 func (p *Publisher) Result(id ID, o Outcome) {
 	p.results.add(Record{
-		Time: p.ledger.now(), Kind: Result, Flags: Flags(o), Pub: id.Publisher, Seq: packSeq(id.Seq, id.Attempt),
+		Time: p.ledger.now(), Kind: Result, Flags: Flags(o), Pub: id.Publisher, Seq: pack(id.Seq, id.Attempt),
 	})
 }

@@ -19,38 +19,91 @@ type Record struct {
 // RecordSize is the size of a record in a file.
 const RecordSize = 40
 
-const seqBits = 48
+// lowBits is the size of the lower part of a field that holds two numbers.
+const lowBits = 48
 
-func packSeq(seq uint64, attempt uint16) uint64 {
-	return seq&(1<<seqBits-1) | uint64(attempt)<<seqBits
-}
+func pack(low uint64, high uint16) uint64 { return low&(1<<lowBits-1) | uint64(high)<<lowBits }
+func low(v uint64) uint64                 { return v & (1<<lowBits - 1) }
+func high(v uint64) uint16                { return uint16(v >> lowBits) }
 
-func (r *Record) seq() uint64     { return r.Seq & (1<<seqBits - 1) }
-func (r *Record) attempt() uint16 { return uint16(r.Seq >> seqBits) }
+func (r *Record) seq() uint64     { return low(r.Seq) }
+func (r *Record) attempt() uint16 { return high(r.Seq) }
 
 // Kind says what happened.
 type Kind uint8
 
-// The kinds of the application ledger.
+// The kinds. The first group is the application ledger: what the API said. The
+// second is the wire ledger: what passed on a connection.
 const (
 	kindNone   Kind = iota // no record: the end of what a file holds
 	PubInvoke              // the application asks to publish; Tag: key
-	Result                 // the API says how that ended; Flags: outcome
+	Result                 // the API says how that ended; Flags: an [Outcome]
 	Deliver                // a handler starts; Tag: delivery tag, Node: queue, Flags: Redelivered, Corrupt, Foreign
 	HandlerEnd             // it ends; Tag and Node as for Deliver, Flags: Failed
 	State                  // Flags: Down when the client lost its connection; without it: it is ready again
+	Call                   // an API call ended; Node: name, Tag: how long it took, Seq: how long it may take
+	Nemesis                // Node: fault, Flags: Begun, Effect, Ended
+	LossWindow             // messages may be lost; Node: queue, Flags: Begun, Ended
+
+	ConnOpen      // a client connects; Tag: connection
+	EpochOpen     // channel.open; Tag: connection, in the upper 16 bits the channel
+	EpochClose    // the channel ends; Tag: reply code, Flags: ByServer, Lost
+	ConfirmSelect // confirm.select
+	WirePub       // to the broker; Tag: publish number in confirm mode, Node: route, Flags: Mandatory, Corrupt, Foreign
+	Confirm       // the broker's ack or nack; Tag, Flags: Multiple, Negative
+	WireReturn    // basic.return; Tag: reply code
+	Qos           // Tag: prefetch
+	Consume       // consume-ok; Tag: consumer, Node: queue, Flags: NoAck
+	Cancel        // the consumer ends; Tag: consumer, Flags: ByServer
+	WireDeliver   // Tag: delivery tag, in the upper 16 bits the consumer; Node: route, Flags: as Deliver, Dead, NoAck
+	WireSettle    // the client's ack, nack or reject; Tag, Flags: Multiple, Negative, Requeue
+	Blocked       // connection.blocked; without Begun: unblocked
+	kinds
 )
+
+var kindNames = [kinds]string{
+	"none", "invoke", "result", "handle", "handled", "state", "call", "fault", "loss window",
+	"connect", "channel.open", "channel end", "confirm.select", "publish", "confirm", "return", "qos", "consume",
+	"cancel", "deliver", "settle", "blocked",
+}
+
+// String returns the kind in a word or two.
+func (k Kind) String() string {
+	if k < kinds {
+		return kindNames[k]
+	}
+	return "invalid"
+}
 
 // Flags are the bits of a record. They share an octet; which ones apply depends on the kind.
 type Flags uint8
 
-// Flags of Deliver, HandlerEnd and State.
+// Flags of deliveries and publishes.
 const (
 	Redelivered Flags = 1 << iota
-	Corrupt           // the checksum differs
+	Corrupt           // the checksum differs, or the header
 	Foreign           // not a message of this run
-	Failed            // the handler returned an error, or panicked
-	Down
+	Failed            // the handler or call returned an error
+	Dead              // dead-lettered on its way
+	NoAck             // needs no ack
+	Mandatory
+)
+
+// Flags of confirms and settlements.
+const (
+	Multiple Flags = 1 << iota
+	Negative       // nack or reject
+	Requeue
+)
+
+// Flags of the other kinds.
+const (
+	Down Flags = 1 << iota
+	Begun
+	Effect
+	Ended
+	ByServer
+	Lost // without a word: the connection broke
 )
 
 // Append appends the record in its form in a file.

@@ -4,7 +4,7 @@ import "testing"
 
 func TestRecordRoundTrip(t *testing.T) {
 	r := Record{
-		Time: 1<<62 + 1, Seq: packSeq(1<<47+9, 65535), Tag: 1<<63 + 2, Epoch: 1<<31 + 3, Pub: 1<<31 + 4,
+		Time: 1<<62 + 1, Seq: pack(1<<47+9, 65535), Tag: 1<<63 + 2, Epoch: 1<<31 + 3, Pub: 1<<31 + 4,
 		CRC: 1<<31 + 5, Node: 1<<15 + 6, Kind: HandlerEnd, Flags: 0x81,
 	}
 	b := r.Append(nil)

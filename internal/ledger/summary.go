@@ -27,17 +27,17 @@ type Summary struct {
 	LongestOutage time.Duration // from the loss to ready; one that lasts counts until now
 }
 
-// Summary counts what the ledger holds now.
+// Summary counts what the ledger holds now. Of a ledger in files it counts what
+// can be read; [Ledger.Close] tells what cannot.
 func (l *Ledger) Summary() Summary {
-	return summarise(l.records(), time.Duration(l.now()))
+	h, _ := l.History()
+	return h.Summary(l.clock())
 }
 
-// summarise counts records of a run that has lasted until now.
-func summarise(records []Record, now time.Duration) Summary {
-	t := newTally(newIndex(records), records)
-	for i := range records {
-		t.add(&records[i])
-	}
+// Summary counts what a run has left that ended after the time now.
+func (h *History) Summary(now time.Duration) Summary {
+	t := newTally(newIndex(h), len(h.Queues))
+	h.each(t.add)
 	return t.summary(now)
 }
 
@@ -51,13 +51,7 @@ type tally struct {
 	down      outage
 }
 
-func newTally(x index, records []Record) *tally {
-	queues := 0
-	for i := range records {
-		if records[i].Kind == Deliver {
-			queues = max(queues, int(records[i].Node)+1)
-		}
-	}
+func newTally(x index, queues int) *tally {
 	n := x.len()
 	return &tally{index: x, attempt: make([]uint16, n), outcome: make([]Outcome, n), delivered: make([]uint32, n*queues)}
 }

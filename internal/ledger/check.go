@@ -1,0 +1,107 @@
+package ledger
+
+import (
+	"fmt"
+	"time"
+)
+
+// needs says what an invariant cannot do without.
+type needs uint8
+
+const (
+	needsWire needs = 1 << iota
+	needsDrained
+	needsReplay
+)
+
+// invariant is one property of a run.
+type invariant struct {
+	rule  string
+	needs needs
+	check func(v *view, report func(Violation))
+}
+
+// invariants are all there are, in the order of the report. docs/chaos.md describes them.
+var invariants = []invariant{
+	{"S1", needsDrained, atLeastOnce},
+	{"S2", 0, noPhantom},
+	{"S3", 0, notSentIsNotDelivered},
+	{"S4", needsWire, confirmsBalance},
+	{"S5", needsWire, returnsBalance},
+	{"S6", 0, noFalseConfirm},
+	{"S7", needsWire | needsReplay, replayComplete},
+	{"S8", needsWire, replayBounded},
+	{"S9", 0, orderKept},
+	{"S10", needsWire, redeliveredHonest},
+	{"S11", needsWire, duplicatesExplained},
+	{"S12", needsWire, settlesFenced},
+	{"S13", needsWire, ackTrue},
+	{"S14", needsWire, prefetchKept},
+	{"S15", needsWire, ackedStaysAcked},
+	{"S16", 0, topologyRestored},
+	{"S17", 0, consumersRestored},
+	{"L1", 0, progressAfterFaults},
+	{"L2", 0, nothingLeaked},
+	{"L3", 0, pendingBounded},
+	{"L4", 0, dialsBounded},
+	{"L5", 0, nothingHangs},
+}
+
+// Check tells whether the run kept what always holds and what rules promise. It
+// takes time and memory in proportion to the history.
+func (h *History) Check(rules Rules, facts Facts) *Report {
+	v := newView(h, &rules, &facts)
+	r := &Report{Summary: h.Summary(time.Duration(v.end)), Counts: map[string]int{}, Recovery: recoveryTimes(v)}
+	for _, inv := range invariants {
+		if v.lacks(inv.needs) {
+			r.NotChecked = append(r.NotChecked, inv.rule)
+			continue
+		}
+		inv.check(v, func(found Violation) {
+			found.Rule = inv.rule
+			if r.Counts[inv.rule]++; r.Counts[inv.rule] <= perRule {
+				r.Violations = append(r.Violations, found)
+			}
+		})
+	}
+	r.Doubts = doubts(v, &r.Summary)
+	addLives(v, r.Violations)
+	return r
+}
+
+// Check checks what the ledger holds now: call it when the run is over.
+func (l *Ledger) Check(rules Rules, facts Facts) (*Report, error) {
+	h, err := l.History()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range rules.Queues {
+		l.queue(name) // one without any record must still be missed
+	}
+	h.Names.Queues = l.queueNames()
+	return h.Check(rules, facts), nil
+}
+
+func (v *view) lacks(n needs) bool {
+	return n&needsWire != 0 && !v.wire || n&needsDrained != 0 && !v.facts.Drained ||
+		n&needsReplay != 0 && !v.rules.Replay
+}
+
+// of is a violation by a message.
+func (v *view) of(blame Blame, slot int, format string, args ...any) Violation {
+	return Violation{Blame: blame, Text: fmt.Sprintf(format, args...), slot: slot}
+}
+
+// general is a violation by no message in particular.
+func general(blame Blame, format string, args ...any) Violation {
+	return Violation{Blame: blame, Text: fmt.Sprintf(format, args...), slot: -1}
+}
+
+// reportOddities reports the frames that broke a rule by themselves.
+func (v *view) reportOddities(rule string, report func(Violation)) {
+	for _, o := range v.oddities {
+		if o.rule == rule {
+			report(Violation{Blame: o.blame, Text: fmt.Sprintf("%s (channel epoch %d, tag %d)", o.text, o.epoch, o.tag), slot: o.slot})
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package ledger
+
+import "fmt"
+
+// doubts returns why a run proves less than it should: faults without effect, too
+// little traffic, replay or redelivery never exercised, queues not read to their end.
+func doubts(v *view, s *Summary) []string {
+	var all []string
+	doubt := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	for i := range v.faults {
+		f := &v.faults[i]
+		if f.effects < f.begun {
+			doubt("fault %q: begun %d times, seen to work %d times", v.history.Faults[i], f.begun, f.effects)
+		}
+		if f.ended < f.begun {
+			doubt("fault %q: begun %d times, ended %d times", v.history.Faults[i], f.begun, f.ended)
+		}
+	}
+	if !v.facts.Drained {
+		doubt("the queues were not read until they were empty")
+	}
+	least := func(what string, got, want int) {
+		if got < want {
+			doubt("%s: %d, at least %d make a run worth its verdict", what, got, want)
+		}
+	}
+	least("confirmed messages", s.Confirmed, v.rules.MinConfirmed)
+	least("consumed messages", s.Unique, v.rules.MinConsumed)
+	least("publishes whose verdict was cut off", v.countCutOff(), v.rules.MinUnresolved)
+	least("redeliveries", v.countRedelivered(), v.rules.MinRedelivered)
+	return all
+}
+
+func (v *view) countCutOff() (n int) {
+	for i := range v.messages {
+		if v.messages[i].cutOff {
+			n++
+		}
+	}
+	return n
+}
+
+func (v *view) countRedelivered() (n int) {
+	v.history.each(func(r *Record) {
+		if r.Kind == Deliver && r.Flags&Redelivered != 0 {
+			n++
+		}
+	})
+	return n
+}

@@ -1,0 +1,91 @@
+package ledger
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// History is what a run has left: records, in parts, and the names that they refer
+// to by number. The records of one handle stand in the order of its calls.
+type History struct {
+	Parts [][]Record
+	Names
+}
+
+// each calls f with every record.
+func (h *History) each(f func(r *Record)) {
+	for _, part := range h.Parts {
+		for i := range part {
+			f(&part[i])
+		}
+	}
+}
+
+// Names are what records refer to by number: the index.
+type Names struct {
+	Run    uint64
+	Queues []string
+	Faults []string
+	Calls  []string
+}
+
+const (
+	namesFile  = "names.json"
+	shardFiles = "*.ledger"
+)
+
+// Read returns the history that a ledger made by [Create] has written to dir, also
+// if its process ended in the middle: then up to the last boundary of a fault at least.
+func Read(dir string) (History, error) {
+	var h History
+	names, err := os.ReadFile(filepath.Join(dir, namesFile))
+	if err == nil {
+		err = json.Unmarshal(names, &h.Names)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return h, err
+	}
+	paths, err := filepath.Glob(filepath.Join(dir, shardFiles))
+	if err != nil {
+		return h, err
+	}
+	slices.Sort(paths)
+	for _, path := range paths {
+		records, err := readRecords(path)
+		if err != nil {
+			return h, err
+		}
+		h.Parts = append(h.Parts, records)
+	}
+	return h, nil
+}
+
+// readRecords reads the whole records of a file.
+func readRecords(path string) ([]Record, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	records := make([]Record, 0, len(b)/RecordSize)
+	for ; len(b) >= RecordSize && Kind(b[8]) != kindNone; b = b[RecordSize:] {
+		records = append(records, decodeRecord(b))
+	}
+	return records, nil
+}
+
+// writeNames replaces the file of names as a whole.
+func writeNames(dir string, n Names) error {
+	b, err := json.Marshal(n)
+	if err != nil {
+		return err
+	}
+	next := filepath.Join(dir, namesFile+".next")
+	if err := os.WriteFile(next, b, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(next, filepath.Join(dir, namesFile))
+}

@@ -1,0 +1,81 @@
+package ledger
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+)
+
+// keep writes a short run into l.
+func keep(l *Ledger) {
+	p, c, wire := l.Publisher(), l.Consumer("q"), l.Conn()
+	for range 3 * chunk {
+		m := p.Next(7, 0)
+		id, err := c.Deliver(m.Body, 1, false)
+		c.End(id, 1, err)
+		p.Result(m.ID, Confirmed)
+	}
+	wire.Close()
+	f := l.Fault("cut")
+	f.Effect()
+	f.End()
+}
+
+func count(h History) (n map[Kind]int) {
+	n = map[Kind]int{}
+	h.each(func(r *Record) { n[r.Kind]++ })
+	return n
+}
+
+func TestFilesHoldWhatMemoryHolds(t *testing.T) {
+	dir := t.TempDir()
+	inFiles, err := Create(1, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inMemory := New(1)
+	keep(inFiles)
+	keep(inMemory)
+	want, err := inMemory.History()
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare := func(name string, got History, err error) {
+		t.Helper()
+		if err != nil || !reflect.DeepEqual(got.Names, want.Names) || !reflect.DeepEqual(count(got), count(want)) {
+			t.Errorf("%s: %v %v, %v; want %v %v", name, got.Names, count(got), err, want.Names, count(want))
+		}
+	}
+	got, err := Read(dir)
+	compare("files of a process that died here", got, err)
+	got, err = inFiles.History()
+	compare("the ledger", got, err)
+	if err := inFiles.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, err = Read(dir)
+	compare("files of a ledger that was closed", got, err)
+}
+
+func TestATornFileIsReadUpToItsLastWholeRecord(t *testing.T) {
+	dir := t.TempDir()
+	r := Record{Kind: State, Time: 1}
+	b := append(r.Append(nil), r.Append(nil)[:RecordSize-1]...)
+	if err := os.WriteFile(filepath.Join(dir, "0000.ledger"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h, err := Read(dir)
+	if err != nil || count(h)[State] != 1 {
+		t.Errorf("%v, %v; want one record", count(h), err)
+	}
+}
+
+func TestCreateNeedsItsDirectory(t *testing.T) {
+	if _, err := Create(1, filepath.Join(t.TempDir(), "absent")); err == nil {
+		t.Error("no error")
+	}
+	if h, err := Read(filepath.Join(t.TempDir(), "absent")); err != nil || h.Parts != nil {
+		t.Errorf("an absent directory: %v, %v; want an empty history", h, err)
+	}
+}

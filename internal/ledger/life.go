@@ -1,0 +1,112 @@
+package ledger
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// addLives tells, for each violation by a message, what both ledgers hold of it.
+func addLives(v *view, violations []Violation) {
+	lives := map[int][]Record{}
+	for _, f := range violations {
+		if f.slot >= 0 {
+			lives[f.slot] = nil
+		}
+	}
+	if len(lives) == 0 {
+		return
+	}
+	v.history.each(func(r *Record) {
+		if r.Pub == 0 {
+			return
+		}
+		if slot, ok := v.slotOf(r); ok {
+			if life, wanted := lives[slot]; wanted {
+				lives[slot] = append(life, *r)
+			}
+		}
+	})
+	for slot := range lives {
+		lives[slot] = append(lives[slot], v.verdicts(slot)...)
+		slices.SortStableFunc(lives[slot], func(a, b Record) int { return cmp.Compare(a.Time, b.Time) })
+	}
+	for i := range violations {
+		if f := &violations[i]; f.slot >= 0 {
+			f.Life = v.name(f.slot) + ": " + v.story(lives[f.slot])
+		}
+	}
+}
+
+// verdicts returns the records about a message that do not name it: confirms and
+// settlements of its tags.
+func (v *view) verdicts(slot int) (records []Record) {
+	for i := range v.publications {
+		p := &v.publications[i]
+		if int(p.slot) == slot && p.verdict != noVerdict {
+			r := Record{Kind: Confirm, Time: p.verdictTime, Epoch: p.epoch, Tag: p.number}
+			if p.verdict == nacked {
+				r.Flags = Negative
+			}
+			records = append(records, r)
+		}
+	}
+	for i := range v.deliveries {
+		d := &v.deliveries[i]
+		if int(d.slot) == slot && d.settlement != open && d.flags&NoAck == 0 {
+			r := Record{Kind: WireSettle, Time: d.settled, Epoch: d.epoch, Tag: d.tag}
+			if d.settlement != settledAck {
+				r.Flags = Negative
+			}
+			records = append(records, r)
+		}
+	}
+	return records
+}
+
+// maxStory is how many events of a life are told.
+const maxStory = 24
+
+// story tells a life in one line, with the faults that were going on.
+func (v *view) story(records []Record) string {
+	var b strings.Builder
+	for i := range records {
+		if i == maxStory {
+			fmt.Fprintf(&b, "; and %d more", len(records)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(v.event(&records[i]))
+	}
+	return b.String()
+}
+
+func (v *view) event(r *Record) string {
+	at := time.Duration(r.Time).Round(time.Microsecond)
+	what := r.Kind.String()
+	switch r.Kind {
+	case Result:
+		what = Outcome(r.Flags).String()
+	case Deliver:
+		what += " from " + v.history.Queues[r.Node]
+	case Confirm, WireSettle:
+		what = "ack"
+		if r.Flags&Negative != 0 {
+			what = "nack"
+		}
+	}
+	switch {
+	case r.Kind == HandlerEnd && r.Flags&Failed != 0:
+		what += " (failed)"
+	case (r.Kind == Deliver || r.Kind == WireDeliver) && r.Flags&Redelivered != 0:
+		what += " (redelivered)"
+	}
+	if r.Epoch > 0 {
+		what += fmt.Sprintf(" e%d/%d", r.Epoch, low(r.Tag))
+	}
+	return fmt.Sprintf("%v %s", at, what)
+}

@@ -1,0 +1,180 @@
+package ledger
+
+import (
+	"slices"
+	"time"
+)
+
+// progressAfterFaults is L1: within the time that the rules allow after the end of a
+// fault a publish is confirmed and a handler starts, if anything was published after
+// it; and in the end nothing is left in the queues.
+func progressAfterFaults(v *view, report func(Violation)) {
+	if n := v.facts.Left; n > 0 {
+		report(general(Unclear, "%d messages are left in the queues", n))
+	}
+	if v.rules.Recovery == 0 {
+		return
+	}
+	for _, p := range v.progress() {
+		if p.wanted && p.took > v.rules.Recovery {
+			report(general(Client, "%s after the end of a fault at %v: %v, the limit is %v", p.what, time.Duration(p.healed), p.took, v.rules.Recovery))
+		}
+	}
+}
+
+// progress is the time from the end of a fault to the next success.
+type progress struct {
+	what   string
+	healed int64
+	took   time.Duration // until the end of the run if nothing succeeded
+	wanted bool          // there was something to do
+}
+
+// progress returns, for each end of a fault, when publishers and consumers went on.
+func (v *view) progress() []progress {
+	var heals []int64
+	for _, f := range v.faults {
+		heals = append(heals, f.heals...)
+	}
+	if len(heals) == 0 {
+		return nil
+	}
+	slices.Sort(heals)
+	confirmed, handled := make([]int64, len(heals)), make([]int64, len(heals))
+	for i := range heals {
+		confirmed[i], handled[i] = never, never
+	}
+	var lastInvoke, lastResult int64
+	v.history.each(func(r *Record) {
+		i, _ := slices.BinarySearch(heals, r.Time+1) // the fault before
+		switch {
+		case r.Kind == PubInvoke:
+			lastInvoke = max(lastInvoke, r.Time)
+		case r.Kind == Result && Outcome(r.Flags) == Confirmed:
+			lastResult = max(lastResult, r.Time)
+			if i > 0 {
+				confirmed[i-1] = min(confirmed[i-1], r.Time)
+			}
+		case r.Kind == Deliver && i > 0:
+			handled[i-1] = min(handled[i-1], r.Time)
+		}
+	})
+	var all []progress
+	for i := range slices.Backward(heals) {
+		if i+1 < len(heals) {
+			confirmed[i], handled[i] = min(confirmed[i], confirmed[i+1]), min(handled[i], handled[i+1])
+		}
+		all = append(all,
+			progress{"first confirm", heals[i], time.Duration(min(confirmed[i], v.end) - heals[i]), lastInvoke > heals[i]},
+			progress{"first delivery", heals[i], time.Duration(min(handled[i], v.end) - heals[i]), lastInvoke > heals[i] && lastResult > heals[i]})
+	}
+	return all
+}
+
+// recoveryTimes returns the distribution of the times that L1 bounds.
+func recoveryTimes(v *view) Times {
+	var all []time.Duration
+	for _, p := range v.progress() {
+		if p.wanted {
+			all = append(all, p.took)
+		}
+	}
+	if len(all) == 0 {
+		return Times{}
+	}
+	slices.Sort(all)
+	return Times{P50: all[len(all)/2], P99: all[len(all)*99/100], Max: all[len(all)-1]}
+}
+
+// nothingLeaked is L2: goroutines, files and connections are back where they were.
+func nothingLeaked(v *view, report func(Violation)) {
+	before, after := v.facts.Before, v.facts.After
+	for _, r := range []struct {
+		name          string
+		before, after int
+	}{
+		{"goroutines", before.Goroutines, after.Goroutines},
+		{"open files", before.Files, after.Files},
+		{"connections", before.Connections, after.Connections},
+	} {
+		if before != (Resources{}) && r.after > r.before {
+			report(general(Client, "%d %s after the run, %d before", r.after, r.name, r.before))
+		}
+	}
+}
+
+// pendingBounded is L3: a publisher never has more publishes without a result than
+// its buffers may hold.
+func pendingBounded(v *view, report func(Violation)) {
+	if v.rules.MaxPending == 0 {
+		return
+	}
+	begun, ended := make([][]int64, len(v.base)-1), make([][]int64, len(v.base)-1)
+	for p := range begun {
+		n := v.base[p+1] - v.base[p]
+		begun[p], ended[p] = make([]int64, 0, n), make([]int64, 0, n)
+	}
+	for slot := range v.index.len() {
+		p, m := v.publisherOf(slot), &v.messages[slot]
+		begun[p] = append(begun[p], m.invoked)
+		if m.resulted != never {
+			ended[p] = append(ended[p], m.resulted)
+		}
+	}
+	for p := range begun {
+		slices.Sort(begun[p])
+		slices.Sort(ended[p])
+		if n := mostPending(begun[p], ended[p]); n > v.rules.MaxPending {
+			report(general(Client, "publisher %d had %d publishes pending, the limit is %d", p, n, v.rules.MaxPending))
+		}
+	}
+}
+
+// mostPending returns the most intervals that overlap, given their begins and ends in order.
+func mostPending(begun, ended []int64) (most int) {
+	done := 0
+	for i, t := range begun {
+		for done < len(ended) && ended[done] <= t {
+			done++
+		}
+		most = max(most, i+1-done)
+	}
+	return most
+}
+
+// dialsBounded is L4: within any second no more connections are opened than the rules allow.
+func dialsBounded(v *view, report func(Violation)) {
+	if v.rules.MaxDials == 0 {
+		return
+	}
+	slices.Sort(v.dials)
+	for i := v.rules.MaxDials; i < len(v.dials); i++ {
+		if from := v.dials[i-v.rules.MaxDials]; v.dials[i]-from < int64(time.Second) {
+			report(general(Client, "more than %d connections within the second from %v on", v.rules.MaxDials, time.Duration(from)))
+			return
+		}
+	}
+}
+
+// callSlack is how much longer than its deadline an API call may take.
+const callSlack = time.Second
+
+// nothingHangs is L5: every API call ends in time, and every publish has a result.
+func nothingHangs(v *view, report func(Violation)) {
+	for i := range v.calls {
+		r := &v.calls[i]
+		if took, limit := time.Duration(r.Tag), time.Duration(r.Seq); limit > 0 && took > limit+callSlack {
+			report(general(Client, "%s took %v, its limit was %v", v.history.Calls[r.Node], took, limit))
+		}
+	}
+	for slot := range v.messages {
+		m := &v.messages[slot]
+		switch {
+		case m.invoked == never:
+		case m.results == 0:
+			report(v.of(Client, slot, "has no result"))
+		case v.rules.Deadline > 0 && time.Duration(m.resulted-m.invoked) > v.rules.Deadline+callSlack:
+			report(v.of(Client, slot, "had its result after %v, the limit is %v", time.Duration(m.resulted-m.invoked), v.rules.Deadline))
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package ledger
+
+// settlesFenced is S12: an ack, nack or reject is about deliveries of its own channel
+// that nothing has settled before.
+func settlesFenced(v *view, report func(Violation)) { v.reportOddities("S12", report) }
+
+// ackTrue is S13: an ack says that a handler has succeeded with the message before;
+// and a handler's success is acknowledged unless the channel ended first.
+func ackTrue(v *view, report func(Violation)) {
+	complete := (v.facts.Drained || v.facts.Left > 0) && !v.sawNoAck()
+	for slot := range v.messages {
+		m := &v.messages[slot]
+		acked, lost := m.settledOK, m.unsettled
+		if acked > m.handlersOK {
+			report(v.of(Client, slot, "acknowledged %d times, handlers succeeded %d times", acked, m.handlersOK))
+		}
+		if complete && m.got == 0 && m.handlersOK > acked+lost {
+			report(v.of(Client, slot, "handlers succeeded %d times, acknowledged %d times", m.handlersOK, acked))
+		}
+	}
+	for i := range v.deliveries {
+		d := &v.deliveries[i]
+		if d.slot >= 0 && d.settlement == settledAck && d.flags&NoAck == 0 && d.settled < v.messages[d.slot].handledOK &&
+			v.messages[d.slot].handlersOK > 0 {
+			report(v.of(Client, int(d.slot), "acknowledged before its handler ended"))
+		}
+	}
+}
+
+// prefetchKept is S14: a consumer holds no more unsettled deliveries than its
+// prefetch, and has the prefetch that was declared for its queue.
+func prefetchKept(v *view, report func(Violation)) {
+	v.reportOddities("S14", report)
+	for name, declared := range v.rules.Prefetch {
+		for _, q := range v.queueNumbers([]string{name}) {
+			for i := range v.epochs {
+				for _, c := range v.epochs[i].consumers {
+					if int(c.queue) == q && !c.noAck && c.prefetch != declared {
+						report(general(Client, "consumer of %q in channel epoch %d has prefetch %d, %d was declared", name, i, c.prefetch, declared))
+					}
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package ledger
+
+import "slices"
+
+// newView arranges a history. The records of a handle must stand in the order of
+// its calls; handles may stand in any order.
+func newView(h *History, rules *Rules, facts *Facts) *view {
+	v := &view{
+		index: newIndex(h), rules: rules, facts: facts, history: h, grace: rules.grace(),
+		attempts: map[attemptKey]int{}, queues: len(h.Queues), faults: make([]faultView, len(h.Faults)),
+	}
+	v.messages = make([]message, v.index.len())
+	for i := range v.messages {
+		v.messages[i] = message{invoked: never, resulted: never, handledOK: never, acked: never, published: -1}
+	}
+	pubs, deliveries := 0, 0
+	h.each(func(r *Record) {
+		v.end = max(v.end, r.Time)
+		switch r.Kind {
+		case PubInvoke:
+			v.invoke(r)
+		case WirePub:
+			pubs++
+			v.epoch(r.Epoch).pubsAhead++
+		case WireDeliver:
+			deliveries++
+			v.epoch(r.Epoch).deliveriesAhead++
+		}
+	})
+	v.publications, v.deliveries = make([]publication, 0, pubs), make([]delivery, 0, deliveries)
+	for i := range v.epochs {
+		e := &v.epochs[i]
+		e.pubs, e.delivered = make([]int32, 0, e.pubsAhead), make([]int32, 0, e.deliveriesAhead)
+	}
+	v.handled = make([]uint16, v.queues*len(v.messages))
+	v.handledFirst = make([]uint16, len(v.handled))
+	v.brought = make([]uint16, len(v.handled))
+	v.broughtFirst = make([]uint16, len(v.handled))
+	h.each(v.add)
+	v.finish()
+	return v
+}
+
+// invoke gives a further attempt a slot behind all messages.
+func (v *view) invoke(r *Record) {
+	slot, _ := v.slot(r)
+	if r.attempt() > 1 {
+		v.messages[slot].replaced = true
+		slot = len(v.messages)
+		v.attempts[attemptKey{r.Pub, r.Seq}] = slot
+		v.messages = append(v.messages, message{resulted: never, handledOK: never, acked: never, published: -1})
+	}
+	v.messages[slot].invoked, v.messages[slot].crc = r.Time, r.CRC
+}
+
+func (v *view) add(r *Record) {
+	switch r.Kind {
+	case PubInvoke, kindNone:
+	case Result:
+		v.result(r)
+	case Deliver:
+		v.handle(r)
+	case HandlerEnd:
+		v.handlerEnd(r)
+	case State:
+		v.down.note(r)
+	case Call:
+		v.calls = append(v.calls, *r)
+	case Nemesis:
+		v.fault(r)
+	case LossWindow:
+		v.loss(r)
+	default:
+		v.wire = true
+		v.frame(r)
+	}
+}
+
+func (v *view) result(r *Record) {
+	slot, ok := v.slotOf(r)
+	if !ok {
+		return
+	}
+	m := &v.messages[slot]
+	m.results++
+	m.outcome, m.resulted = Outcome(r.Flags), min(m.resulted, r.Time)
+}
+
+func (v *view) handle(r *Record) {
+	slot, why := v.match(r)
+	if why != "" {
+		v.strangers = append(v.strangers, stranger{*r, why})
+		return
+	}
+	i := int(r.Node)*len(v.messages) + slot
+	v.handled[i]++
+	if r.Flags&Redelivered == 0 {
+		v.handledFirst[i]++
+	}
+}
+
+// match returns the slot of what was delivered, or why it is not what was published.
+func (v *view) match(r *Record) (slot int, why string) {
+	slot, ok := v.slotOf(r)
+	switch {
+	case r.Flags&Foreign != 0:
+		return -1, "is no message of this run"
+	case r.Flags&Corrupt != 0:
+		return -1, "has a wrong checksum or header"
+	case !ok || v.messages[slot].invoked == never:
+		return -1, "was never published"
+	case v.messages[slot].crc != r.CRC:
+		return -1, "is not the body that was published"
+	}
+	return slot, ""
+}
+
+func (v *view) handlerEnd(r *Record) {
+	slot, ok := v.slotOf(r)
+	if !ok || r.Flags&Failed != 0 {
+		return
+	}
+	m := &v.messages[slot]
+	m.handlersOK++
+	m.handledOK = min(m.handledOK, r.Time)
+}
+
+func (v *view) fault(r *Record) {
+	if int(r.Node) >= len(v.faults) {
+		return
+	}
+	f := &v.faults[r.Node]
+	switch {
+	case r.Flags&Begun != 0:
+		f.begun++
+	case r.Flags&Effect != 0:
+		f.effects++
+	case r.Flags&Ended != 0:
+		f.ended++
+		f.heals = append(f.heals, r.Time)
+	}
+}
+
+func (v *view) loss(r *Record) {
+	if r.Flags&Begun != 0 {
+		v.windows = append(v.windows, lossWindow{r.Node, r.Time, never})
+		return
+	}
+	for i := range slices.Backward(v.windows) {
+		if w := &v.windows[i]; w.queue == r.Node && w.end == never {
+			w.end = r.Time
+			return
+		}
+	}
+}
+
+// mayBeLost reports whether a declared window excuses that the queue did not deliver
+// the message.
+func (v *view) mayBeLost(m *message, queue int) bool {
+	return slices.ContainsFunc(v.windows, func(w lossWindow) bool {
+		return int(w.queue) == queue && m.invoked <= w.end
+	})
+}
