@@ -10,7 +10,7 @@ import (
 // seeds is how many runs of the model a test looks at.
 func seeds(t *testing.T, n uint64) uint64 {
 	if testing.Short() {
-		return n / 4
+		return n / 2
 	}
 	return n
 }
