@@ -185,7 +185,7 @@ func (p *Publisher) await(ch *core.Channel) error {
 }
 
 // refusedPause returns what ends the pause before what was refused is sent
-// again; nil: there is nothing.
+// again; nil: there is nothing. It does not outlast the grace.
 func (p *Publisher) refusedPause() <-chan time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -193,7 +193,11 @@ func (p *Publisher) refusedPause() <-chan time.Time {
 		return nil
 	}
 	p.refusals++
-	return time.After(backoff(p.refusals))
+	pause := backoff(p.refusals)
+	if left := p.graceLeft(); left > 0 {
+		pause = min(pause, left)
+	}
+	return time.After(pause)
 }
 
 func (p *Publisher) retryRefused() {

@@ -53,10 +53,16 @@ func (p *Publisher) landed() {
 	}
 }
 
-// inGrace reports whether routes may still be missing after a reconnect. The lock is held.
-func (p *Publisher) inGrace() bool {
-	return p.session != nil && p.session.Epoch > 1 && time.Since(p.session.Since) < p.cfg.returnGrace
+// graceLeft returns for how long routes may still be missing after a
+// reconnect; not positive if they may not. The lock is held.
+func (p *Publisher) graceLeft() time.Duration {
+	if p.session == nil || p.session.Epoch == 1 {
+		return 0
+	}
+	return p.cfg.returnGrace - time.Since(p.session.Since)
 }
+
+func (p *Publisher) inGrace() bool { return p.graceLeft() > 0 }
 
 // finish gives r its outcome. The lock is held.
 func (p *Publisher) finish(r *Receipt, v core.Verdict) {

@@ -1,0 +1,199 @@
+package publisher
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+)
+
+func TestWindowLetsInFirstComeFirstServed(t *testing.T) {
+	w := window{maxMessages: 3, maxBytes: 100}
+	if w.enter(60) != nil {
+		t.Fatal("no room in an empty window")
+	}
+	large, small := w.enter(50), w.enter(1)
+	if large == nil || small == nil {
+		t.Fatal("let in beyond the bytes, or before one that came earlier")
+	}
+	w.leave(60)
+	if !large.admitted || !small.admitted || w.messages != 2 || w.bytes != 51 {
+		t.Errorf("%+v", w)
+	}
+	over := w.enter(200)
+	next := w.enter(10)
+	w.leave(1)
+	if over.admitted || next.admitted {
+		t.Error("one larger than the window was let in beside another, or passed by one behind it")
+	}
+	w.leave(50)
+	if !over.admitted || next.admitted {
+		t.Error("one larger than the window is let in alone")
+	}
+	w.withdraw(over) // its sender gave up in that moment
+	if !next.admitted || w.messages != 1 || w.bytes != 10 {
+		t.Errorf("%+v", w)
+	}
+}
+
+func TestWindowWithdrawLetsTheNextIn(t *testing.T) {
+	w := window{maxMessages: 3, maxBytes: 100}
+	w.enter(60)
+	large, small := w.enter(50), w.enter(10)
+	w.withdraw(large)
+	if !small.admitted {
+		t.Error("who waited behind it was not let in")
+	}
+	last := w.enter(50)
+	w.turnAway()
+	if <-last.done; last.admitted || w.waiting.Len() != 0 {
+		t.Error("turned away, and let in")
+	}
+}
+
+func TestQueueKeepsOrder(t *testing.T) {
+	var q queue
+	r := make([]*Receipt, 6)
+	for i := range r {
+		r[i] = &Receipt{order: uint64(i)}
+	}
+	q.push(r[3])
+	q.push(r[4])
+	q.pushFront(r[0], r[1], r[2])
+	q.push(r[5])
+	r[1].phase, r[4].phase = over, over
+	if q.pop() != r[0] {
+		t.Error("not the oldest first")
+	}
+	q.trim()
+	if q.len() != 3 {
+		t.Errorf("%d left; want 3", q.len())
+	}
+	var got []uint64
+	for x := q.pop(); x != nil; x = q.pop() {
+		got = append(got, x.order)
+	}
+	if !slices.Equal(got, []uint64{2, 3, 5}) || q.len() != 0 {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestIsolationFindsOneBadMessage plays a broker that closes the channel over
+// one of many, and counts how often.
+func TestIsolationFindsOneBadMessage(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 10, 1000, 4096} {
+		for _, bad := range []int{0, n / 3, n / 2, n - 1} {
+			i := isolation{limit: 4096}
+			first, deaths := 0, 0 // first: the oldest without a verdict
+			for {
+				sent := 0
+				for i.admits(sent, n-first-sent) && first+sent < n {
+					i.sent()
+					sent++
+				}
+				if bad < first || bad >= first+sent { // all confirmed
+					if first += sent; first == n {
+						t.Fatalf("%d of %d was not found", bad, n)
+					}
+					continue
+				}
+				deaths++
+				if sent == 1 {
+					break
+				}
+				i.narrow(sent)
+			}
+			if deaths > 25 {
+				t.Errorf("%d of %d: %d channels died", bad, n, deaths)
+			}
+		}
+	}
+}
+
+func TestBreaker(t *testing.T) {
+	now := time.Now()
+	b := newBreaker(now)
+	for i := range breakerBurst {
+		if d := b.trip(now); d != 0 {
+			t.Errorf("trip %d: pause of %s", i+1, d)
+		}
+	}
+	for range 10 {
+		d := b.trip(now)
+		if d <= 0 || d > breakerRefill {
+			t.Fatalf("pause of %s; want up to %s", d, breakerRefill)
+		}
+		now = now.Add(d)
+	}
+	if d := b.trip(now.Add(time.Hour)); d != 0 {
+		t.Errorf("after a quiet hour: %s", d)
+	}
+}
+
+func TestBackoffGrowsToALimit(t *testing.T) {
+	for n := 1; n < 100; n++ {
+		limit := 5 * time.Second
+		if n < 8 {
+			limit = min(limit, 50*time.Millisecond<<(n-1))
+		}
+		for range 50 {
+			if d := backoff(n); d <= 0 || d > limit {
+				t.Fatalf("backoff %d: %s; want up to %s", n, d, limit)
+			}
+		}
+	}
+}
+
+func TestMessageIDsAreUnique(t *testing.T) {
+	seen := map[string]bool{}
+	s := idSource{prefix: "before-the-end-1", last: ^uint32(0) - 100} // it runs over
+	for range 300 {
+		id := s.next()
+		if seen[id] || len(id) != idSize {
+			t.Fatalf("id %q", id)
+		}
+		seen[id] = true
+	}
+	if strings.HasPrefix(s.next(), "before") {
+		t.Error("the prefix is still the one before")
+	}
+}
+
+func TestOverall(t *testing.T) {
+	nacked := core.Verdict{Outcome: core.Nacked}
+	for _, test := range []struct {
+		name      string
+		maybeSent bool
+		refused   core.Verdict
+		last      core.Outcome
+		want      core.Outcome
+	}{
+		{"sent once", false, core.Verdict{}, core.Nacked, core.Nacked},
+		{"not sent", false, core.Verdict{}, core.NotSent, core.NotSent},
+		{"confirmed after all", true, nacked, core.Confirmed, core.Confirmed},
+		{"returned after all", true, nacked, core.Returned, core.Returned},
+		{"nacked, but before that unknown", true, core.Verdict{}, core.Nacked, core.Unknown},
+		{"not sent, but before that unknown", true, core.Verdict{}, core.NotSent, core.Unknown},
+		{"not sent again after a nack", false, nacked, core.NotSent, core.Nacked},
+	} {
+		r := Receipt{maybeSent: test.maybeSent, refused: test.refused}
+		if got := r.overall(core.Verdict{Outcome: test.last}).Outcome; got != test.want {
+			t.Errorf("%s: %v; want %v", test.name, got, test.want)
+		}
+	}
+}
+
+func TestOptionsAreValidated(t *testing.T) {
+	for _, opts := range [][]Option{
+		{Window(0, 1)}, {Window(1, 0)}, {Exchange(strings.Repeat("x", 256))},
+	} {
+		if _, err := New(nil, opts...); err == nil || !strings.HasPrefix(err.Error(), "publisher: ") {
+			t.Errorf("%v", err)
+		}
+	}
+	if _, err := New(nil, Name("n"), Exchange("x"), Transient(), WithoutMessageIDs(), ReturnGrace(0)); err != nil {
+		t.Error(err)
+	}
+}
