@@ -51,13 +51,14 @@ func (ch *Channel) currentQos() core.BasicQos {
 	return ch.modes.qos
 }
 
-// missing returns the consumers that are not on physical and due.
+// missing returns the consumers that are not on physical and due. On one in
+// use, those that were refused or cancelled must have been verified.
 func (ch *Channel) missing(physical *core.Channel, now time.Time) []*Consumer {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	var all []*Consumer
 	for _, c := range ch.consumers {
-		if !c.on(physical) && !c.due.After(now) {
+		if !c.on(physical) && !c.due.After(now) && (ch.physical == nil || c.verified || c.sound(physical)) {
 			all = append(all, c)
 		}
 	}
@@ -111,7 +112,7 @@ func (ch *Channel) start(physical *core.Channel, consumers []*Consumer) error {
 func (ch *Channel) attach(c *Consumer, physical *core.Consumer) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	c.physical, c.refusal, c.attempts, c.suspect = physical, nil, 0, false
+	c.physical, c.refusal, c.attempts, c.suspect, c.verified = physical, nil, 0, false, false
 	c.due, c.started = time.Time{}, time.Now()
 	c.changed.Wake()
 }
@@ -163,11 +164,17 @@ func (ch *Channel) verify(s *Session, physical *core.Channel) {
 	}
 }
 
+// putOffIfRefused puts a consumer off whose queue cannot be looked at; a nil
+// error clears it to be started.
 func (ch *Channel) putOffIfRefused(c *Consumer, err error) {
 	e, ok := errors.AsType[*core.Error](err)
 	if ok && e.Scope == core.ScopeChannel && ch.ctx.Err() == nil {
 		ch.putOff(c, Classify(err), err)
+		return
 	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	c.verified = err == nil
 }
 
 // ended returns the consumers that are due and have to be verified, after it

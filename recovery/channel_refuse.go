@@ -58,7 +58,7 @@ func (ch *Channel) putOff(c *Consumer, reason Reason, err error) {
 	}
 	c.wait = min(max(first, 2*c.wait), last)
 	c.due = time.Now().Add(c.wait)
-	c.refusal, c.suspect = err, false
+	c.refusal, c.suspect, c.verified = err, false, false
 	attempts, wait := c.attempts, c.wait
 	spent := ch.conn.cfg.Semantic.spent(attempts, time.Since(c.since))
 	ch.mu.Unlock()

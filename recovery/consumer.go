@@ -37,6 +37,7 @@ type Consumer struct {
 	since    time.Time      // of the first
 	wait     time.Duration
 	due      time.Time // when to try again; zero: at once
+	verified bool      // its queue exists
 	suspect  bool      // it may have made the broker close the connection
 	err      error     // why it ended
 	changed  gate.Gate
@@ -46,6 +47,11 @@ type Consumer struct {
 // channel's lock is held.
 func (c *Consumer) on(physical *core.Channel) bool {
 	return c.physical != nil && c.physical.Channel() == physical && c.physical.Err() == nil
+}
+
+// sound reports whether nothing speaks against starting it.
+func (c *Consumer) sound(physical *core.Channel) bool {
+	return c.refusal == nil && !c.cancelledOn(physical)
 }
 
 // cancelledOn reports whether the server took it off a living channel.

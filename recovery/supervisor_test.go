@@ -302,9 +302,17 @@ func TestReconnectDropsTheConnection(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
 		c, j := connected(t, Config{}, a.endpoint())
 		first := awaitEpoch(t, c, 1)
+		hold := make(chan struct{})
+		a.on(func(_ *peer, _ uint16, m wire.Method) bool {
+			if _, ok := m.(*wire.ConnectionOpen); ok {
+				<-hold
+			}
+			return false
+		})
 		for range 100 { // single flight
-			go c.Reconnect(errors.ErrUnsupported)
+			c.Reconnect(errors.ErrUnsupported)
 		}
+		close(hold)
 		awaitEpoch(t, c, 2)
 		time.Sleep(time.Minute)
 		if c.State().Epoch != 2 || first.Conn.Err() == nil || !errors.Is(j.last(t, Recovered).Report.Cause, errors.ErrUnsupported) {

@@ -1,0 +1,281 @@
+package recovery
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/memnet"
+)
+
+// foreign declares a queue without the client's knowledge.
+func foreign(t *testing.T, b *bed, queue string) {
+	t.Helper()
+	s, err := b.conn.Session(t.Context())
+	must(t, err)
+	raw, err := s.Conn.Channel(t.Context())
+	must(t, err)
+	_, err = raw.QueueDeclare(t.Context(), core.QueueDeclare{Queue: queue, Durable: true})
+	must(t, err)
+	must(t, raw.Close(t.Context()))
+}
+
+func TestADeletedQueueComesBackWithItsConsumerIfTheClientDeclaredIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
+		must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "x", Type: "direct", Durable: true}))
+		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
+		must(t, ch.QueueBind(t.Context(), core.QueueBind{Queue: q, Exchange: "x", RoutingKey: "k"}))
+		c := consume(t, ch, q, "tag")
+		sibling := consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "other", Durable: true}), "sibling")
+		physical := sibling.physical
+		b.DeleteQueue(q)
+		b.ready(t)
+		confirm, err := ch.PublishConfirm(t.Context(), &core.Publishing{Exchange: "x", RoutingKey: "k", Mandatory: true, Body: []byte("m")})
+		must(t, err)
+		v, _ := confirm.Wait(t.Context())
+		must(t, v.Error())
+		if got := receive(t, c); got != "m" {
+			t.Errorf("received %q", got)
+		}
+		if sibling.physical != physical || len(b.Connections()) != 1 {
+			t.Error("the sibling was hurt")
+		}
+		if e := b.journal.last(t, ConsumerLost); !errors.Is(e.Err, core.ErrCancelled) {
+			t.Errorf("event %v", e.Err)
+		}
+	})
+}
+
+func TestADeletedQueueOfOthersIsWaitedForWithoutHurtingAnyone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		foreign(t, b, "q")
+		foreign(t, b, "other")
+		c := consume(t, ch, "q", "tag")
+		sibling := consume(t, ch, "other", "sibling")
+		physical := sibling.physical
+		b.DeleteQueue("q")
+		time.Sleep(10 * time.Minute)
+		s := b.conn.State()
+		if s.Stage != PublishReady || len(s.Degraded) != 1 || !errors.Is(s.Degraded[0], core.ErrNotFound) {
+			t.Errorf("state %+v", s)
+		}
+		if n := len(b.journal.of(ConsumerLost)); n < 10 || n > 60 {
+			t.Errorf("%d attempts in ten minutes", n)
+		}
+		foreign(t, b, "q")
+		b.ready(t)
+		if sibling.physical != physical {
+			t.Error("the sibling was hurt")
+		}
+		if c.Err() != nil || tags(b.Broker) != "sibling tag" && tags(b.Broker) != "tag sibling" {
+			t.Errorf("consumers %s", tags(b.Broker))
+		}
+	})
+}
+
+func TestAConsumerEndsWhenItsBudgetIsSpent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{Semantic: Budget{Attempts: 3}})
+		ch := b.channel(t)
+		foreign(t, b, "q")
+		c := consume(t, ch, "q", "tag")
+		b.DeleteQueue("q")
+		<-c.Done()
+		if _, err := c.Receive(t.Context()); !errors.Is(err, core.ErrNotFound) || !strings.Contains(err.Error(), "gave up after 3 attempts") {
+			t.Errorf("error %v", err)
+		}
+		b.ready(t) // nothing is missing any more
+	})
+}
+
+func TestACancelledConsumerDoesNotComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
+		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
+		one, two, three := consume(t, ch, q, "one"), consume(t, ch, q, "two"), consume(t, ch, q, "three")
+		must(t, one.Cancel(t.Context()))
+		must(t, ch.Cancel(t.Context(), core.BasicCancel{ConsumerTag: "two", NoWait: true}))
+		b.Stop()
+		synctest.Wait()
+		must(t, three.Cancel(t.Context())) // without a connection
+		b.Start()
+		b.ready(t)
+		if got := tags(b.Broker); got != "" {
+			t.Errorf("consumers %s", got)
+		}
+		for _, c := range []*Consumer{one, two, three} {
+			if _, err := c.Receive(t.Context()); !errors.Is(err, core.ErrClosed) || !errors.Is(c.Err(), core.ErrClosed) {
+				t.Errorf("%s: %v", c.Tag(), err)
+			}
+		}
+		consume(t, ch, q, "one") // the tag is free
+	})
+}
+
+func TestWhatArrivedBeforeACancelCanBeReceived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
+		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
+		send(t, ch, q, "m")
+		c := consume(t, ch, q, "tag")
+		synctest.Wait()
+		must(t, c.Cancel(t.Context()))
+		if got := receive(t, c); got != "m" {
+			t.Errorf("received %q", got)
+		}
+		for d, err := range c.All(t.Context()) {
+			if d != nil || !errors.Is(err, core.ErrClosed) {
+				t.Errorf("then %v, %v", d, err)
+			}
+		}
+	})
+}
+
+func TestATagInUseIsRefusedBeforeItCostsTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
+		consume(t, ch, q, "tag")
+		_, err := ch.Consume(t.Context(), core.BasicConsume{Queue: q, ConsumerTag: "tag"})
+		if _, ok := errors.AsType[*core.ValidationError](err); !ok {
+			t.Errorf("error %v", err)
+		}
+		if _, err = ch.Consume(t.Context(), core.BasicConsume{Queue: "missing", ConsumerTag: "free"}); !errors.Is(err, core.ErrNotFound) {
+			t.Errorf("error %v", err)
+		}
+		consume(t, ch, q, "free")
+		consume(t, b.channel(t), q, "tag") // on another channel
+		b.cut(t)
+		b.ready(t)
+		if got := len(b.Consumers()); got != 3 {
+			t.Errorf("%d consumers", got)
+		}
+	})
+}
+
+func TestAnOverflowIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
+		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
+		c, err := ch.Consume(t.Context(), core.BasicConsume{Queue: q, NoAck: true}, core.MaxBuffered(2, 0))
+		must(t, err)
+		for i := range 4 {
+			send(t, ch, q, fmt.Sprint(i))
+		}
+		<-c.Done()
+		var got []string
+		for d, err := range c.All(t.Context()) {
+			if err != nil {
+				if !errors.Is(err, core.ErrOverflow) {
+					t.Errorf("ended with %v", err)
+				}
+				break
+			}
+			got = append(got, string(d.Body))
+		}
+		if len(got) < 2 {
+			t.Errorf("received %v", got)
+		}
+	})
+}
+
+func TestManyConsumersComeBackInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{}, a.endpoint())
+		ch, err := c.Channel(t.Context())
+		must(t, err)
+		const n = 1000
+		for i := range n {
+			consume(t, ch, "q", fmt.Sprintf("tag-%04d", i))
+		}
+		a.received()
+		a.drop()
+		synctest.Wait()
+		must(t, c.Await(t.Context(), State.Ready))
+		got := a.received()
+		if len(got) != n {
+			t.Fatalf("%d methods", len(got))
+		}
+		for i, m := range got {
+			if m != fmt.Sprintf("basic.consume q tag-%04d", i) {
+				t.Fatalf("method %d is %s", i, m)
+			}
+		}
+	})
+}
+
+func TestAConsumerThatClosesConnectionsIsFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		c, j := connected(t, Config{}, a.endpoint())
+		ch, err := c.Channel(t.Context())
+		must(t, err)
+		for i := range 5 {
+			consume(t, ch, fmt.Sprintf("q%d", i), fmt.Sprintf("tag%d", i))
+		}
+		a.on(func(p *peer, _ uint16, m wire.Method) bool {
+			if consume, ok := m.(*wire.BasicConsume); ok && consume.Queue == "q3" {
+				return p.kill(m, core.ErrInternal, "INTERNAL_ERROR")
+			}
+			return false
+		})
+		a.drop()
+		time.Sleep(4 * time.Second) // less than until it is tried again
+		s := c.State()
+		if len(s.Degraded) != 1 || !strings.Contains(s.Degraded[0].Entity, "tag3") || s.Stage != PublishReady {
+			t.Errorf("state %+v", s)
+		}
+		if s.Epoch > 4 {
+			t.Errorf("%d connections were needed to find it", s.Epoch-1)
+		}
+		time.Sleep(time.Hour)
+		if n := len(j.of(Lost)); n > 25 {
+			t.Errorf("%d connections lost in an hour", n)
+		}
+		a.on(nil)
+		must(t, c.Await(t.Context(), State.Ready))
+	})
+}
+
+func TestDeclareConsumeCancelLeavesNothingBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		cycles := 10_000
+		if testing.Short() {
+			cycles = 1000
+		}
+		for range cycles {
+			must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "x", Type: "fanout", AutoDelete: true}))
+			declare(t, ch, core.QueueDeclare{AutoDelete: true})
+			must(t, ch.QueueBind(t.Context(), core.QueueBind{Exchange: "x"}))
+			c := consume(t, ch, "", "tag")
+			must(t, c.Cancel(t.Context()))
+		}
+		synctest.Wait()
+		if n := b.recorder.Len(); n != 0 || len(ch.consumers) != 0 || len(ch.taken) != 0 {
+			t.Errorf("%d entities, %d consumers, %d tags are left", n, len(ch.consumers), len(ch.taken))
+		}
+		if len(b.Queues()) != 0 {
+			t.Errorf("queues %v", b.Queues())
+		}
+	})
+}

@@ -1,0 +1,305 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/topology"
+)
+
+func TestATransactionEndsWithItsChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
+		must(t, ch.TxSelect(t.Context()))
+		one := &core.Publishing{RoutingKey: q, Body: []byte("one")}
+		must(t, ch.Publish(t.Context(), one))
+		must(t, ch.TxCommit(t.Context()))
+		must(t, ch.Publish(t.Context(), one))
+		b.cut(t)
+		b.ready(t)
+		if err := ch.Publish(t.Context(), one); !errors.Is(err, ErrTxLost) {
+			t.Errorf("the second half of a transaction: %v", err)
+		}
+		if err := ch.TxCommit(t.Context()); !errors.Is(err, ErrTxLost) {
+			t.Errorf("commit: %v", err)
+		}
+		must(t, ch.Publish(t.Context(), one)) // a new one, still in tx mode
+		if got, _ := b.Queue(q); got.Ready != 1 {
+			t.Errorf("%d messages before the commit; want 1", got.Ready)
+		}
+		must(t, ch.TxCommit(t.Context()))
+		if got, _ := b.Queue(q); got.Ready != 2 {
+			t.Errorf("%d messages; want 2", got.Ready)
+		}
+		must(t, ch.Publish(t.Context(), one))
+		b.cut(t)
+		must(t, ch.TxRollback(t.Context())) // it is rolled back already
+		must(t, ch.Publish(t.Context(), one))
+		must(t, ch.TxCommit(t.Context()))
+	})
+}
+
+func TestAModeAskedForWhileTheChannelIsReopenedIsInForce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{}, a.endpoint())
+		ch, err := c.Channel(t.Context())
+		must(t, err)
+		must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 1}))
+		// Confirm succeeds on a channel that dies in the same instant.
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			if _, ok := m.(*wire.ConfirmSelect); ok && p.number == 1 {
+				p.answer(channel, m)
+				_ = p.nc.CloseWrite()
+				return true
+			}
+			return false
+		})
+		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
+		confirm, err := ch.PublishConfirm(t.Context(), &core.Publishing{RoutingKey: "q"})
+		must(t, err)
+		if v, _ := confirm.Wait(t.Context()); v.Outcome != core.Confirmed {
+			confirm, err = ch.PublishConfirm(t.Context(), &core.Publishing{RoutingKey: "q"})
+			must(t, err)
+			if v, _ := confirm.Wait(t.Context()); v.Outcome != core.Confirmed {
+				t.Errorf("verdict %v", v.Outcome)
+			}
+		}
+		if n := a.count("confirm.select"); n != 2 {
+			t.Errorf("confirm.select was sent %d times; want once on each channel", n)
+		}
+	})
+}
+
+func TestQosForTheWholeChannelIsDroppedWhereTheBrokerRefusesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{}, a.endpoint())
+		ch, err := c.Channel(t.Context())
+		must(t, err)
+		must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 100, Global: true}))
+		must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 10}))
+		a.received()
+		a.drop()
+		synctest.Wait()
+		_, err = ch.QueuePurge(t.Context(), core.QueuePurge{Queue: "q"})
+		must(t, err)
+		if got := a.received(); !equal(got, "basic.qos 100", "basic.qos 10", "queue.purge") {
+			t.Errorf("sent %v", got)
+		}
+		a.on(func(p *peer, channel uint16, m wire.Method) bool { // an upgraded broker
+			q, ok := m.(*wire.BasicQos)
+			return ok && q.Global && p.refuse(channel, m, core.ErrNotImplemented, "NOT_IMPLEMENTED - global qos")
+		})
+		a.drop()
+		synctest.Wait()
+		_, err = ch.QueuePurge(t.Context(), core.QueuePurge{Queue: "q"})
+		must(t, err)
+		if got := a.received(); !equal(got, "basic.qos 100", "basic.qos 10", "queue.purge") {
+			t.Errorf("sent %v", got)
+		}
+	})
+}
+
+func TestACallIsRepeatedIfTheChannelDiedOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		must(t, ch.Publish(t.Context(), &core.Publishing{Exchange: "missing"}))
+		// It is in flight when the broker closes the channel over the publish.
+		if _, err := ch.QueueDeclare(t.Context(), core.QueueDeclare{Queue: "q", Durable: true}); err != nil {
+			t.Errorf("declare: %v", err)
+		}
+		if _, ok := b.Queue("q"); !ok {
+			t.Error("the queue was not declared")
+		}
+		if e := b.journal.last(t, ChannelLost); !errors.Is(e.Err, core.ErrNotFound) {
+			t.Errorf("event %v", e.Err)
+		}
+	})
+}
+
+func TestTheEmptyQueueNameIsTheOneDeclaredLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		for what, err := range map[string]error{
+			"bind":    ch.QueueBind(t.Context(), core.QueueBind{Exchange: "amq.direct"}),
+			"unbind":  ch.QueueUnbind(t.Context(), core.QueueUnbind{Exchange: "amq.direct"}),
+			"purge":   second(ch.QueuePurge(t.Context(), core.QueuePurge{})),
+			"delete":  second(ch.QueueDelete(t.Context(), core.QueueDelete{})),
+			"get":     second(ch.Get(t.Context(), core.BasicGet{})),
+			"consume": second(ch.Consume(t.Context(), core.BasicConsume{})),
+			"no-wait": second(ch.QueueDeclare(t.Context(), core.QueueDeclare{NoWait: true})),
+		} {
+			if _, ok := errors.AsType[*core.ValidationError](err); !ok {
+				t.Errorf("%s before any declare: %v", what, err)
+			}
+		}
+		first := declare(t, ch, core.QueueDeclare{Exclusive: true})
+		must(t, ch.QueueBind(t.Context(), core.QueueBind{Exchange: "amq.direct"})) // the key is the name, too
+		if got := b.recorder.Snapshot().Bindings; len(got) != 1 || got[0].Destination != first || got[0].Key != first {
+			t.Errorf("recorded %+v", got)
+		}
+		b.cut(t)
+		b.ready(t)
+		must(t, ch.QueueBind(t.Context(), core.QueueBind{Exchange: "amq.direct", RoutingKey: "k"})) // on a new channel
+		must(t, ch.QueueUnbind(t.Context(), core.QueueUnbind{Queue: first, Exchange: "amq.direct", RoutingKey: "k"}))
+		if _, err := ch.Get(t.Context(), core.BasicGet{}); err != nil {
+			t.Error(err)
+		}
+		if _, err := ch.QueueDelete(t.Context(), core.QueueDelete{}); err != nil {
+			t.Error(err)
+		}
+		if n := b.recorder.Len(); n != 0 || len(b.Queues()) != 0 {
+			t.Errorf("%d entities recorded, queues %v", n, b.Queues())
+		}
+	})
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestWhatIsRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		args := core.Table{"x-max-length": int32(5)}
+		must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "in", Type: "topic", Durable: true, Internal: true}))
+		must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "out", Type: "fanout", Durable: true}))
+		must(t, ch.ExchangeBind(t.Context(), core.ExchangeBind{Source: "out", Destination: "in"}))
+		declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true, Arguments: args})
+		args["x-max-length"] = int32(6) // the caller's business
+		must(t, ch.QueueBind(t.Context(), core.QueueBind{Exchange: "in", RoutingKey: "k"}))
+		declare(t, ch, core.QueueDeclare{Queue: "q", Passive: true})
+		must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "amq.topic", Passive: true}))
+		if _, err := ch.QueueDeclare(t.Context(), core.QueueDeclare{Queue: "q", Durable: false}); err == nil {
+			t.Error("no error")
+		}
+		got := b.recorder.Snapshot()
+		want := topology.Topology{
+			Exchanges: []topology.Exchange{{Name: "in", Kind: "topic", Internal: true}, {Name: "out", Kind: "fanout"}},
+			Queues:    []topology.Queue{{Name: "q", Args: topology.Table{"x-max-length": int32(5)}}},
+			Bindings: []topology.Binding{
+				{Source: "out", Destination: "in", ToExchange: true}, {Source: "in", Destination: "q", Key: "k"},
+			},
+		}
+		if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
+			t.Errorf("recorded %+v; want %+v", got, want)
+		}
+		b.Restart(0) // a new disk
+		b.ready(t)
+		if len(b.Bindings()) < 2 {
+			t.Errorf("bindings %+v", b.Bindings())
+		}
+		must(t, ch.ExchangeUnbind(t.Context(), core.ExchangeUnbind{Source: "out", Destination: "in"}))
+		must(t, ch.ExchangeDelete(t.Context(), core.ExchangeDelete{Exchange: "in"}))
+		must(t, ch.ExchangeDelete(t.Context(), core.ExchangeDelete{Exchange: "out"}))
+		if n := b.recorder.Len(); n != 1 {
+			t.Errorf("%d entities recorded; want the queue", n)
+		}
+	})
+}
+
+func TestChannelCloseEndsInEveryState(t *testing.T) {
+	tests := []struct {
+		name  string
+		reach func(t *testing.T, a *server, ch *Channel)
+	}{
+		{"open", func(*testing.T, *server, *Channel) {}},
+		{"without a connection", func(_ *testing.T, a *server, _ *Channel) { a.stop() }},
+		{"being opened", func(_ *testing.T, a *server, _ *Channel) {
+			a.on(func(p *peer, _ uint16, m wire.Method) bool {
+				_, ok := m.(*wire.ChannelOpen)
+				return ok && p.number == 2
+			})
+			a.drop()
+		}},
+		{"being set up", func(_ *testing.T, a *server, _ *Channel) {
+			a.on(func(p *peer, _ uint16, m wire.Method) bool { _, ok := m.(*wire.BasicQos); return ok && p.number == 2 })
+			a.drop()
+		}},
+		{"consumers being restored", func(_ *testing.T, a *server, _ *Channel) {
+			a.on(func(p *peer, _ uint16, m wire.Method) bool {
+				_, ok := m.(*wire.BasicConsume)
+				return ok && p.number == 2
+			})
+			a.drop()
+		}},
+		{"slowed down by the breaker", func(t *testing.T, a *server, ch *Channel) {
+			a.on(func(p *peer, channel uint16, m wire.Method) bool {
+				_, ok := m.(*wire.BasicPublish)
+				return ok && p.refuse(channel, m, core.ErrNotFound, "")
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			for ctx.Err() == nil {
+				_ = ch.Publish(ctx, &core.Publishing{Exchange: "x"})
+				synctest.Wait()
+			}
+		}},
+		{"closed", func(t *testing.T, _ *server, ch *Channel) { must(t, ch.Close(t.Context())) }},
+		{"with its connection", func(t *testing.T, _ *server, ch *Channel) { must(t, ch.conn.Close(t.Context())) }},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				c, _ := connected(t, Config{}, a.endpoint())
+				ch, err := c.Channel(t.Context())
+				must(t, err)
+				must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 1}))
+				cons := consume(t, ch, "q", "tag")
+				test.reach(t, a, ch)
+				synctest.Wait()
+				begun := time.Now()
+				if err := ch.Close(t.Context()); err != nil {
+					t.Errorf("close: %v", err)
+				}
+				if took := time.Since(begun); took > time.Second {
+					t.Errorf("close took %s", took)
+				}
+				<-ch.Done()
+				<-cons.Done()
+				if err := ch.Publish(t.Context(), &core.Publishing{}); !errors.Is(err, core.ErrClosed) || !errors.Is(ch.Err(), core.ErrClosed) {
+					t.Errorf("publish: %v", err)
+				}
+				if s := c.State(); len(s.Degraded) != 0 {
+					t.Errorf("state %+v", s)
+				}
+			})
+		})
+	}
+}
+
+func TestAChannelThatCannotBeOpened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &memnet.Network{}
+		a := newServer(t, n, "a:1")
+		endpoint := a.endpoint()
+		endpoint.ChannelMax = 1
+		c, _ := connected(t, Config{}, endpoint)
+		_, err := c.Channel(t.Context())
+		must(t, err)
+		if _, err := c.Channel(t.Context()); !errors.Is(err, core.ErrChannelsExhausted) {
+			t.Errorf("a second channel of one: %v", err)
+		}
+		down, _ := start(t, Config{}, at(n, "nowhere:1"))
+		if _, err := down.Channel(t.Context()); err == nil || !strings.Contains(err.Error(), "refused") {
+			t.Errorf("no server: %v", err)
+		}
+		must(t, c.Close(t.Context()))
+		if _, err := c.Channel(t.Context()); !errors.Is(err, core.ErrClosed) {
+			t.Errorf("after close: %v", err)
+		}
+	})
+}
