@@ -51,7 +51,7 @@ type Config struct {
 
 	MaxBody       uint64 // largest body accepted from the server, the channel ends at a larger one; default 64 MiB
 	MaxPublish    uint64 // largest body to publish, at most [MaxBody]; default 16 MiB, as RabbitMQ's since 4.0
-	WriteBuffer   int    // bytes of publishes that wait to be written; default 1 MiB
+	WriteBuffer   int    // bytes of publishes that wait to be written; default 256 KiB
 	ConfirmWindow int    // unconfirmed publishes a channel; default 65536
 	MaxConsumers  int    // consumers a channel; default 1000
 
@@ -113,7 +113,7 @@ func (c Config) withDefaults() (Config, error) {
 	set(&c.CloseTimeout, 5*time.Second)
 	set(&c.MaxBody, 64<<20)
 	set(&c.MaxPublish, 16<<20)
-	set(&c.WriteBuffer, 1<<20)
+	set(&c.WriteBuffer, 256<<10)
 	set(&c.ConfirmWindow, 65536)
 	set(&c.MaxConsumers, 1000)
 	set(&c.TableDepth, 32)
