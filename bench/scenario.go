@@ -72,15 +72,23 @@ func nullScenarios() []scenario {
 		}
 		return scenario{name, groupNull, job.Job{Kind: job.Consume, Queue: blast(size), Size: size, Prefetch: prefetch}, t}
 	}
+	released := func(sc scenario) scenario {
+		sc.name += ", released"
+		sc.job.Release = true
+		return sc
+	}
 	return []scenario{
 		publish(16, target{ratio: 15, allocs: -1}),
 		publish(1<<10, target{ratio: 8, allocs: -1}),
 		{"publish 16 B, confirms, window 1000", groupNull, job.Job{Kind: job.Confirm, Queue: publishQueue, Size: 16, Window: window}, target{ratio: 12}},
 		consume(16, 0, target{ratio: 6, rabbitmqC: true, allocs: 2}),
+		released(consume(16, 0, target{ratio: 6, rabbitmqC: true, allocs: -1})),
 		consume(16, prefetch, target{ratio: 12, allocs: 2}),
 		consume(1<<10, prefetch, target{ratio: 8, allocs: 2}),
+		released(consume(1<<10, prefetch, target{ratio: 8, allocs: -1})),
 		publish(64<<10, target{ratio: 2}),
 		consume(64<<10, 0, target{ratio: 5}),
+		released(consume(64<<10, 0, target{ratio: 5})),
 	}
 }
 

@@ -108,13 +108,16 @@ func TestDeliveryAllocations(t *testing.T) {
 		props wire.Properties
 		size  int
 		noAck bool
+		free  bool // the delivery is released
 		limit float64
 	}{
-		{"16 B", wire.Properties{}, 16, false, 1},
-		{"16 B, automatic ack", wire.Properties{}, 16, true, 1},
-		{"1 KiB", wire.Properties{DeliveryMode: 2}, 1 << 10, false, 2},
-		{"1 KiB with headers", headers, 1 << 10, false, 2},
-		{"64 KiB", wire.Properties{}, 64 << 10, false, 2},
+		{"16 B", wire.Properties{}, 16, false, false, 1},
+		{"16 B, automatic ack", wire.Properties{}, 16, true, false, 1},
+		{"1 KiB", wire.Properties{DeliveryMode: 2}, 1 << 10, false, false, 2},
+		{"1 KiB with headers", headers, 1 << 10, false, false, 2},
+		{"64 KiB", wire.Properties{}, 64 << 10, false, false, 2},
+		{"16 B, released", wire.Properties{}, 16, false, true, 0},
+		{"64 KiB with headers, released", headers, 64 << 10, true, true, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -140,13 +143,15 @@ func TestDeliveryAllocations(t *testing.T) {
 				if err != nil || d.Tag != tag || len(d.Body) != tt.size {
 					t.Fatalf("received %+v, %v", d, err)
 				}
-				if tt.noAck {
-					return
+				if !tt.noAck {
+					if err := d.Ack(); err != nil {
+						t.Fatal(err)
+					}
+					control, data = ch.written(control, data)
 				}
-				if err := d.Ack(); err != nil {
-					t.Fatal(err)
+				if tt.free {
+					d.Release()
 				}
-				control, data = ch.written(control, data)
 			})
 		})
 	}

@@ -87,7 +87,7 @@ func (c *Conn) newChannel() (*Channel, error) {
 	ch := &Channel{
 		conn: c, id: id, acks: newAcks(id), done: make(chan struct{}),
 		consumers: map[string]*Consumer{},
-		in:        assembly{assembler: newAssembler(c.cfg.MaxBody)},
+		in:        assembly{assembler: newAssembler(c.cfg.MaxBody, &c.recycled)},
 	}
 	c.slots[id].Store(ch)
 	return ch, nil

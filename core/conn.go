@@ -43,7 +43,8 @@ type Conn struct {
 	reason    string
 	unblocked gate.Gate
 
-	in inbound // the reader's own
+	recycled recycler
+	in       inbound // the reader's own
 }
 
 func newConn(nc net.Conn, h *handshake) *Conn {

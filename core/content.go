@@ -16,12 +16,13 @@ import (
 type assembler struct {
 	limit uint64 // largest body accepted
 
-	expect   uint8          // frame type that must come next: method, header or body
-	method   wire.MethodID  // the method the content belongs to
-	buf      []byte         // properties, then as much of the body as has arrived
-	small    *smallDelivery // where buf is, if it is there
-	props    int            // length of the properties in buf
-	size     uint64         // announced body size
+	expect   uint8         // frame type that must come next: method, header or body
+	method   wire.MethodID // the method the content belongs to
+	buf      []byte        // properties, then as much of the body as has arrived
+	delivery *Delivery     // that buf is for
+	recycled *recycler     // deliveries to use again
+	props    int           // length of the properties in buf
+	size     uint64        // announced body size
 	received uint64
 	empty    int // empty body frames seen
 }
@@ -33,8 +34,8 @@ const maxEmptyFrames = 16
 // it the buffer grows with what has really arrived.
 const firstAlloc = 128 << 10
 
-func newAssembler(limit uint64) assembler {
-	return assembler{limit: limit, expect: wire.FrameMethod}
+func newAssembler(limit uint64, recycled *recycler) assembler {
+	return assembler{limit: limit, recycled: recycled, expect: wire.FrameMethod}
 }
 
 // fits reports a fault if a frame of type t may not come now.
@@ -117,24 +118,29 @@ type smallDelivery struct {
 // smallContent fills what the delivery leaves of a size class of the allocator.
 const smallContent = 192 - unsafe.Sizeof(Delivery{})
 
-// room returns a buffer for n bytes.
+// room returns a buffer for n bytes, and makes the delivery that they are for.
 func (a *assembler) room(n int) []byte {
-	a.small = nil
-	if a.method != wire.MethodBasicDeliver || n > int(smallContent) {
+	if a.method != wire.MethodBasicDeliver {
 		return make([]byte, 0, n)
 	}
-	a.small = new(smallDelivery)
-	return a.small.content[:0]
+	if a.delivery = a.recycled.take(); a.delivery == nil {
+		if n <= int(smallContent) {
+			small := new(smallDelivery)
+			a.delivery = &small.Delivery
+			return small.content[:0]
+		}
+		a.delivery = new(Delivery)
+	}
+	if cap(a.delivery.props) < n {
+		return make([]byte, 0, n)
+	}
+	return a.delivery.props
 }
 
-// takeDelivery is take for a delivery, of which it fills the content.
-func (a *assembler) takeDelivery() (d *Delivery) {
-	if a.small != nil {
-		d = &a.small.Delivery
-		a.small = nil
-	} else {
-		d = new(Delivery)
-	}
+// takeDelivery is take for a delivery.
+func (a *assembler) takeDelivery() *Delivery {
+	d := a.delivery
+	a.delivery = nil
 	d.props, d.Body = a.take()
 	return d
 }
@@ -142,7 +148,7 @@ func (a *assembler) takeDelivery() (d *Delivery) {
 // take hands over properties and body of the complete content. The caller
 // owns the memory.
 func (a *assembler) take() (props, body []byte) {
-	props, body = a.buf[:a.props:a.props], a.buf[a.props:]
+	props, body = a.buf[:a.props], a.buf[a.props:]
 	a.buf = nil
 	return props, body
 }

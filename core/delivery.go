@@ -12,7 +12,8 @@ import (
 // gone, settling it writes nothing and returns [ErrStale].
 //
 // Settling is safe for concurrent use; the first call wins, later ones return
-// [ErrSettled]. Body and what the property methods return are the receiver's to keep.
+// [ErrSettled]. Body and what the property methods return are the receiver's to
+// keep, unless it calls [Delivery.Release].
 type Delivery struct {
 	Exchange     string
 	RoutingKey   string

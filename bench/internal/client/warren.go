@@ -218,6 +218,9 @@ func warrenReceiver(ctx context.Context, c *core.Consumer, j job.Job, m *meter.M
 				m.Count(n)
 				return
 			}
+			if j.Release {
+				d.Release()
+			}
 		}
 		m.Count(stride(j.Size))
 	}

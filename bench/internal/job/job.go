@@ -30,6 +30,7 @@ type Job struct {
 	Channels   int  // on one connection; 0: 1
 	Slow       bool // another channel's consumer takes 10 ms a message meanwhile
 	Persistent bool // delivery mode 2
+	Release    bool // give deliveries back when done with them, where the client can
 	Duration   time.Duration
 	Messages   int64 // for Consume: stop after so many, if that comes first
 }
