@@ -28,9 +28,10 @@ type Options struct {
 	Publish  []int             // more container ports to publish, see Broker.Port
 }
 
-// TLS holds the PEM files of a broker that also listens on 5671. Clients need no certificate.
+// TLS holds the PEM files of a broker that also listens on 5671.
 type TLS struct {
 	CA, Cert, Key []byte
+	RequireClient bool // refuse clients without a certificate that CA has signed; by default none is asked for
 }
 
 // Broker is a container that runs RabbitMQ. Its address is chosen once and stays the same, and its data

@@ -30,9 +30,12 @@ func configFiles(o Options) map[string][]byte {
 			"listeners.ssl.default = 5671",
 			"ssl_options.cacertfile = "+configDir+"/ca.pem",
 			"ssl_options.certfile = "+configDir+"/cert.pem",
-			"ssl_options.keyfile = "+configDir+"/key.pem",
-			"ssl_options.verify = verify_none",
-			"ssl_options.fail_if_no_peer_cert = false")
+			"ssl_options.keyfile = "+configDir+"/key.pem")
+		if o.TLS.RequireClient {
+			lines = append(lines, "ssl_options.verify = verify_peer", "ssl_options.fail_if_no_peer_cert = true")
+		} else {
+			lines = append(lines, "ssl_options.verify = verify_none", "ssl_options.fail_if_no_peer_cert = false")
+		}
 		files["ca.pem"], files["cert.pem"], files["key.pem"] = o.TLS.CA, o.TLS.Cert, o.TLS.Key
 	}
 	if len(o.Plugins) > 0 {
