@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/exec"
 	"github.com/testcontainers/testcontainers-go/log"
@@ -22,8 +24,10 @@ const (
 	startTimeout  = 2 * time.Minute
 	removeTimeout = 30 * time.Second
 	amqpPort      = "5672/tcp"
-	publishedPort = "127.0.0.1::" + amqpPort // on a free port of this machine alone
 )
+
+// localhost is where brokers publish their ports, each at a free one.
+var localhost = netip.MustParseAddr("127.0.0.1")
 
 // broker is a RabbitMQ in a container behind a fault proxy. Its methods may be called from any goroutine;
 // each ends with its context.
@@ -68,11 +72,14 @@ func launch(ctx context.Context, t testing.TB, name, version string, options ...
 	request := testcontainers.ContainerRequest{
 		Image:        dockertest.Image(t, version),
 		Cmd:          []string{"rabbitmq-server"},
-		ExposedPorts: []string{publishedPort},
+		ExposedPorts: []string{amqpPort},
 		Labels:       docker.Labels(),
 		Env:          map[string]string{"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": docker.SmallMachine},
 		// The node's name, and so the place of its data, holds the host name.
 		ConfigModifier: func(c *container.Config) { c.Hostname = name },
+		HostConfigModifier: func(c *container.HostConfig) {
+			c.PortBindings = network.PortMap{network.MustParsePort(amqpPort): {{HostIP: localhost}}}
+		},
 	}
 	for _, option := range append([]brokerOption{withConf()}, options...) {
 		option(&request)

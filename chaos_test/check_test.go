@@ -1,0 +1,88 @@
+package chaos
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/warren-mq/warren/recovery"
+)
+
+const (
+	recoverTimeout = 90 * time.Second // from the end of a fault until messages flow again
+	drainTimeout   = 2 * time.Minute
+	closeTimeout   = 10 * time.Second
+)
+
+// finish ends the load and checks what it promises: nothing confirmed is lost, every duplicate has a reason,
+// topology and consumers are as they were, and nothing of the client runs after Close.
+func (l *load) finish(t *testing.T) {
+	t.Helper()
+	ctx := within(t, drainTimeout)
+	// 1st: drain.
+	close(l.quit)
+	select {
+	case <-l.published:
+	case <-ctx.Done():
+		t.Fatalf("publishes without an outcome after %v: %+v", drainTimeout, l.pub.Stats())
+	}
+	if !eventually(ctx, drainTimeout, func() bool { return l.ledger.Summary().Lost == 0 }) {
+		t.Errorf("the queue does not run empty")
+	}
+	l.checkInventory(ctx, t)
+	if out, err := l.node.Ctl(ctx, "list_queues", "--no-table-headers", "name", "messages"); err != nil || !strings.Contains(out, mainQueue+"\t0") {
+		t.Errorf("messages left: %q, %v", out, err)
+	}
+	// 2nd: close.
+	requeued := l.plan.prefetch * l.consumerLosses()
+	stats := l.pub.Stats()
+	l.close(t)
+	// 3rd: the books.
+	summary, why := l.ledger.Summary(), l.book.explain(requeued)
+	t.Logf("%v\n%v\n%+v", summary, why, stats)
+	if !summary.OK() || summary.Confirmed != summary.Published {
+		t.Errorf("not everything was confirmed and consumed")
+	}
+	if summary.Confirmed < l.plan.messages {
+		t.Errorf("%d messages confirmed, want at least %d", summary.Confirmed, l.plan.messages)
+	}
+	for _, line := range why.unexplained[:min(10, len(why.unexplained))] {
+		t.Errorf("unexplained: %s", line)
+	}
+}
+
+// consumerLosses returns how often the consumer can have lost its channel with deliveries unsettled.
+func (l *load) consumerLosses() int {
+	n := 0
+	for _, e := range l.events.since(0) {
+		if e.Kind == recovery.ConsumerLost || e.Kind == recovery.Lost && e.Connection == "main" {
+			n++
+		}
+	}
+	return n
+}
+
+func (l *load) checkInventory(ctx context.Context, t *testing.T) {
+	t.Helper()
+	var after string
+	var err error
+	same := func() bool {
+		after, err = inventory(ctx, l.node)
+		return err == nil && after == l.before
+	}
+	if !eventually(ctx, recoverTimeout, same) {
+		t.Errorf("the broker holds\n%s\n%v\nand held\n%s", after, err, l.before)
+	}
+}
+
+// close closes the client and waits until nothing of it runs.
+func (l *load) close(t testing.TB) {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if err := l.client.Close(ctx); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	l.consuming.Wait()
+	requireNoGoroutines(t)
+}

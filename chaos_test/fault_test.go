@@ -1,0 +1,85 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// fault breaks something below a load and heals it. The load must show that it was hit.
+type fault struct {
+	name   string
+	strike func(ctx context.Context, l *load) error
+	shows  wanted // by what the client notices; it is healed afterwards
+	quiet  bool   // it must show nothing: the connections survive
+	heal   func(ctx context.Context, l *load) error
+}
+
+const (
+	faultTimeout = 2 * time.Minute // for the strike and what it shows
+	flowMessages = 200             // confirmed and consumed after each fault before the next
+)
+
+// suffer runs the phases of one fault: strike, effect, heal, settle.
+func (l *load) suffer(t *testing.T, f fault) {
+	t.Helper()
+	start, mark := time.Now(), l.events.mark()
+	if err := l.strikeAndHeal(t, f, mark); err != nil {
+		t.Fatalf("%s: %v", f.name, err)
+	}
+	healed := time.Now()
+	if err := l.flow(within(t, recoverTimeout), flowMessages); err != nil {
+		t.Fatalf("after %s: %v\n%s", f.name, err, describe(l.events.since(mark)))
+	}
+	if n := l.events.count(mark, lost); f.quiet && n > 0 {
+		t.Errorf("%s: lost %d connections:\n%s", f.name, n, describe(l.events.since(mark)))
+	}
+	t.Logf("%-40s %6.1fs, then flow after %5.1fs", f.name, healed.Sub(start).Seconds(), time.Since(healed).Seconds())
+}
+
+func (l *load) strikeAndHeal(t *testing.T, f fault, mark int) error {
+	t.Helper()
+	ctx := within(t, faultTimeout)
+	if err := f.strike(ctx, l); err != nil {
+		return fmt.Errorf("strike: %w", err)
+	}
+	if !f.quiet {
+		if err := l.events.await(ctx, mark, f.shows); err != nil {
+			return fmt.Errorf("no effect: %w", err)
+		}
+	}
+	if f.heal == nil {
+		return nil
+	}
+	if err := f.heal(ctx, l); err != nil {
+		return fmt.Errorf("heal: %w", err)
+	}
+	return nil
+}
+
+// repeat returns f n times.
+func repeat(n int, f fault) []fault {
+	list := make([]fault, n)
+	for i := range list {
+		list[i] = f
+	}
+	return list
+}
+
+// on makes a method of the load's broker a strike or a heal.
+func on(f func(*broker, context.Context) error) func(context.Context, *load) error {
+	return func(ctx context.Context, l *load) error { return f(l.node, ctx) }
+}
+
+// hold lets a fault last.
+func hold(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

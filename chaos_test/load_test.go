@@ -1,0 +1,231 @@
+package chaos
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+
+	"github.com/warren-mq/warren"
+	"github.com/warren-mq/warren/consumer"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/ledger"
+	"github.com/warren-mq/warren/publisher"
+	"github.com/warren-mq/warren/recovery"
+	"github.com/warren-mq/warren/topology"
+)
+
+// plan says what a load does. Zero values are defaults.
+type plan struct {
+	queue     string // type of the main queue; default quorum
+	messages  int    // at least so many; the load goes on while there are faults. Default 2000
+	size      int    // bytes; default 200
+	rate      int    // messages a second at most; default 3000
+	window    int    // default 1000
+	prefetch  int    // default 200
+	heartbeat time.Duration
+}
+
+func (p plan) withDefaults() plan {
+	p.queue = cmp.Or(p.queue, topology.Quorum)
+	p.messages = cmp.Or(p.messages, 2000)
+	p.size = cmp.Or(p.size, 200)
+	p.rate = cmp.Or(p.rate, 3000)
+	p.window = cmp.Or(p.window, 1000)
+	p.prefetch = cmp.Or(p.prefetch, 200)
+	p.heartbeat = cmp.Or(p.heartbeat, 2*time.Second)
+	return p
+}
+
+// load is a client that publishes and consumes numbered messages, while a test breaks what is below it.
+type load struct {
+	plan   plan
+	node   *broker // where rabbitmqctl runs
+	client *warren.Client
+	pub    *publisher.Publisher
+	cons   *consumer.Consumer
+	ledger *ledger.Ledger
+	book   book
+	events events
+	before string // what the broker held when the load began
+
+	confirmed, consumed atomic.Int64
+
+	ctx       context.Context // ends with the test
+	quit      chan struct{}   // closed when publishing shall end
+	published chan struct{}   // closed when every publish has its outcome
+	consuming sync.WaitGroup
+}
+
+// startLoad connects to urls, declares the topology and starts to publish and to consume.
+func startLoad(t testing.TB, node *broker, p plan, urls ...string) *load {
+	t.Helper()
+	l := &load{plan: p.withDefaults(), node: node, ledger: ledger.New(1), ctx: t.Context(),
+		quit: make(chan struct{}), published: make(chan struct{})}
+	ctx := within(t, startTimeout)
+	var err error
+	l.client, err = warren.Dial(ctx, urls[0], warren.WithURLs(urls[1:]...), warren.WithListener(l.note),
+		warren.WithConnection(func(c *core.Config) { c.Heartbeat = l.plan.heartbeat }),
+		warren.WithRetry(shortRetry), warren.WithLogger(zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.close(t) })
+	if _, err := l.client.Declare(ctx, loadTopology(l.plan.queue)); err != nil {
+		t.Fatal(err)
+	}
+	l.startConsumers(t)
+	if l.pub, err = l.client.Publisher(publisher.Exchange(exchange), publisher.Window(l.plan.window, 64<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.client.AwaitReady(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if l.before, err = inventory(ctx, l.node); err != nil {
+		t.Fatal(err)
+	}
+	go l.runPublish()
+	return l
+}
+
+// shortRetry keeps outages short: tests wait for their end.
+func shortRetry() backoff.BackOff {
+	return recovery.FullJitter(backoff.NewConstantBackOff(time.Second))
+}
+
+// startConsumers starts the ledger's consumer, and one for each queue that lives by its consumer.
+func (l *load) startConsumers(t testing.TB) {
+	t.Helper()
+	var err error
+	if l.cons, err = l.client.Consumer(mainQueue, consumer.Prefetch(l.plan.prefetch), consumer.Workers(2), consumer.Tag(mainQueue)); err != nil {
+		t.Fatal(err)
+	}
+	received := l.ledger.Consumer(mainQueue)
+	l.consuming.Go(func() {
+		if err := l.cons.Run(l.ctx, func(_ context.Context, d *warren.Delivery) error { return l.receive(received, d) }); err != nil {
+			t.Errorf("consumer: %v", err)
+		}
+	})
+	for _, queue := range []string{ownQueue, autoQueue} {
+		l.consuming.Go(func() {
+			err := l.client.Consume(l.ctx, queue, func(context.Context, *warren.Delivery) error { return nil }, consumer.Tag(queue))
+			if err != nil {
+				t.Errorf("consumer of %s: %v", queue, err)
+			}
+		})
+	}
+}
+
+// receive is the handler of the main queue.
+func (l *load) receive(received *ledger.Consumer, d *warren.Delivery) error {
+	id, err := received.Deliver(d.Body, d.Tag, d.Redelivered)
+	if err == nil {
+		l.book.arrived(id.Seq, d.Redelivered)
+		l.consumed.Add(1)
+	}
+	received.End(id, d.Tag, nil)
+	return nil
+}
+
+// note notes an event.
+func (l *load) note(e warren.Event) {
+	switch {
+	case e.Connection == "main" && e.Kind == recovery.Lost:
+		l.ledger.Down()
+	case e.Connection == "main" && e.Kind == recovery.Recovered:
+		l.ledger.Up()
+	}
+	l.events.add(e)
+}
+
+// sent is a message on its way to its outcome.
+type sent struct {
+	id      ledger.ID
+	receipt *publisher.Receipt
+}
+
+// pace is how often messages are sent: those that are due, at once.
+const pace = 5 * time.Millisecond
+
+// runPublish publishes until it is told to stop and the plan is met.
+func (l *load) runPublish() {
+	defer close(l.published)
+	results := make(chan sent, l.plan.window)
+	var collecting sync.WaitGroup
+	ledgered := l.ledger.Publisher()
+	collecting.Go(func() { l.runResults(ledgered, results) })
+	defer collecting.Wait()
+	defer close(results)
+	tick := time.NewTicker(pace)
+	defer tick.Stop()
+	due := max(1, l.plan.rate*int(pace)/int(time.Second))
+	for n := 0; !l.enough(n); n += due {
+		select {
+		case <-tick.C:
+		case <-l.ctx.Done():
+			return
+		}
+		for range due {
+			l.send(ledgered, results)
+		}
+	}
+}
+
+func (l *load) enough(n int) bool {
+	select {
+	case <-l.quit:
+		return n >= l.plan.messages
+	default:
+		return false
+	}
+}
+
+func (l *load) send(ledgered *ledger.Publisher, results chan<- sent) {
+	m := ledgered.Next(0, l.plan.size)
+	r, err := l.pub.Send(context.WithoutCancel(l.ctx), warren.Message{
+		Key: "created.eu", Body: m.Body, Properties: warren.Properties{Headers: ledger.Headers(m.Body)},
+	})
+	if err != nil {
+		ledgered.Result(m.ID, ledger.NotSent)
+		return
+	}
+	results <- sent{m.ID, r}
+}
+
+// runResults notes the outcomes in the order in which the messages were sent.
+func (l *load) runResults(ledgered *ledger.Publisher, results <-chan sent) {
+	for s := range results {
+		<-s.receipt.Done()
+		v := s.receipt.Verdict()
+		l.book.sent(s.id.Seq, s.receipt.Attempts())
+		ledgered.Result(s.id, outcomes[v.Outcome])
+		if v.Outcome == core.Confirmed {
+			l.confirmed.Add(1)
+		}
+	}
+}
+
+var outcomes = map[core.Outcome]ledger.Outcome{
+	core.Confirmed: ledger.Confirmed, core.Returned: ledger.Returned, core.Nacked: ledger.Nacked,
+	core.NotSent: ledger.NotSent, core.Unknown: ledger.Unknown,
+}
+
+// flow waits until the client is ready, and n messages more are confirmed, and n more consumed.
+func (l *load) flow(ctx context.Context, n int64) error {
+	if err := l.client.AwaitReady(ctx); err != nil {
+		return fmt.Errorf("not ready: %w: state %+v", err, l.client.State())
+	}
+	confirmed, consumed := l.confirmed.Load()+n, l.consumed.Load()+n
+	if !eventually(ctx, recoverTimeout, func() bool { return l.confirmed.Load() >= confirmed && l.consumed.Load() >= consumed }) {
+		return fmt.Errorf("no flow: %d confirms and %d deliveries are missing: state %+v",
+			confirmed-l.confirmed.Load(), consumed-l.consumed.Load(), l.client.State())
+	}
+	return nil
+}
