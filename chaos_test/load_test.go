@@ -3,6 +3,7 @@ package chaos
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -109,17 +110,19 @@ func (l *load) startConsumers(t testing.TB) {
 	}
 	received := l.ledger.Consumer(mainQueue)
 	l.consuming.Go(func() {
-		if err := l.cons.Run(l.ctx, func(_ context.Context, d *warren.Delivery) error { return l.receive(received, d) }); err != nil {
-			t.Errorf("consumer: %v", err)
-		}
+		l.ended(t, l.cons.Run(l.ctx, func(_ context.Context, d *warren.Delivery) error { return l.receive(received, d) }))
 	})
 	for _, queue := range []string{ownQueue, autoQueue} {
 		l.consuming.Go(func() {
-			err := l.client.Consume(l.ctx, queue, func(context.Context, *warren.Delivery) error { return nil }, consumer.Tag(queue))
-			if err != nil {
-				t.Errorf("consumer of %s: %v", queue, err)
-			}
+			l.ended(t, l.client.Consume(l.ctx, queue, func(context.Context, *warren.Delivery) error { return nil }, consumer.Tag(queue)))
 		})
+	}
+}
+
+// ended checks why a consumer ended: with the client, and for no other reason.
+func (l *load) ended(t testing.TB, err error) {
+	if err != nil && !errors.Is(err, core.ErrClosed) {
+		t.Errorf("a consumer ended: %v", err)
 	}
 }
 

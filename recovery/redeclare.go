@@ -18,47 +18,46 @@ func (c *Connection) Resolve(queue string) string {
 	return c.cfg.Recorder.Resolve(queue)
 }
 
-// Redeclare declares a recorded queue and its bindings again on s, for whoever
-// found it gone while the connection lives. It reports whether the queue is
-// recorded; the error is the first refusal, or the loss of the connection.
+// Redeclare declares a recorded queue again on s, with its bindings and the
+// exchanges through which messages reach it, for whoever found it gone while
+// the connection lives. It reports whether the queue is recorded; the error is
+// the first refusal, or the loss of the connection.
 func (c *Connection) Redeclare(ctx context.Context, s *Session, queue string) (recorded bool, err error) {
 	if c.cfg.Recorder == nil {
 		return false, nil
 	}
 	for i := range c.cfg.Recorder.Plan() {
-		steps := stepsOf(c.cfg.Recorder.Plan()[i], c.Resolve(queue)) // anew: the name may have changed
-		results, err := topology.Replay(ctx, s.Conn, steps)
+		steps := c.upstreamSteps(i, queue)
+		results, lost := topology.Replay(ctx, s.Conn, steps)
 		for _, r := range results {
 			_, isQueue := r.Entity.(topology.Queue)
 			recorded = recorded || isQueue
-			if r.Err != nil {
-				return recorded, r.Err
-			}
-			if now := r.Declared(); isQueue && now != r.Name {
+			switch now := r.Declared(); {
+			case r.Err != nil && err == nil:
+				err = r.Err
+			case r.Err == nil && isQueue && now != r.Name:
 				c.cfg.Recorder.Renamed(r.Name, now)
 				c.Emit(Event{Kind: Renamed, Entity: r.Name, Name: now})
 			}
 		}
-		if err != nil {
-			return recorded, err
+		if lost != nil {
+			return recorded, lost
 		}
 	}
-	return recorded, nil
+	return recorded, err
 }
 
-// stepsOf returns the steps of a phase that declare queue or bind it.
-func stepsOf(phase topology.Phase, queue string) []topology.Step {
+// upstreamSteps returns the steps of the i-th phase that bring queue back. The
+// plan is made anew: the name may have changed in the phase before.
+func (c *Connection) upstreamSteps(i int, queue string) []topology.Step {
+	plan := c.cfg.Recorder.Plan()
+	up := newUpstream(plan, node{name: c.Resolve(queue)})
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var steps []topology.Step
-	for _, step := range phase.Steps {
-		switch e := step.Entity.(type) {
-		case topology.Queue:
-			if e.Name == queue {
-				steps = append(steps, step)
-			}
-		case topology.Binding:
-			if !e.ToExchange && e.Destination == queue {
-				steps = append(steps, step)
-			}
+	for _, step := range plan[i].Steps {
+		if up.holds(step.Entity) && !c.quarantine.fatal(entityKey(step.Entity)) {
+			steps = append(steps, step)
 		}
 	}
 	return steps

@@ -61,7 +61,7 @@ func (s *supervision) chores(conn *core.Conn, now time.Time) error {
 }
 
 // retryQuarantined declares the quarantined entities that are due, as far as
-// they are still recorded.
+// they are still recorded, and before a binding whose ends were missing those ends.
 func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 	s.mu.Lock()
 	due := s.quarantine.due(now)
@@ -70,15 +70,15 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 		return nil
 	}
 	recorded := map[string]bool{}
+	ends := missingEnds(s.phases(), due)
 	for i := range s.phases() {
 		var steps []topology.Step
 		for _, step := range s.phases()[i].Steps {
-			p := due[entityKey(step.Entity)]
-			if p == nil {
-				continue
+			key := entityKey(step.Entity)
+			if due[key] != nil {
+				recorded[key] = true
 			}
-			recorded[p.key] = true
-			if p.Reason != Fatal || s.harmless(conn, step) {
+			if s.isDue(conn, step, due[key], ends) {
 				steps = append(steps, step)
 			}
 		}
@@ -95,6 +95,31 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 	}
 	s.update()
 	return nil
+}
+
+// isDue reports whether step, an entity that may be the patient p, is to be declared.
+func (s *supervision) isDue(conn *core.Conn, step topology.Step, p *patient, ends upstream) bool {
+	switch {
+	case p == nil:
+		return ends.holds(step.Entity) && len(s.admitted([]topology.Step{step})) == 1
+	case p.Reason == Fatal:
+		return s.harmless(conn, step)
+	}
+	return true
+}
+
+// missingEnds returns what must exist for the bindings among due that were
+// refused because something was missing. The end of a lost connection can
+// delete it after the replay has found it: its auto-delete queue, and then the
+// auto-delete exchange whose last binding led there.
+func missingEnds(plan []topology.Phase, due map[string]*patient) upstream {
+	var ends []node
+	for _, p := range due {
+		if b, ok := p.Entity.(topology.Binding); ok && p.Reason == Missing {
+			ends = append(ends, node{true, b.Source}, node{b.ToExchange, b.Destination})
+		}
+	}
+	return newUpstream(plan, ends...)
 }
 
 // harmless declares what closed a connection on one of its own. It reports
