@@ -32,6 +32,7 @@ var errCut = errors.New("faultproxy: cut")
 // faults are those in force.
 type faults struct {
 	paused          [2]bool  // by lane
+	swallow         [2]bool  // by lane
 	cutAfter        [2]int64 // bytes, by lane; notCut if no cut is due
 	slice           int      // bytes; 0 is whole
 	latency, jitter time.Duration
@@ -52,13 +53,24 @@ func (p *Proxy) Pause(dir Direction) { p.setPaused(dir, true) }
 func (p *Proxy) Resume(dir Direction) { p.setPaused(dir, false) }
 
 func (p *Proxy) setPaused(dir Direction, paused bool) {
-	p.change(func(f *faults) {
-		for i := range f.paused {
-			if dir&(1<<i) != 0 {
-				f.paused[i] = paused
-			}
+	p.change(func(f *faults) { set(&f.paused, dir, paused) })
+}
+
+// Blackhole swallows what comes in dir, the end of the stream included, and keeps the
+// connections open: each side believes in a silent peer. When it ends, a connection
+// that has lost bytes is reset as soon as more come: what the network has
+// acknowledged and lost does not come again.
+func (p *Proxy) Blackhole(dir Direction, swallow bool) {
+	p.change(func(f *faults) { set(&f.swallow, dir, swallow) })
+}
+
+// set sets the flags of the lanes of dir.
+func set(flags *[2]bool, dir Direction, value bool) {
+	for i := range flags {
+		if dir&(1<<i) != 0 {
+			flags[i] = value
 		}
-	})
+	}
 }
 
 // CutAfter lets n more bytes pass in dir, counted from now over all connections,
@@ -129,24 +141,41 @@ func (p *Proxy) pace(n int) (size int, takes time.Duration) {
 	return n, time.Duration(n) * time.Second / time.Duration(rate)
 }
 
-// take waits until the way is not paused and takes up to n bytes from what a cut
-// leaves. The connection is cut after the size bytes that it returns if cut is set.
-func (p *Proxy) take(ctx context.Context, way lane, n int) (size int, cut bool, err error) {
+// fate is what becomes of a piece.
+type fate uint8
+
+const (
+	whole     fate = iota // it is forwarded
+	lastPiece             // it is forwarded, and then the connection is cut
+	swallowed             // it is not, and nobody is told
+)
+
+// take waits until the way is not paused and takes up to n bytes from what a cut leaves.
+func (p *Proxy) take(ctx context.Context, way lane, n int) (size int, f fate, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.awaitResumed(ctx, way); err != nil {
-		return 0, false, err
+		return 0, whole, err
+	}
+	if p.faults.swallow[way] {
+		return n, swallowed, nil
 	}
 	left := &p.faults.cutAfter[way]
 	switch {
 	case *left == notCut:
-		return n, false, nil
+		return n, whole, nil
 	case int64(n) < *left:
 		*left -= int64(n)
-		return n, false, nil
+		return n, whole, nil
 	}
 	size, *left = int(*left), notCut
-	return size, true, nil
+	return size, lastPiece, nil
+}
+
+func (p *Proxy) swallows(way lane) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.faults.swallow[way]
 }
 
 func (p *Proxy) waitResumed(ctx context.Context, way lane) error {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/warren-mq/warren/core/wire"
 )
 
 // piece is one write of the proxy.
@@ -62,7 +64,7 @@ func TestForwardShapesTheStream(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			forwarding(t, func(p *Proxy, l *link, r *recorder) {
 				c.set(p)
-				if err := l.forward(toUpstream, r, data); err != nil {
+				if err := l.forward(toUpstream, r, data, nil); err != nil {
 					t.Fatal(err)
 				}
 				if !slices.Equal(r.pieces, c.want) || !bytes.Equal(r.data.Bytes(), data) {
@@ -107,7 +109,7 @@ func TestForwardStopsWithTheLink(t *testing.T) {
 			forwarding(t, func(p *Proxy, l *link, r *recorder) {
 				set(p)
 				time.AfterFunc(time.Millisecond, l.cancel)
-				err := l.forward(toUpstream, r, []byte("never whole"))
+				err := l.forward(toUpstream, r, []byte("never whole"), nil)
 				if !errors.Is(err, context.Canceled) || len(r.pieces) > 0 {
 					t.Errorf("forward ended with %v after %v, want context.Canceled after nothing", err, r.pieces)
 				}
@@ -122,12 +124,60 @@ func TestResumeInTheMiddleOfAStream(t *testing.T) {
 		p.Bandwidth(1)
 		time.AfterFunc(1500*time.Millisecond, func() { p.Pause(Both) })
 		time.AfterFunc(10*time.Second, func() { p.Resume(Both) })
-		if err := l.forward(toClient, r, []byte("abc")); err != nil {
+		if err := l.forward(toClient, r, []byte("abc"), nil); err != nil {
 			t.Fatal(err)
 		}
 		want := []piece{{1, time.Second}, {1, 10 * time.Second}, {1, 11 * time.Second}}
 		if !slices.Equal(r.pieces, want) {
 			t.Errorf("forwarded %v, want %v", r.pieces, want)
+		}
+	})
+}
+
+// clock notes when frames pass.
+type clock struct {
+	start time.Time
+	at    []time.Duration
+}
+
+func (c *clock) ToBroker(wire.Frame) { c.at = append(c.at, time.Since(c.start)) }
+func (c *clock) ToClient(wire.Frame) {}
+func (c *clock) Close()              {}
+
+func TestObserverIsToldOfAFrameWithThePieceThatCompletesIt(t *testing.T) {
+	forwarding(t, func(p *Proxy, l *link, r *recorder) {
+		c := &clock{start: time.Now()}
+		l.observer = c
+		p.Latency(30*time.Millisecond, 0)
+		p.Bandwidth(200) // 4 bytes in 20 ms
+		var b batch
+		b.add([]byte("12345"), wire.Frame{Type: wire.FrameMethod})
+		b.add([]byte("none"), wire.Frame{})
+		b.add([]byte("1"), wire.Frame{Type: wire.FrameMethod})
+		if err := l.forward(toUpstream, r, b.bytes, b.cuts); err != nil {
+			t.Fatal(err)
+		}
+		if want := []time.Duration{70 * time.Millisecond, 80 * time.Millisecond}; !slices.Equal(c.at, want) {
+			t.Errorf("told at %v, want %v", c.at, want)
+		}
+	})
+}
+
+func TestBlackholeEndsALinkThatItHasHoled(t *testing.T) {
+	forwarding(t, func(p *Proxy, l *link, r *recorder) {
+		p.Blackhole(Both, true)
+		if err := l.forward(toUpstream, r, []byte("lost"), nil); err != nil {
+			t.Fatal(err)
+		}
+		p.Blackhole(Both, false)
+		if err := l.forward(toClient, r, []byte("whole"), nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.forward(toUpstream, r, []byte("late"), nil); !errors.Is(err, errCut) {
+			t.Errorf("error %v, want a cut", err)
+		}
+		if got := r.data.String(); got != "whole" {
+			t.Errorf("forwarded %q", got)
 		}
 	})
 }

@@ -2,10 +2,10 @@ package faultproxy
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,14 +17,20 @@ const dialTimeout = 10 * time.Second
 
 // link is one client's connection together with the one to the upstream.
 type link struct {
-	proxy  *Proxy
-	ctx    context.Context // ends with abort
-	cancel context.CancelFunc
-	addr   string
-	client *net.TCPConn
+	proxy       *Proxy
+	ctx         context.Context // ends with abort
+	cancel      context.CancelFunc
+	addr        string
+	client      *net.TCPConn
+	newObserver func() Observer // may be nil
+	observer    Observer        // may be nil; set by run
+	amqp        atomic.Bool     // the client has sent the protocol header
 
-	mu       sync.Mutex // guards upstream
+	mu       sync.Mutex // guards the following
 	upstream *net.TCPConn
+	streams  [2]*stream // by lane; nil until the upstream is there
+	lost     [2]bool    // bytes of that way were swallowed: it is no longer whole
+	shut     [2]bool    // the receiver of that way was told that nothing more comes
 }
 
 func newLink(p *Proxy, client *net.TCPConn, addr string) *link {
@@ -36,16 +42,53 @@ func newLink(p *Proxy, client *net.TCPConn, addr string) *link {
 func (l *link) run() {
 	defer l.proxy.forget(l)
 	defer l.abort()
+	if l.newObserver != nil {
+		l.observer = l.newObserver()
+		defer l.observer.Close()
+	}
 	upstream, err := l.dial()
 	if err != nil {
 		return
 	}
+	up, down := newStream(l, toUpstream, upstream, l.client), newStream(l, toClient, l.client, upstream)
+	l.open(up, down)
 	var back sync.WaitGroup
-	back.Go(func() { l.runPump(toClient, l.client, upstream) })
-	l.runPump(toUpstream, upstream, l.client)
+	back.Go(down.runPump)
+	up.runPump()
 	back.Wait()
 	l.client.Close() // both directions have seen their end: abort finds nothing to reset
 	upstream.Close()
+}
+
+func (l *link) open(up, down *stream) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.streams = [2]*stream{toUpstream: up, toClient: down}
+}
+
+func (l *link) opened() [2]*stream {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.streams
+}
+
+// is returns one of the link's flags; set sets it.
+func (l *link) is(flag *[2]bool, way lane) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return flag[way]
+}
+
+func (l *link) set(flag *[2]bool, way lane) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	flag[way] = true
+}
+
+// closeWrite ends one way for its receiver.
+func (l *link) closeWrite(way lane, dst *net.TCPConn) {
+	l.set(&l.shut, way)
+	_ = dst.CloseWrite()
 }
 
 // dial connects to the upstream, unless the link is aborted meanwhile.
@@ -84,52 +127,57 @@ func reset(conn *net.TCPConn) {
 	conn.Close()
 }
 
-// runPump forwards one direction. The end of the stream ends this direction only,
-// as a half-close does; any error ends the link.
-func (l *link) runPump(way lane, dst, src *net.TCPConn) {
-	buf := make([]byte, bufferSize)
-	for {
-		n, err := src.Read(buf)
-		if n > 0 {
-			if l.forward(way, dst, buf[:n]) != nil {
-				l.abort()
-				return
-			}
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			if l.proxy.waitResumed(l.ctx, way) == nil {
-				_ = dst.CloseWrite()
-			}
-			return
-		case err != nil:
-			l.abort()
-			return
-		}
+// forward writes data to dst under the faults in force for each piece, and tells the
+// observer of each frame before the piece that completes it.
+func (l *link) forward(way lane, dst io.Writer, data []byte, cuts []cut) error {
+	if len(data) == 0 {
+		return nil
 	}
-}
-
-// forward writes data to dst under the faults in force for each piece.
-func (l *link) forward(way lane, dst io.Writer, data []byte) error {
 	if err := wait(l.ctx, l.proxy.delay()); err != nil {
 		return err
 	}
-	for len(data) > 0 {
-		size, pause := l.proxy.pace(len(data))
+	for sent := 0; sent < len(data); {
+		size, pause := l.proxy.pace(len(data) - sent)
 		if err := wait(l.ctx, pause); err != nil {
 			return err
 		}
-		size, cut, err := l.proxy.take(l.ctx, way, size)
+		size, fate, err := l.proxy.take(l.ctx, way, size)
 		if err != nil {
 			return err
 		}
-		if _, err := dst.Write(data[:size]); err != nil {
+		end := sent + size
+		done := 0
+		for done < len(cuts) && cuts[done].end <= end {
+			done++
+		}
+		if err := l.deliver(way, dst, data[sent:end], cuts[:done], fate); err != nil {
 			return err
 		}
-		if cut {
-			return errCut
-		}
-		data = data[size:]
+		sent, cuts = end, cuts[done:]
+	}
+	return nil
+}
+
+// deliver gives one piece, and the frames that it completes, to the receiver.
+func (l *link) deliver(way lane, dst io.Writer, piece []byte, cuts []cut, fate fate) error {
+	switch {
+	case fate == swallowed:
+		l.set(&l.lost, way)
+		l.proxy.count(func(s *Stats) { s.Swallowed += int64(len(piece)) })
+		return nil
+	case l.is(&l.shut, way):
+		return nil
+	case l.is(&l.lost, way):
+		return errCut // what comes now does not follow what came before
+	}
+	for _, c := range cuts {
+		l.observe(way, c.frame)
+	}
+	if _, err := dst.Write(piece); err != nil && !l.is(&l.shut, way) {
+		return err
+	}
+	if fate == lastPiece {
+		return errCut
 	}
 	return nil
 }

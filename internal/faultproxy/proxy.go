@@ -23,12 +23,15 @@ type Proxy struct {
 	cancel   context.CancelCauseFunc
 	running  sync.WaitGroup // every goroutine of the proxy
 
-	mu       sync.Mutex // guards all below
-	upstream string
-	refuse   bool
-	links    map[*link]struct{}
-	faults   faults
-	changed  gate.Gate // a change of faults
+	mu          sync.Mutex // guards all below
+	upstream    string
+	refuse      bool
+	links       map[*link]struct{}
+	faults      faults
+	stats       Stats
+	newObserver func() Observer
+	frameFaults []*FrameFault // replaced, never changed
+	changed     gate.Gate     // a change of faults
 }
 
 // New starts a proxy on a free port of 127.0.0.1 in front of upstream, an address
@@ -74,7 +77,9 @@ func (p *Proxy) Conns() int {
 // Reset resets (RST) both sides of all connections. What they have under way is
 // lost. New connections are accepted as before.
 func (p *Proxy) Reset() {
-	for _, l := range p.openLinks() {
+	links := p.openLinks()
+	p.count(func(s *Stats) { s.Resets += len(links) })
+	for _, l := range links {
 		l.abort()
 	}
 }
@@ -118,10 +123,13 @@ func (p *Proxy) admit(client *net.TCPConn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.refuse {
+		p.stats.Refused++
 		client.Close()
 		return
 	}
+	p.stats.Accepted++
 	l := newLink(p, client, p.upstream)
+	l.newObserver = p.newObserver
 	p.links[l] = struct{}{}
 	p.running.Go(l.run)
 }
