@@ -14,10 +14,17 @@ import (
 
 // TestWithRabbitMQ runs what has to agree with a real broker, all on one.
 func TestWithRabbitMQ(t *testing.T) {
-	broker := dockertest.Run(t, docker.MainVersion, docker.Options{})
+	broker := dockertest.Run(t, docker.MainVersion, docker.Options{
+		Plugins: []string{"rabbitmq_management"}, Publish: []int{portManagement},
+	})
 	t.Run("validation", func(t *testing.T) { testValidationAgrees(t, broker) })
 	t.Run("replay", func(t *testing.T) { testReplayOnRabbitMQ(t, broker) })
+	t.Run("compare over AMQP", func(t *testing.T) { testCompare(t, dialRabbitMQ(t, broker)) })
+	t.Run("compare with the management API", func(t *testing.T) { testCompareWithManagement(t, broker) })
+	t.Run("definitions", func(t *testing.T) { testDefinitions(t, broker) })
 }
+
+const portManagement = 15672
 
 func dialRabbitMQ(t *testing.T, broker *docker.Broker) *core.Conn {
 	t.Helper()

@@ -1,0 +1,63 @@
+package topology
+
+import (
+	"context"
+
+	"github.com/warren-mq/warren/core"
+)
+
+// Apply makes t exist on the broker of conn and reports what it did. It
+// creates and binds; it deletes nothing, and leaves what differs as it is.
+// Applied again, it finds everything there. The outcome of each entity is in
+// the comparison, which says Create for what was created:
+//
+//   - [Create], if [Compare] had not found it, and [Adopt], if it had;
+//   - [Ensure], for a binding that was there or is there now;
+//   - [Differs], with the differences that are known;
+//   - [Refused], with the broker's reason.
+//
+// The error is that of [Compare], or an [*InterruptedError]; then the
+// comparison says what was reached: the rest still has the action it would
+// have had. Applying does not record anything: see [Recorder].
+func Apply(ctx context.Context, conn *core.Conn, t Topology, options ...CompareOption) (*Comparison, error) {
+	c, err := Compare(ctx, conn, t, options...)
+	if err != nil {
+		return nil, err
+	}
+	for _, phase := range c.phases() {
+		var steps []Step
+		for _, change := range phase {
+			steps = append(steps, Step{Entity: change.Entity, Method: declaration(change.Entity)})
+		}
+		results, err := Replay(ctx, conn, steps)
+		for i, r := range results {
+			if phase[i].Unseen = false; r.Err != nil {
+				phase[i].refusal(r.Err)
+			}
+		}
+		if err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// phases returns what is to be declared, exchanges first, then queues, then bindings.
+func (c *Comparison) phases() [3][]*Change {
+	var p [3][]*Change
+	for i := range c.Changes {
+		change := &c.Changes[i]
+		if change.Action == Differs {
+			continue
+		}
+		phase := bindings
+		switch change.Entity.(type) {
+		case Exchange:
+			phase = exchanges
+		case Queue:
+			phase = queues
+		}
+		p[phase] = append(p[phase], change)
+	}
+	return p
+}

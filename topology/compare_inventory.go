@@ -1,0 +1,187 @@
+package topology
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// compareWith compares with everything that the broker has.
+func compareWith(want, have Topology) *Comparison {
+	c := &Comparison{}
+	exchanges, queues, bindings := map[string]Exchange{}, map[string]Queue{}, map[string]bool{}
+	for _, e := range have.Exchanges {
+		exchanges[e.Name] = e
+	}
+	for _, q := range have.Queues {
+		queues[q.Name] = q
+	}
+	for _, b := range have.Bindings {
+		bindings[identity(b)] = true
+	}
+	for _, e := range want.Exchanges {
+		there, ok := exchanges[e.Name]
+		c.compared(e, ok, func() []Difference { return exchangeDifferences(e, there) })
+	}
+	for _, q := range want.Queues {
+		there, ok := queues[q.Name]
+		c.compared(q, ok && q.Name != "", func() []Difference { return queueDifferences(q, there) })
+	}
+	for _, b := range want.Bindings {
+		c.compared(b, bindings[identity(b)], func() []Difference { return nil })
+	}
+	c.Extra = extra(want, have)
+	return c
+}
+
+func (c *Comparison) compared(entity fmt.Stringer, exists bool, differences func() []Difference) {
+	change := Change{Entity: entity, Action: Create}
+	if exists {
+		change.Action = Adopt
+		if change.Differences = differences(); len(change.Differences) > 0 {
+			change.Action = Differs
+		}
+	}
+	c.Changes = append(c.Changes, change)
+}
+
+// identity tells bindings apart. An inventory does not know the widths of
+// numbers, so they do not count.
+func identity(b Binding) string {
+	var args []string
+	for _, k := range slices.Sorted(maps.Keys(b.Args)) {
+		args = append(args, fmt.Sprintf("%q=%s", k, plain(b.Args[k])))
+	}
+	return fmt.Sprintf("%q %q %v %q %s", b.Source, b.Destination, b.ToExchange, b.Key, strings.Join(args, " "))
+}
+
+// plain writes a value without its type's width.
+func plain(v any) string {
+	switch v := v.(type) {
+	case Table:
+		var b strings.Builder
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			fmt.Fprintf(&b, "%q:%s,", k, plain(v[k]))
+		}
+		return "{" + b.String() + "}"
+	case map[string]any:
+		return plain(Table(v))
+	case []any:
+		var items []string
+		for _, item := range v {
+			items = append(items, plain(item))
+		}
+		return "[" + strings.Join(items, ",") + "]"
+	case string:
+		return fmt.Sprintf("%q", v)
+	case []byte:
+		return fmt.Sprintf("%q", v)
+	}
+	return fmt.Sprint(v)
+}
+
+func exchangeDifferences(want, have Exchange) []Difference {
+	var d differences
+	w, h := want.Declare(), have.Declare()
+	d.compare("type", w.Type, h.Type)
+	d.compare("durable", w.Durable, h.Durable)
+	d.compare("auto_delete", w.AutoDelete, h.AutoDelete)
+	d.compare("internal", w.Internal, h.Internal)
+	d.arguments(want.Args, have.Args)
+	return d
+}
+
+// queueDifferences takes a wanted queue without a type for one of the virtual
+// host's default type, whichever that is.
+func queueDifferences(want, have Queue) []Difference {
+	var d differences
+	w, h := want.Declare(), have.Declare()
+	d.compare("durable", w.Durable, h.Durable)
+	d.compare("exclusive", w.Exclusive, h.Exclusive)
+	d.compare("auto_delete", w.AutoDelete, h.AutoDelete)
+	args := h.Arguments.Clone()
+	if w.Arguments["x-queue-type"] == nil {
+		delete(args, "x-queue-type")
+	}
+	d.arguments(w.Arguments, args)
+	return d
+}
+
+type differences []Difference
+
+func (d *differences) compare(field string, want, have any) {
+	if plain(want) != plain(have) {
+		*d = append(*d, Difference{field, shown(want), shown(have)})
+	}
+}
+
+// shown writes a value as RabbitMQ does, without quotes.
+func shown(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	return plain(v)
+}
+
+func (d *differences) arguments(want, have Table) {
+	keys := map[string]bool{}
+	for k := range want {
+		keys[k] = true
+	}
+	for k := range have {
+		keys[k] = true
+	}
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		w, wanted := want[k]
+		h, there := have[k]
+		switch {
+		case !wanted:
+			*d = append(*d, Difference{k, none, shown(h)})
+		case !there:
+			*d = append(*d, Difference{k, shown(w), none})
+		default:
+			d.compare(k, w, h)
+		}
+	}
+}
+
+const none = "none"
+
+// extra returns what is there and not wanted.
+func extra(want, have Topology) Topology {
+	wanted := map[string]bool{}
+	for _, e := range want.Exchanges {
+		wanted[e.String()] = true
+	}
+	for _, q := range want.Queues {
+		wanted[q.String()] = true
+	}
+	for _, b := range want.Bindings {
+		wanted[identity(b)] = true
+	}
+	var t Topology
+	for _, e := range have.Exchanges {
+		if !wanted[e.String()] && e.Name != "" && !reserved(e.Name) {
+			t.Exchanges = append(t.Exchanges, e)
+		}
+	}
+	exclusive := map[string]bool{}
+	for _, q := range have.Queues {
+		exclusive[q.Name] = q.Exclusive
+		if !wanted[q.String()] && !q.Exclusive {
+			t.Queues = append(t.Queues, q)
+		}
+	}
+	for _, b := range have.Bindings {
+		if !wanted[identity(b)] && b.Source != "" && (b.ToExchange || !exclusive[b.Destination]) && !reservedOnly(b) {
+			t.Bindings = append(t.Bindings, b)
+		}
+	}
+	return t
+}
+
+// reservedOnly reports whether both ends are the broker's own.
+func reservedOnly(b Binding) bool {
+	return b.ToExchange && reserved(b.Source) && reserved(b.Destination)
+}
