@@ -25,6 +25,7 @@ const (
 	zap     = "go.uber.org/zap"
 	backoff = "github.com/cenkalti/backoff/v4"
 	yaml    = "go.yaml.in/yaml/v3"
+	text    = "golang.org/x/text"
 )
 
 // floors are in the order of the design, highest first.
@@ -37,6 +38,7 @@ var floors = []floor{
 	{"topology", []string{"core", "core/wire", "internal"}, []string{yaml}},
 	{"core", []string{"core/wire", "internal"}, nil},
 	{"core/wire", nil, nil},
+	{"core/charset", nil, []string{text}}, // apart, so that nobody links charset tables who does not use them
 	{"logging", nil, []string{zap}},
 	{"brokertest", []string{"core/wire", "internal/memnet", "internal/gate"}, nil}, // never core: it must share no mistake with it
 	{"internal", []string{"core/wire"}, nil},

@@ -47,7 +47,7 @@ func TestTheBrokersTestsDoNotUseTheClient(t *testing.T) {
 
 // direct are the modules that the root module may require itself. A new one needs a reason: the standard
 // library cannot, and own code would be worse.
-var direct = []string{zap, backoff, yaml}
+var direct = []string{zap, backoff, yaml, text}
 
 // heavy are parts of the paths of modules that a user of the library must never download.
 var heavy = []string{"docker", "moby", "containerd", "testcontainers", "toxiproxy", "prometheus", "opentelemetry", "amqp091"}
