@@ -13,7 +13,8 @@ import (
 type lane struct {
 	conn   *core.Conn
 	window int
-	steps  []Step // its own
+	given  []Step
+	steps  []Step // its own copy, in which Else takes the place of Method
 
 	refused    *atomic.Int64 // by all lanes
 	maxRefused int64         // 0: any number
@@ -116,11 +117,12 @@ func (l *lane) settle(ctx context.Context, flight []sent) bool {
 
 // verdict notes what became of the next step.
 func (l *lane) verdict(s sent, reply core.Method, err error) {
+	given := l.given[l.next]
 	l.next++
 	if err != nil {
 		l.refused.Add(1)
 	}
-	r := Result{Entity: s.Entity, Name: s.Name, Reply: reply, Err: err}
+	r := Result{Step: given, Entity: s.Entity, Name: s.Name, Reply: reply, Err: err}
 	switch {
 	case s.Wanted():
 		l.results = append(l.results, r)
@@ -172,7 +174,7 @@ func undo(ctx context.Context, conn *core.Conn, lanes []*lane) error {
 	if len(steps) == 0 {
 		return nil
 	}
-	l := &lane{conn: conn, window: defaultWindow, steps: steps, refused: new(atomic.Int64)}
+	l := &lane{conn: conn, window: defaultWindow, given: steps, steps: steps, refused: new(atomic.Int64)}
 	l.run(ctx) // refusals mean that it is in use again
 	return interrupted([]*lane{l})
 }

@@ -61,16 +61,12 @@ func (c notOthers) hasEdge(e *edge) bool { return c.hasVertex(e.ends[destination
 
 // lostSet is what a loss takes.
 type lostSet struct {
-	vertices map[*vertex]bool
-	edges    map[*edge]bool
-	out      map[*vertex]int // lost bindings by their source
+	subset
+	out map[*vertex]int // lost bindings by their source
 }
 
-func (s *lostSet) hasVertex(v *vertex) bool { return s.vertices[v] }
-func (s *lostSet) hasEdge(e *edge) bool     { return s.edges[e] }
-
 func (g *graph) lost(l Loss) *lostSet {
-	s := &lostSet{map[*vertex]bool{}, map[*edge]bool{}, map[*vertex]int{}}
+	s := &lostSet{subset{map[*vertex]bool{}, map[*edge]bool{}}, map[*vertex]int{}}
 	consumers := map[string]int{}
 	for name, n := range l.Consumers {
 		consumers[g.resolve(name)] += n

@@ -13,6 +13,7 @@ import (
 
 // Result is what became of one step.
 type Result struct {
+	Step   Step // as it was given
 	Entity fmt.Stringer
 	Name   string // a queue's name before; see [Step]
 	Reply  core.Method
@@ -99,7 +100,7 @@ func (r Replayer) lanes(conn *core.Conn, steps []Step) []*lane {
 	for i := range n {
 		part := steps[i*len(steps)/n : (i+1)*len(steps)/n]
 		if len(part) > 0 {
-			lanes = append(lanes, &lane{conn: conn, window: window, steps: slices.Clone(part), refused: &refused, maxRefused: int64(r.maxRefused)})
+			lanes = append(lanes, &lane{conn: conn, window: window, given: part, steps: slices.Clone(part), refused: &refused, maxRefused: int64(r.maxRefused)})
 		}
 	}
 	return lanes

@@ -254,6 +254,9 @@ func TestReplayLooksForServerNamedQueuesThatMaySurvive(t *testing.T) {
 		if got := outcomes(results); err != nil || !slices.Equal(got, []string{"amq.old-0", "amq.gen-1", "amq.gen-2", "amq.old-3"}) {
 			t.Errorf("%q, error %v", got, err)
 		}
+		if _, passive := results[1].Step.Method.(*core.QueueDeclare); !passive || results[1].Step.Else == nil {
+			t.Errorf("the result is of another step: %+v", results[1].Step)
+		}
 		if results[1].Name != "amq.old-1" {
 			t.Errorf("replaced %q", results[1].Name)
 		}

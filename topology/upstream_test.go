@@ -1,0 +1,27 @@
+package topology_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/warren-mq/warren/topology"
+)
+
+func TestUpstream(t *testing.T) {
+	r := topology.NewRecorder()
+	record(t, r, x("a"), x("b"), x("c"), x("unrelated"), q("q"), q("other"),
+		bx("a", "b"), bx("b", "a"), bx("theirs", "b"), bx("b", "c"), b("b", "q"), b("c", "other"), b("amq.topic", "q"))
+	_ = r.Queue(topology.Queue{Exclusive: true}, "amq.gen-1")
+	r.Renamed("amq.gen-1", "amq.gen-2")
+	record(t, r, b("c", "amq.gen-2"))
+	for queue, want := range map[string][]string{
+		"q":         {"x a", "x b", "q q", "a⇒b", "b⇒a", "theirs⇒b", "b→q", "amq.topic→q"},
+		"amq.gen-1": {"x a", "x b", "x c", "q amq.gen-2", "a⇒b", "b⇒a", "theirs⇒b", "b⇒c", "c→amq.gen-2"},
+		"unknown":   nil,
+		"a":         nil,
+	} {
+		if got := planned(r.Upstream(queue)); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", queue, got, want)
+		}
+	}
+}
