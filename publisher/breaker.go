@@ -3,25 +3,29 @@ package publisher
 import "time"
 
 // breaker slows down the reopening of a channel that dies again and again: a
-// few times in a row are free, from then on it is once a second.
+// burst is free, from then on it is once a second.
 type breaker struct {
-	left float64 // reopenings that are free
-	at   time.Time
+	burst float64
+	left  float64 // of the burst
+	at    time.Time
 }
 
 const (
-	breakerBurst  = 8
-	breakerRefill = time.Second // for one
+	burst          = 8
+	isolatingBurst = 64          // each death makes progress, and a few messages need no more
+	refill         = time.Second // for one
 )
 
-func newBreaker(now time.Time) *breaker { return &breaker{left: breakerBurst, at: now} }
+func newBreaker(burst float64, now time.Time) *breaker {
+	return &breaker{burst: burst, left: burst, at: now}
+}
 
 // trip notes that the channel died, and returns how long to wait before the next.
 func (b *breaker) trip(now time.Time) time.Duration {
-	b.left = min(breakerBurst, b.left+float64(now.Sub(b.at))/float64(breakerRefill)) - 1
+	b.left = min(b.burst, b.left+float64(now.Sub(b.at))/float64(refill)) - 1
 	b.at = now
 	if b.left >= 0 {
 		return 0
 	}
-	return time.Duration(-b.left * float64(breakerRefill))
+	return time.Duration(-b.left * float64(refill))
 }

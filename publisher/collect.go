@@ -10,15 +10,16 @@ import (
 )
 
 // collect takes up what the death of a channel left behind, in the order in
-// which it was accepted, before everything that waits. The lock is held, and
-// the channel has given all its verdicts.
+// which it was accepted, before everything that waits. What was refused keeps
+// its pause: first of all it would be refused again. The lock is held, and the
+// channel has given all its verdicts.
 //
 // If the broker closed the channel over a publish, and only one message can
 // have been it, that one is refused. With several, the next ones go out in
 // smaller groups until it is found; the result tells of that.
 func (p *Publisher) collect(cause error) (isolating bool) {
-	lost := append(p.refused, p.lost...)
-	p.refused, p.lost = nil, nil
+	lost := p.lost
+	p.lost = nil
 	slices.SortFunc(lost, func(a, b *Receipt) int { return cmp.Compare(a.order, b.order) })
 	p.isolation.restart()
 	var culprit *Receipt
@@ -57,8 +58,7 @@ func (p *Publisher) refuse(r *Receipt, refusal *core.Error) {
 	r.suspect = false // it is known
 	v := core.Verdict{Outcome: core.Nacked, Err: refusal}
 	if refusal.Code == core.ErrNotFound && p.inGrace() && !p.final(r) {
-		r.refused = v
-		p.refused = append(p.refused, r)
+		p.retry(r, v)
 		return
 	}
 	p.finish(r, r.overall(v))

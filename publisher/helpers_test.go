@@ -26,6 +26,7 @@ type env struct {
 	broker *brokertest.Broker
 	conn   *recovery.Connection
 	ctx    context.Context
+	wrap   func(net.Conn) net.Conn // if set, what the client sees of a socket
 
 	mu      sync.Mutex // guards the following
 	sockets []*memnet.Conn
@@ -61,6 +62,9 @@ func (e *env) dial(ctx context.Context, network, addr string) (net.Conn, error) 
 	e.sockets = append(e.sockets, c)
 	if e.onDial != nil {
 		e.onDial(len(e.sockets), c)
+	}
+	if e.wrap != nil {
+		return e.wrap(c), nil
 	}
 	return c, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
@@ -44,6 +45,7 @@ type Publisher struct {
 	queue     queue
 	lost      []*Receipt // of the present channel, which died
 	refused   []*Receipt // nacked or returned, to be sent again after a pause
+	retryAt   time.Time  // when
 	refusals  int        // in a row
 	isolation isolation
 	sent      int        // in flight, those given up meanwhile included

@@ -114,16 +114,16 @@ func TestIsolationFindsOneBadMessage(t *testing.T) {
 
 func TestBreaker(t *testing.T) {
 	now := time.Now()
-	b := newBreaker(now)
-	for i := range breakerBurst {
+	b := newBreaker(burst, now)
+	for i := range burst {
 		if d := b.trip(now); d != 0 {
 			t.Errorf("trip %d: pause of %s", i+1, d)
 		}
 	}
 	for range 10 {
 		d := b.trip(now)
-		if d <= 0 || d > breakerRefill {
-			t.Fatalf("pause of %s; want up to %s", d, breakerRefill)
+		if d <= 0 || d > refill {
+			t.Fatalf("pause of %s; want up to %s", d, refill)
 		}
 		now = now.Add(d)
 	}

@@ -15,7 +15,7 @@ import (
 func (p *Publisher) runPublisher() {
 	defer close(p.done)
 	var after uint64 // sessions up to this epoch are dead
-	breaker := newBreaker(time.Now())
+	breaker, isolating := newBreaker(burst, time.Now()), newBreaker(isolatingBurst, time.Now())
 	for {
 		// 1st: a session.
 		s, err := p.conn.SessionAfter(p.ctx, after)
@@ -33,18 +33,20 @@ func (p *Publisher) runPublisher() {
 			p.begin(s)
 			err = p.serve(ch)
 		}
-		isolating := p.retire(ch, err)
+		sought := p.retire(ch, err)
 		if s.Conn.Err() != nil {
 			after = s.Epoch
 			continue
 		}
-		// 4th: only the channel died. If that happens again and again, ever
-		// slower; but not while a bad message is being found.
+		// 4th: only the channel died. If that happens again and again, slower;
+		// while a bad message is sought, later.
 		if p.ctx.Err() != nil {
 			continue
 		}
 		p.conn.Emit(recovery.Event{Kind: recovery.ChannelLost, Entity: p.cfg.name, Err: err})
-		if !isolating {
+		if sought {
+			p.pause(isolating.trip(time.Now()), s.Conn)
+		} else {
 			p.pause(breaker.trip(time.Now()), s.Conn)
 		}
 	}
@@ -72,20 +74,15 @@ func (p *Publisher) begin(s *recovery.Session) {
 
 // serve sends on ch whatever is due until ch dies, and returns why it did.
 func (p *Publisher) serve(ch *core.Channel) error {
-	var elapsed <-chan time.Time // what was refused is to be sent again
 	for {
 		for r := p.next(ch); r != nil; r = p.next(ch) {
 			if err := p.republish(ch, r); err != nil {
 				return p.await(ch)
 			}
 		}
-		if elapsed == nil {
-			elapsed = p.refusedPause()
-		}
 		select {
 		case <-p.work:
-		case <-elapsed:
-			elapsed = nil
+		case <-p.retryDue():
 			p.retryRefused()
 		case <-p.patience():
 			p.widen()
@@ -184,20 +181,15 @@ func (p *Publisher) await(ch *core.Channel) error {
 	}
 }
 
-// refusedPause returns what ends the pause before what was refused is sent
-// again; nil: there is nothing. It does not outlast the grace.
-func (p *Publisher) refusedPause() <-chan time.Time {
+// retryDue returns what ends the pause before what was refused is sent again;
+// nil: there is nothing.
+func (p *Publisher) retryDue() <-chan time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.refused) == 0 {
 		return nil
 	}
-	p.refusals++
-	pause := backoff(p.refusals)
-	if left := p.graceLeft(); left > 0 {
-		pause = min(pause, left)
-	}
-	return time.After(pause)
+	return time.After(time.Until(p.retryAt))
 }
 
 func (p *Publisher) retryRefused() {

@@ -34,10 +34,24 @@ func (p *Publisher) settle(r *Receipt, v core.Verdict) {
 	case p.final(r):
 		p.finish(r, r.overall(v))
 	default: // nacked, or returned within the grace
-		r.refused = v
-		p.refused = append(p.refused, r)
-		p.ring()
+		p.retry(r, v)
 	}
+}
+
+// retry has r, which was refused, sent again after a pause that does not
+// outlast the grace. The lock is held.
+func (p *Publisher) retry(r *Receipt, v core.Verdict) {
+	r.refused = v
+	if len(p.refused) == 0 {
+		p.refusals++
+		pause := backoff(p.refusals)
+		if left := p.graceLeft(); left > 0 {
+			pause = min(pause, left)
+		}
+		p.retryAt = time.Now().Add(pause)
+	}
+	p.refused = append(p.refused, r)
+	p.ring()
 }
 
 // final reports whether r is not to be sent again.
