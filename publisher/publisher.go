@@ -80,26 +80,41 @@ func New(conn *recovery.Connection, opts ...Option) (*Publisher, error) {
 // [core.ErrUnknown] may the broker have the message all the same, and for
 // [core.ErrReturned] if it was sent more than once: that is said of the last time.
 func (p *Publisher) Publish(ctx context.Context, m Message) error {
+	r := p.pooled(ctx, &m)
+	if err := p.send(ctx, r); err != nil {
+		p.recycle(r)
+		return err
+	}
+	return p.result(ctx, r)
+}
+
+// pooled returns a receipt that is given to nobody, and can be used again.
+func (p *Publisher) pooled(ctx context.Context, m *Message) *Receipt {
 	r, ok := p.pool.Get().(*Receipt)
 	if !ok {
 		r = &Receipt{p: p, signal: make(chan struct{}, 1)}
 	}
 	r.ctx = ctx
-	p.publishing(&r.pub, &m)
-	err := p.send(ctx, r)
-	if err == nil {
-		if cause := gate.Await(ctx, r.signal); cause != nil {
-			p.abandon(r, cause)
-			<-r.signal
-		}
-		err = r.verdict.Error()
-		if !r.free {
-			return err
-		}
+	p.publishing(&r.pub, m)
+	return r
+}
+
+// result waits for the outcome of r. The end of ctx is one.
+func (p *Publisher) result(ctx context.Context, r *Receipt) error {
+	if cause := gate.Await(ctx, r.signal); cause != nil {
+		p.abandon(r, cause)
+		<-r.signal
 	}
+	err := r.verdict.Error()
+	if r.free {
+		p.recycle(r)
+	}
+	return err
+}
+
+func (p *Publisher) recycle(r *Receipt) {
 	*r = Receipt{p: p, signal: r.signal}
 	p.pool.Put(r)
-	return err
 }
 
 // Send publishes m without waiting for its outcome, which the receipt tells.

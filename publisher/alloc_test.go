@@ -1,0 +1,56 @@
+package publisher
+
+import (
+	"context"
+	"testing"
+
+	"github.com/warren-mq/warren/core"
+)
+
+// TestPublishAllocatesNothing is about this package's part of a publish that
+// waits for its outcome: admission, message id, receipt and settlement.
+func TestPublishAllocatesNothing(t *testing.T) {
+	p, err := New(nil, Exchange("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.started, p.live = true, &core.Channel{}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	m := Message{Key: "k", Body: make([]byte, 100)}
+	run := func() {
+		r := p.pooled(ctx, &m)
+		if _, err := p.admit(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+		r.Settle(core.Verdict{Outcome: core.Confirmed})
+		if err := p.result(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := testing.AllocsPerRun(10_000, run); n != 0 { // ids come by the chunk
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestSendAllocatesTheReceipt and nothing else, with a context that never ends.
+func TestSendAllocatesTheReceipt(t *testing.T) {
+	p, err := New(nil, Exchange("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.started, p.live = true, &core.Channel{}
+	m := Message{Key: "k", Body: make([]byte, 100)}
+	var last *Receipt
+	n := testing.AllocsPerRun(10_000, func() {
+		last = &Receipt{p: p, ctx: context.Background()}
+		p.publishing(&last.pub, &m)
+		if _, err := p.admit(context.Background(), last); err != nil {
+			t.Fatal(err)
+		}
+		last.Settle(core.Verdict{Outcome: core.Confirmed})
+	})
+	if n != 1 {
+		t.Errorf("%v allocations", n)
+	}
+}
