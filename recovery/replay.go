@@ -14,8 +14,12 @@ import (
 // waits for the gate. Entities that are refused are quarantined; only the
 // loss of the connection, or its being closed, is an error.
 func (s *supervision) restore(conn *core.Conn) error {
-	for i := range s.phases() {
-		phase := s.phases()[i] // anew: names may have changed in the phase before
+	phases, renamed := s.phases(), 0
+	for i := range phases {
+		if n := len(s.report.Renamed); n > renamed { // bindings are planned by present names
+			phases, renamed = s.phases(), n
+		}
+		phase := phases[i]
 		begun := time.Now()
 		steps, err := s.lookFirst(conn, s.admitted(phase.Steps))
 		if err == nil {

@@ -37,7 +37,8 @@ type peer struct {
 	nc       *memnet.Conn
 	number   int // of the connection, from 1
 	confirms map[uint16]uint64
-	open     bool // the handshake is over
+	open     bool            // the handshake is over
+	closing  map[uint16]bool // channels that were closed over something; 0: the connection
 }
 
 // newServer starts a server at addr on the network.
@@ -100,7 +101,7 @@ func (s *server) runAccept(l *memnet.Listener) {
 		if err != nil {
 			return
 		}
-		p := &peer{server: s, nc: nc, number: number, confirms: map[uint16]uint64{}}
+		p := &peer{server: s, nc: nc, number: number, confirms: map[uint16]uint64{}, closing: map[uint16]bool{}}
 		s.mu.Lock()
 		s.peers = append(s.peers, p)
 		s.mu.Unlock()
@@ -146,6 +147,9 @@ func (p *peer) frame(dec *wire.Decoder, f wire.Frame) {
 	if err != nil {
 		panic(err)
 	}
+	if p.ignored(f.Channel, m) {
+		return
+	}
 	if p.open && m.ID().Class() != wire.ClassChannel && m.ID().Class() != wire.ClassConnection {
 		p.mu.Lock()
 		p.log = append(p.log, describeMethod(m))
@@ -154,6 +158,21 @@ func (p *peer) frame(dec *wire.Decoder, f wire.Frame) {
 	if !p.handle(f.Channel, m) {
 		p.answer(f.Channel, m)
 	}
+}
+
+// ignored reports whether the peer has closed the channel, and waits for the
+// other side to agree: it then looks at nothing else.
+func (p *peer) ignored(channel uint16, m wire.Method) bool {
+	if p.closing[0] || !p.closing[channel] {
+		return p.closing[0]
+	}
+	switch m.(type) {
+	case *wire.ChannelClose:
+		p.send(channel, &wire.ChannelCloseOk{})
+	case *wire.ChannelCloseOk:
+		delete(p.closing, channel)
+	}
+	return true
 }
 
 func (p *peer) handle(channel uint16, m wire.Method) bool {
@@ -249,6 +268,7 @@ func (p *peer) deliver(channel uint16, tag string, delivery uint64) {
 // refuse closes the channel over m.
 func (p *peer) refuse(channel uint16, m wire.Method, code core.Code, text string) bool {
 	id := uint32(m.ID())
+	p.closing[channel] = true
 	p.send(channel, &wire.ChannelClose{ReplyCode: uint16(code), ReplyText: text, ClassID: uint16(id >> 16), MethodID: uint16(id)})
 	return true
 }
@@ -256,6 +276,7 @@ func (p *peer) refuse(channel uint16, m wire.Method, code core.Code, text string
 // kill closes the connection over m.
 func (p *peer) kill(m wire.Method, code core.Code, text string) bool {
 	id := uint32(m.ID())
+	p.closing[0] = true
 	p.send(0, &wire.ConnectionClose{ReplyCode: uint16(code), ReplyText: text, ClassID: uint16(id >> 16), MethodID: uint16(id)})
 	return true
 }
