@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"strings"
 	"testing"
@@ -55,21 +56,78 @@ func TestParseURLQuery(t *testing.T) {
 	}
 }
 
+func TestParseURLMechanismsAndTLS(t *testing.T) {
+	c, err := ParseURL("amqps://h?auth_mechanism=external&auth_mechanism=PLAIN&cacertfile=%2fnowhere%2fca.pem&server_name_indication=s&verify=verify_peer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Mechanisms) != 2 || c.Mechanisms[0].Name() != "EXTERNAL" || c.Mechanisms[1].Name() != "PLAIN" {
+		t.Errorf("mechanisms %v", c.Mechanisms)
+	}
+	if _, err := c.TLSFor(context.Background()); err == nil || !strings.Contains(err.Error(), "/nowhere/ca.pem") {
+		t.Errorf("%v", err)
+	}
+	if c, _ := ParseURL("amqps://h"); c.TLSFor != nil || c.TLS.MinVersion != tls.VersionTLS12 || c.TLS.InsecureSkipVerify {
+		t.Errorf("%+v", c.TLS)
+	}
+}
+
+// FuzzParseURL: no input panics, and no error shows the password.
+func FuzzParseURL(f *testing.F) {
+	f.Add("amqp://u:", "@h:5672/v?heartbeat=1")
+	f.Add("amqps://u:", "@[::1]/%2f?certfile=c&keyfile=k")
+	f.Add("amqp://u:12/", "@h")
+	f.Fuzz(func(t *testing.T, before, after string) {
+		const secret = "S3cr3t"
+		if strings.Contains(strings.ToLower(before+after), "s3cr3t") {
+			return
+		}
+		c, err := ParseURL(before + secret + after)
+		if !strings.HasPrefix(before, "amqp://u:") || !strings.HasPrefix(after, "@") || strings.ContainsAny(before[9:], "/?#@[]\\") {
+			return // the secret is no password there
+		}
+		if err != nil && strings.Contains(err.Error(), secret) {
+			t.Errorf("%q shows the password", err)
+		}
+		if err == nil {
+			_, _ = c.withDefaults()
+		}
+	})
+}
+
 // Errors are typed, name what is wrong, and never show the password.
 func TestParseURLErrors(t *testing.T) {
 	const secret = "S3cr3t"
 	for raw, want := range map[string]string{
-		"localhost:5672":                        "scheme",
-		"http://u:" + secret + "@h":             `scheme "http"`,
-		"amqp:h":                                `"//"`,
-		"amqp://u:" + secret + "@h:port":        "port",
-		"amqp://u:" + secret + "/x@h":           "port",
-		"amqp://u:" + secret + "%zz@h":          "percent-encoded",
-		"amqp://u:" + secret + "@h/a/b":         "one segment",
-		"amqp://u:" + secret + "@h?heartbeat=x": "heartbeat",
-		"amqp://u:" + secret + "@h?heartbeet=1": "unknown",
-		"amqp://u:" + secret + "#1@h":           "port",
-		"://":                                   "scheme",
+		"localhost:5672":                                       "scheme",
+		"http://u:" + secret + "@h":                            `scheme "http"`,
+		"amqp:h":                                               `"//"`,
+		"amqp://u:" + secret + "@h:port":                       "port",
+		"amqp://u:" + secret + "/x@h":                          "port",
+		"amqp://u:" + secret + "%zz@h":                         "percent-encoded",
+		"amqp://u:" + secret + "@h/a/b":                        "one segment",
+		"amqp://u:" + secret + "@h?heartbeat=x":                "heartbeat",
+		"amqp://u:" + secret + "@h?heartbeet=1":                "unknown",
+		"amqp://u:" + secret + "#1@h":                          "port",
+		"amqp://u:12/" + secret + "@h":                         "percent-encoded",
+		"amqp://u:12?" + secret + "@h":                         "percent-encoded",
+		"amqp://u:12#" + secret + "@h":                         "percent-encoded",
+		"amqp://u:12?x=" + secret + "@h":                       "percent-encoded",
+		"amqp://u:" + secret + "@h?%zz=1":                      "query",
+		"amqp://u:" + secret + "@h#x":                          "%23",
+		"amqp://u:" + secret + "@h v/x":                        "percent-encoded",
+		"amqp://u:" + secret + "@h/v?heartbeat=65536":          "heartbeat",
+		"amqp://u:" + secret + "@h/v?heartbeat=-1":             "heartbeat",
+		"amqp://u:" + secret + "@h/v?heartbeat=1&heartbeat=2":  "2 times",
+		"amqp://u:" + secret + "@h/v?channel_max=70000":        "channel_max",
+		"amqp://u:" + secret + "@h/v?frame_max=x":              "frame_max",
+		"amqp://u:" + secret + "@h/v?connection_timeout=1s":    "connection_timeout",
+		"amqp://u:" + secret + "@h/v?auth_mechanism=kerberos":  "auth_mechanism",
+		"amqps://u:" + secret + "@h/v?verify=verify_none":      "verify",
+		"amqps://u:" + secret + "@h/v?certfile=c.pem":          "keyfile",
+		"amqp://u:" + secret + "@h/v?cacertfile=ca.pem":        "amqps",
+		"amqp://u:" + secret + "@h/v?server_name_indication=h": "amqps",
+		"://": "scheme",
 	} {
 		_, err := ParseURL(raw)
 		if _, ok := errors.AsType[*ValidationError](err); !ok {
