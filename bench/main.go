@@ -108,7 +108,7 @@ func newSuite(ctx context.Context, o options) (s *suite, end func(), err error) 
 	s = &suite{clients: strings.Split(o.clients, ","), rounds: o.rounds, out: progress(o.json)}
 	wanted := map[string]bool{} // by broker
 	for _, sc := range scenarios(o.duration) {
-		if only.MatchString(sc.name) && (o.rabbitmq || sc.group != groupRabbit) {
+		if only.MatchString(sc.name) && (o.rabbitmq || sc.group.broker() != "rabbitmq") {
 			s.scenarios = append(s.scenarios, sc)
 			wanted[sc.group.broker()] = true
 		}

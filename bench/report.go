@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/warren-mq/warren/bench/internal/client"
 	"github.com/warren-mq/warren/bench/internal/job"
@@ -26,6 +27,8 @@ func report(outcomes []outcome) string {
 			"scenario | Warren msg/s | amqp091-go | ratio | CPU µs/msg, Warren / amqp091-go", sharingRow},
 		{groupRabbit, "RabbitMQ, one connection, one channel",
 			"queue, size, work | Warren msg/s | amqp091-go | ratio | raw bytes | share of it | CPU µs/msg, Warren / amqp091-go | ratio | target | met", rabbitRow},
+		{groupRecover, "RabbitMQ behind a proxy: time from the network's return until everything is back",
+			"scenario | Warren median | max | amqp091-go median | max | target | met", recoverRow},
 	}
 	for _, t := range tables {
 		var rows []string
@@ -75,6 +78,29 @@ func rabbitRow(o outcome) []string {
 		o.name, o.rate(client.Warren), o.rate(client.Peer), o.times(), o.rate(client.Raw), fmt.Sprintf("%.0f %%", 100*share),
 		o.cpu(), fmt.Sprintf("%.2f", o.ratio(client.Warren, client.Peer, job.Result.CPUPerMessage)), o.target.String(), o.met(),
 	}
+}
+
+func recoverRow(o outcome) []string {
+	cells := []string{o.name}
+	for _, name := range []string{client.Warren, client.Peer} {
+		middle := seconds(o.median(name, func(r job.Result) float64 { return r.P50.Seconds() }))
+		if o.job.Kind == job.Return {
+			middle += fmt.Sprintf(", %s from the dial", seconds(o.median(name, func(r job.Result) float64 { return r.Attempt.Seconds() })))
+		}
+		cells = append(cells, middle, seconds(o.median(name, func(r job.Result) float64 { return r.Max.Seconds() })))
+	}
+	return append(cells, o.target.String(), o.met())
+}
+
+// seconds shows a time, or a dash for a client that did not get there.
+func seconds(s float64) string {
+	switch {
+	case s == 0:
+		return "–"
+	case s < 0.1:
+		return fmt.Sprintf("%.1f ms", 1000*s)
+	}
+	return fmt.Sprintf("%.2f s", s)
 }
 
 func (o outcome) rate(name string) string {
@@ -134,6 +160,12 @@ func (t target) String() string {
 	if t.cpu != 0 {
 		parts = append(parts, fmt.Sprintf("≤ %g× CPU", t.cpu))
 	}
+	if t.within != 0 {
+		parts = append(parts, "≤ "+seconds(t.within.Seconds()))
+	}
+	if t.attempt != 0 {
+		parts = append(parts, "≤ "+seconds(t.attempt.Seconds())+" from the dial")
+	}
 	return strings.Join(parts, ", ")
 }
 
@@ -154,6 +186,10 @@ func (o outcome) met() string {
 	miss(t.allocs != 0 && o.median(client.Warren, job.Result.AllocsPerMessage) > max(t.allocs, 0)+allocTolerance, "allocs")
 	miss(t.ceiling != 0 && o.ratio(client.Warren, client.Raw, job.Result.Rate) < t.ceiling, "raw")
 	miss(t.cpu != 0 && o.ratio(client.Warren, client.Peer, job.Result.CPUPerMessage) > t.cpu, "CPU")
+	took := func(f func(job.Result) float64) time.Duration { return time.Duration(o.median(client.Warren, f) * 1e9) }
+	late := func(limit, took time.Duration) bool { return limit != 0 && (took == 0 || took > limit) }
+	miss(late(t.within, took(func(r job.Result) float64 { return r.P50.Seconds() })), "time")
+	miss(late(t.attempt, took(func(r job.Result) float64 { return r.Attempt.Seconds() })), "time")
 	if len(missed) == 0 {
 		return "yes"
 	}

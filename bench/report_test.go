@@ -44,8 +44,8 @@ func TestReportHasOneTableForEachGroup(t *testing.T) {
 		outcomes = append(outcomes, outcome{sc, map[string][]job.Result{client.Warren: {at(5_000_000, 1)}, client.Peer: {at(50_000, 9)}}})
 	}
 	got := report(outcomes)
-	if n := strings.Count(got, "### "); n != 4 {
-		t.Errorf("%d tables, want 4:\n%s", n, got)
+	if n := strings.Count(got, "### "); n != 5 {
+		t.Errorf("%d tables, want 5:\n%s", n, got)
 	}
 	if !strings.Contains(got, "| publish 16 B | 5.00 M | 50.0 k | 100× |") {
 		t.Errorf("no line for publish 16 B:\n%s", got)

@@ -25,6 +25,10 @@ const (
 // clientGrace is what a client may take beyond its job's duration.
 const clientGrace = 30 * time.Second
 
+// recoverLimit is what a client may take for all its recoveries: with 10 ms of round trip, one that declares
+// 10,000 entities one by one takes minutes.
+const recoverLimit = 8 * time.Minute
+
 // profileEnv names a file to which a client of Warren writes a CPU profile.
 const profileEnv = "WARREN_BENCH_PROFILE"
 
@@ -87,7 +91,11 @@ func runBroker(ctx context.Context) error {
 
 // startClient does a job in a process of its own.
 func startClient(ctx context.Context, j job.Job) (job.Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, j.Duration+clientGrace)
+	limit := j.Duration + clientGrace
+	if j.Kind == job.Recover || j.Kind == job.Return {
+		limit = recoverLimit
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	in, err := json.Marshal(j)
 	if err != nil {

@@ -50,7 +50,7 @@ func (s *suite) run(ctx context.Context) []outcome {
 					fmt.Fprintf(os.Stderr, "%s, %s: %v %s\n", o.name, name, err, r.Err)
 					r = job.Result{}
 				}
-				s.out("round %d/%d  %-60s %-11s %10.0f/s  %8.2f µs CPU\n", round+1, s.rounds, o.name, name, r.Rate(), r.CPUPerMessage())
+				s.out("round %d/%d  %s\n", round+1, s.rounds, describe(o.scenario, name, r))
 				o.results[name] = append(o.results[name], r)
 			}
 		}
@@ -91,6 +91,8 @@ func (s *suite) measure(ctx context.Context, sc scenario, name string) (job.Resu
 		if j.Kind == job.Consume {
 			j.Messages = consumed
 		}
+	}
+	if sc.group == groupRabbit {
 		if err := s.rabbit.prepare(ctx, j); err != nil {
 			return job.Result{}, err
 		}
@@ -117,4 +119,11 @@ func (o outcome) series(name string, f func(job.Result) float64) []float64 {
 		values = append(values, f(r))
 	}
 	return values
+}
+
+func describe(sc scenario, name string, r job.Result) string {
+	if sc.group == groupRecover {
+		return fmt.Sprintf("%-70s %-11s median %s, max %s, from the dial %s", sc.name, name, r.P50, r.Max, r.Attempt)
+	}
+	return fmt.Sprintf("%-70s %-11s %10.0f/s  %8.2f µs CPU", sc.name, name, r.Rate(), r.CPUPerMessage())
 }

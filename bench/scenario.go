@@ -23,6 +23,7 @@ const (
 	groupSharing group = "sharing" // many goroutines or channels on one connection
 	groupLatency group = "latency"
 	groupRabbit  group = "rabbitmq"
+	groupRecover group = "recovery" // RabbitMQ behind a proxy
 )
 
 // target is what the design promises, as ratios to amqp091-go in the same run. Zero: nothing.
@@ -32,11 +33,13 @@ type target struct {
 	allocs    float64 // most allocations per message; negative: none at all
 	ceiling   float64 // share of the raw client's messages per second
 	cpu       float64 // most client CPU per message
+	within    time.Duration
+	attempt   time.Duration // the same, from the dial that succeeded
 }
 
 // broker says where a scenario's messages go.
 func (g group) broker() string {
-	if g == groupRabbit {
+	if g == groupRabbit || g == groupRecover {
 		return "rabbitmq"
 	}
 	return "null"
@@ -55,6 +58,7 @@ func scenarios(d time.Duration) []scenario {
 	all := append(nullScenarios(), sharingScenarios()...)
 	all = append(all, latencyScenarios()...)
 	all = append(all, rabbitScenarios()...)
+	all = append(all, recoverScenarios()...)
 	for i := range all {
 		all[i].job.Duration = d
 	}
@@ -137,6 +141,28 @@ func rabbitScenarios() []scenario {
 		}
 	}
 	return all
+}
+
+func recoverScenarios() []scenario {
+	durable := func(queues int, delay, within time.Duration, repeat int) scenario {
+		name := fmt.Sprintf("recovery of %d entities", 3*queues+1)
+		if delay > 0 {
+			name += fmt.Sprintf(", %s round trip", 2*delay)
+		}
+		return scenario{name, groupRecover, job.Job{Kind: job.Recover, Queues: queues, Delay: delay, Repeat: repeat}, target{within: within}}
+	}
+	ms := time.Millisecond
+	return []scenario{
+		durable(33, 0, 0, 5),
+		durable(300, 0, 250*ms, 5),
+		durable(300, 5*ms, 300*ms, 3),
+		{"recovery of 300 exclusive queues, bindings, consumers after 0.3 s", groupRecover,
+			job.Job{Kind: job.Recover, Queues: 300, Exclusive: true, Outage: 300 * ms, Repeat: 10}, target{within: 1300 * ms}},
+		durable(3333, 0, 1500*ms, 2),
+		durable(3333, 5*ms, 2000*ms, 1),
+		{"recovery of a publish after 0.3 s", groupRecover,
+			job.Job{Kind: job.Return, Outage: 300 * ms, Repeat: 20}, target{attempt: 10 * ms}},
+	}
 }
 
 // bytes names a size.

@@ -22,9 +22,11 @@ func Run(ctx context.Context, j job.Job) (job.Result, error) {
 	j.Goroutines, j.Channels = max(j.Goroutines, 1), max(j.Channels, 1)
 	type work func(context.Context, job.Job) (job.Result, error)
 	works := map[string]map[job.Kind]work{
-		Warren: {job.Publish: warrenPublish, job.Confirm: warrenPublish, job.Latency: warrenLatency, job.Consume: warrenConsume, job.Stall: warrenStall},
-		Peer:   {job.Publish: peerPublish, job.Confirm: peerConfirm, job.Latency: peerLatency, job.Consume: peerConsume, job.Stall: peerStall},
-		Raw:    {job.Publish: rawPublish, job.Confirm: rawConfirm, job.Consume: rawConsume},
+		Warren: {job.Publish: warrenPublish, job.Confirm: warrenPublish, job.Latency: warrenLatency, job.Consume: warrenConsume, job.Stall: warrenStall,
+			job.Recover: recoverWith(newWarrenLink), job.Return: returnWith(newWarrenLink)},
+		Peer: {job.Publish: peerPublish, job.Confirm: peerConfirm, job.Latency: peerLatency, job.Consume: peerConsume, job.Stall: peerStall,
+			job.Recover: recoverWith(newPeerLink), job.Return: returnWith(newPeerLink)},
+		Raw: {job.Publish: rawPublish, job.Confirm: rawConfirm, job.Consume: rawConsume},
 	}
 	f := works[j.Client][j.Kind]
 	if f == nil {

@@ -14,6 +14,8 @@ const (
 	Latency Kind = "latency" // one message at a time, its confirm awaited
 	Consume Kind = "consume" // with Prefetch 0 automatic ack, else each delivery acked by itself
 	Stall   Kind = "stall"   // confirms awaited one by one while another channel sends one message of Big bytes
+	Recover Kind = "recover" // queues, bindings and consumers come back after a cut, Repeat times
+	Return  Kind = "return"  // a publish waits while the network is away, Repeat times
 )
 
 // Job is one measurement of one client.
@@ -26,11 +28,16 @@ type Job struct {
 	Big        int    // of the message in the way, for Stall
 	Window     int
 	Prefetch   int
-	Goroutines int  // that publish or receive, spread over the channels; 0: 1
-	Channels   int  // on one connection; 0: 1
-	Slow       bool // another channel's consumer takes 10 ms a message meanwhile
-	Persistent bool // delivery mode 2
-	Release    bool // give deliveries back when done with them, where the client can
+	Goroutines int           // that publish or receive, spread over the channels; 0: 1
+	Channels   int           // on one connection; 0: 1
+	Slow       bool          // another channel's consumer takes 10 ms a message meanwhile
+	Persistent bool          // delivery mode 2
+	Release    bool          // give deliveries back when done with them, where the client can
+	Queues     int           // for Recover, each with a binding and a consumer
+	Exclusive  bool          // those queues are
+	Delay      time.Duration // of the network each way
+	Outage     time.Duration // how long the network stays away
+	Repeat     int
 	Duration   time.Duration
 	Messages   int64 // for Consume: stop after so many, if that comes first
 }
@@ -43,9 +50,10 @@ type Result struct {
 	Allocs   float64       // heap allocations; negative: not known
 	Writes   int64         // write system calls; 0: not known
 	Reads    int64         // read system calls; 0: not known
-	P50, P99 time.Duration // for Latency and Stall
+	P50, P99 time.Duration // for Latency and Stall; P50 also for Recover and Return
 	Max      time.Duration
-	Err      string // why there is no result
+	Attempt  time.Duration // for Return: median from the dial that succeeded to the confirm
+	Err      string        // why there is no result
 }
 
 // Rate returns messages per second.

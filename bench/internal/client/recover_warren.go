@@ -1,0 +1,98 @@
+package client
+
+import (
+	"context"
+	"time"
+
+	"github.com/warren-mq/warren/bench/internal/job"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/recovery"
+	"github.com/warren-mq/warren/topology"
+)
+
+// warrenLink is a logical connection with what is declared on it recorded.
+type warrenLink struct {
+	conn  *recovery.Connection
+	hooks *hooks
+	pub   *recovery.Channel
+}
+
+func newWarrenLink(ctx context.Context, addr string, h *hooks) (link, error) {
+	conn := recovery.New(recovery.Config{
+		Resolver: recovery.Endpoints(core.Config{Addr: addr, DialContext: h.dial, MaxConsumers: consumersPerChannel}),
+		Recorder: topology.NewRecorder(),
+	})
+	return &warrenLink{conn: conn, hooks: h}, conn.Connect(ctx)
+}
+
+func (l *warrenLink) declare(ctx context.Context, j job.Job) error {
+	var ch *recovery.Channel
+	for i := range j.Queues {
+		name := recoverQueue(j, i)
+		if i%consumersPerChannel == 0 {
+			var err error
+			if ch, err = l.conn.Channel(ctx); err != nil {
+				return err
+			}
+			if err := ch.ExchangeDeclare(ctx, core.ExchangeDeclare{Exchange: recoverExchange, Type: "direct", Durable: true}); err != nil {
+				return err
+			}
+		}
+		if _, err := ch.QueueDeclare(ctx, core.QueueDeclare{Queue: name, Durable: !j.Exclusive, Exclusive: j.Exclusive}); err != nil {
+			return err
+		}
+		if err := ch.QueueBind(ctx, core.QueueBind{Queue: name, Exchange: recoverExchange, RoutingKey: name}); err != nil {
+			return err
+		}
+		c, err := ch.Consume(ctx, core.BasicConsume{Queue: name, ConsumerTag: name, NoAck: true})
+		if err != nil {
+			return err
+		}
+		go l.runConsumer(ctx, c)
+	}
+	return nil
+}
+
+func (l *warrenLink) runConsumer(ctx context.Context, c *recovery.Consumer) {
+	for _, err := range c.All(ctx) {
+		if err != nil {
+			return
+		}
+		l.hooks.received.Add(1)
+	}
+}
+
+func (l *warrenLink) watch() func(context.Context) error {
+	epoch := l.conn.State().Epoch
+	return func(ctx context.Context) error {
+		return l.conn.Await(ctx, func(s recovery.State) bool { return s.Epoch > epoch && s.Ready() })
+	}
+}
+
+// publish repeats what was not confirmed, as a publisher does.
+func (l *warrenLink) publish(ctx context.Context) error {
+	for l.pub == nil {
+		ch, err := l.conn.Channel(ctx)
+		if err == nil {
+			err = ch.Confirm(ctx, core.ConfirmSelect{})
+		}
+		if err != nil {
+			return err
+		}
+		l.pub = ch
+	}
+	for ctx.Err() == nil {
+		c, err := l.pub.PublishConfirm(ctx, &core.Publishing{RoutingKey: publishQueue})
+		if err != nil {
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		if v, err := c.Wait(ctx); err == nil && v.Error() == nil {
+			return nil
+		}
+	}
+	return ctx.Err()
+}
+
+// publishQueue need not exist: a message without a queue is confirmed too.
+const publishQueue = "bench.none"
