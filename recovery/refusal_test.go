@@ -246,7 +246,7 @@ func TestSeveralEntitiesThatCloseTheConnectionAreFoundOneByOne(t *testing.T) {
 		if got := entities(c.State().Degraded); got != `queue "b", queue "g"` {
 			t.Errorf("degraded: %s", got)
 		}
-		if s.Epoch > 6 {
+		if s.Epoch > 5 {
 			t.Errorf("%d connections were needed", s.Epoch-1)
 		}
 	})

@@ -99,7 +99,7 @@ func (s *supervision) replay(conn *core.Conn, steps []topology.Step, how topolog
 			s.declared(r)
 			continue
 		}
-		if err := s.refused(conn, stepOf(steps, r), r.Err); err != nil {
+		if err := s.refused(conn, r.Step, r.Err); err != nil {
 			return err
 		}
 	}
@@ -107,13 +107,6 @@ func (s *supervision) replay(conn *core.Conn, steps []topology.Step, how topolog
 		return s.blame(conn, err)
 	}
 	return nil
-}
-
-// stepOf returns the step that r is the result of.
-func stepOf(steps []topology.Step, r topology.Result) topology.Step {
-	key := entityKey(r.Entity)
-	i := slices.IndexFunc(steps, func(step topology.Step) bool { return entityKey(step.Entity) == key })
-	return steps[i]
 }
 
 // declared notes that an entity exists.

@@ -28,7 +28,7 @@ func (s suspects) split(steps []topology.Step) (sound, suspected []topology.Step
 }
 
 // accuse replaces the suspects by the steps in flight that the broker can have
-// meant. If that leaves one, it is returned as the culprit.
+// meant. If that is one, it is returned as the culprit.
 func (s *suspects) accuse(cause error, inFlight []topology.Step) (culprit topology.Step, found bool) {
 	e, ok := errors.AsType[*core.Error](cause)
 	if !ok || !e.Server || e.Scope != core.ScopeConnection || e.Code == core.ErrConnectionForced {
@@ -40,10 +40,11 @@ func (s *suspects) accuse(cause error, inFlight []topology.Step) (culprit topolo
 			blamed = append(blamed, step)
 		}
 	}
-	*s = suspects{}
 	if len(blamed) == 1 {
+		delete(*s, entityKey(blamed[0].Entity)) // those behind it stay under suspicion
 		return blamed[0], true
 	}
+	*s = suspects{}
 	for _, step := range blamed {
 		(*s)[entityKey(step.Entity)] = true
 	}

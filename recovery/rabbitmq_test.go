@@ -1,0 +1,241 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/docker"
+	"github.com/warren-mq/warren/internal/docker/dockertest"
+	"github.com/warren-mq/warren/topology"
+)
+
+// TestWithRabbitMQ runs what has to agree with a real broker, all on one that
+// refuses a deprecated kind of queue by closing the connection.
+func TestWithRabbitMQ(t *testing.T) {
+	broker := dockertest.Run(t, docker.MainVersion, docker.Options{
+		Conf: []string{"deprecated_features.permit.transient_nonexcl_queues = false"},
+	})
+	t.Run("an entity that closes the connection", func(t *testing.T) { testFatalOnRabbitMQ(t, broker) })
+	t.Run("an exclusive queue of the last connection", func(t *testing.T) { testLockedOnRabbitMQ(t, broker) })
+	t.Run("an ack that times out", func(t *testing.T) { testAckTimeoutOnRabbitMQ(t, broker) })
+	t.Run("soft errors and a restart", func(t *testing.T) { testRestartOfRabbitMQ(t, broker) })
+}
+
+// rabbit returns a connection to the broker, connected within half a minute.
+func rabbit(t *testing.T, broker *docker.Broker, cfg Config, change func(*core.Config)) (*Connection, *journal) {
+	t.Helper()
+	endpoint := core.Config{Addr: broker.Addr(), DialContext: (&net.Dialer{}).DialContext}
+	if change != nil {
+		change(&endpoint)
+	}
+	c, j := start(t, cfg, endpoint)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	must(t, c.Connect(ctx))
+	return c, j
+}
+
+func await(t *testing.T, c *Connection, ok func(State) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := c.Await(ctx, ok); err != nil {
+		t.Fatalf("%v: %+v", err, c.State())
+	}
+}
+
+// testFatalOnRabbitMQ: queues that an older broker took are recorded; this one
+// closes the connection with 541 over two of them.
+func testFatalOnRabbitMQ(t *testing.T, broker *docker.Broker) {
+	r := topology.NewRecorder()
+	for _, q := range []topology.Queue{
+		{Name: "good-1", Exclusive: true}, {Name: "bad-1", Transient: true}, {Name: "good-2"}, {Name: "bad-2", Transient: true}, {Name: "good-3", Exclusive: true},
+	} {
+		must(t, r.Queue(q, q.Name))
+		must(t, r.Binding(topology.Binding{Source: "amq.topic", Destination: q.Name, Key: q.Name}))
+	}
+	c, j := rabbit(t, broker, Config{Recorder: r}, nil)
+	s := c.State()
+	got := entities(s.Degraded)
+	if s.Stage != ConsumeReady || !strings.Contains(got, `queue "bad-1"`) || !strings.Contains(got, `queue "bad-2"`) || strings.Contains(got, "good") {
+		t.Errorf("degraded: %s", got)
+	}
+	e := j.of(Quarantined)[0]
+	if refusal, ok := errors.AsType[*core.Error](e.Err); !ok || refusal.Code != core.ErrInternal || refusal.Scope != core.ScopeConnection {
+		t.Errorf("event %v", e.Err)
+	}
+	t.Logf("%d connections; %v", s.Epoch, e.Err)
+	ch, err := c.Channel(t.Context())
+	must(t, err)
+	must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
+	for _, q := range []string{"good-1", "good-2", "good-3"} {
+		confirm, err := ch.PublishConfirm(t.Context(), &core.Publishing{Exchange: "amq.topic", RoutingKey: q, Mandatory: true, Body: []byte(q)})
+		must(t, err)
+		v, err := confirm.Wait(t.Context())
+		must(t, err)
+		must(t, v.Error())
+		if d, err := ch.Get(t.Context(), core.BasicGet{Queue: q, NoAck: true}); err != nil || d == nil || string(d.Body) != q {
+			t.Errorf("get from %s: %v, %v", q, d, err)
+		}
+	}
+	up := c.State().Epoch
+	c.Reconnect(nil) // the next connection knows them, and loses nothing over them
+	if s := awaitEpoch(t, c, up+1); s.Epoch != up+1 {
+		t.Errorf("epoch %d after %d", s.Epoch, up)
+	}
+	if got := entities(c.State().Degraded); !strings.Contains(got, `queue "bad-1"`) || !strings.Contains(got, `queue "bad-2"`) {
+		t.Errorf("degraded: %s", got)
+	}
+}
+
+// halfOpen is a socket that fails on this side and stays open on the other.
+type halfOpen struct {
+	net.Conn
+	broken atomic.Bool
+}
+
+func (h *halfOpen) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	if h.broken.Load() {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+func (h *halfOpen) Write(p []byte) (int, error) {
+	if h.broken.Load() {
+		return 0, io.ErrClosedPipe
+	}
+	return h.Conn.Write(p)
+}
+
+func (h *halfOpen) Close() error {
+	if h.broken.Load() {
+		return nil
+	}
+	return h.Conn.Close()
+}
+
+func (h *halfOpen) breakOff() {
+	h.broken.Store(true)
+	_ = h.SetReadDeadline(time.Unix(1, 0))
+}
+
+// testLockedOnRabbitMQ: the broker holds the old connection, and with it the
+// exclusive queue, until it misses heartbeats.
+func testLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
+	var mu sync.Mutex // guards the following
+	var last *halfOpen
+	r := topology.NewRecorder()
+	c, j := rabbit(t, broker, Config{Recorder: r}, func(e *core.Config) {
+		e.Heartbeat = time.Second
+		dial := e.DialContext
+		e.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			nc, err := dial(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			last = &halfOpen{Conn: nc}
+			t.Cleanup(func() { _ = nc.Close() })
+			return last, nil
+		}
+	})
+	ch, err := c.Channel(t.Context())
+	must(t, err)
+	declare(t, ch, core.QueueDeclare{Queue: "mine", Exclusive: true})
+	must(t, ch.QueueBind(t.Context(), core.QueueBind{Queue: "mine", Exchange: "amq.topic", RoutingKey: "k"}))
+	consume(t, ch, "mine", "tag")
+	mu.Lock()
+	last.breakOff()
+	mu.Unlock()
+	begun := time.Now()
+	awaitEpoch(t, c, 2)
+	await(t, c, State.Ready)
+	t.Logf("ready after %s, tried %d times", time.Since(begun).Round(time.Millisecond), len(j.of(Quarantined)))
+	if e := j.of(Quarantined); len(e) == 0 || !errors.Is(e[0].Err, core.ErrResourceLocked) {
+		t.Errorf("events %v: the broker had given the queue up already", e)
+	}
+	if len(j.of(Restored)) == 0 {
+		t.Error("nothing was restored")
+	}
+}
+
+// testAckTimeoutOnRabbitMQ: the broker takes a consumer away whose ack is late
+// (basic.cancel since 4.3); it comes back under its tag.
+func testAckTimeoutOnRabbitMQ(t *testing.T, broker *docker.Broker) {
+	c, j := rabbit(t, broker, Config{Recorder: topology.NewRecorder()}, nil)
+	ch, err := c.Channel(t.Context())
+	must(t, err)
+	must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
+	declare(t, ch, core.QueueDeclare{Queue: "slow", Durable: true, Arguments: core.Table{
+		"x-queue-type": "quorum", "x-consumer-timeout": int32(3000),
+	}})
+	must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 10}))
+	cons := consume(t, ch, "slow", "tag")
+	send(t, ch, "slow", "m")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	late, err := cons.Receive(ctx)
+	must(t, err)
+	again, err := cons.Receive(ctx) // once it has been given up
+	must(t, err)
+	if err := late.Ack(); !errors.Is(err, core.ErrStale) {
+		t.Errorf("the late ack: %v", err)
+	}
+	must(t, again.Ack())
+	t.Logf("%d channels, %d consumers lost", len(j.of(ChannelLost)), len(j.of(ConsumerLost)))
+	send(t, ch, "slow", "next")
+	if d, err := cons.Receive(ctx); err != nil || string(d.Body) != "next" {
+		t.Errorf("then %v, %v", d, err)
+	}
+}
+
+func testRestartOfRabbitMQ(t *testing.T, broker *docker.Broker) {
+	r := topology.NewRecorder()
+	c, j := rabbit(t, broker, Config{Recorder: r}, nil)
+	ch, err := c.Channel(t.Context())
+	must(t, err)
+	must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
+	must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "x", Type: "topic"}))
+	first := declare(t, ch, core.QueueDeclare{Exclusive: true})
+	must(t, ch.QueueBind(t.Context(), core.QueueBind{Exchange: "x", RoutingKey: "k"}))
+	cons := consume(t, ch, "", "tag")
+	round := func(body string) {
+		t.Helper()
+		confirm, err := ch.PublishConfirm(t.Context(), &core.Publishing{Exchange: "x", RoutingKey: "k", Mandatory: true, Body: []byte(body)})
+		must(t, err)
+		v, err := confirm.Wait(t.Context())
+		must(t, err)
+		must(t, v.Error())
+		if got := receive(t, cons); got != body {
+			t.Errorf("received %q; want %q", got, body)
+		}
+	}
+	round("one")
+	if _, err := ch.QueueDeclare(t.Context(), core.QueueDeclare{Queue: "missing", Passive: true}); !errors.Is(err, core.ErrNotFound) {
+		t.Errorf("a missing queue: %v", err)
+	}
+	if _, err := ch.QueueDeclare(t.Context(), core.QueueDeclare{Queue: "amq.reserved"}); !errors.Is(err, core.ErrAccessRefused) {
+		t.Errorf("a reserved name: %v", err)
+	}
+	round("two")
+	must(t, broker.Kill(t.Context()))
+	must(t, broker.Start(t.Context()))
+	awaitEpoch(t, c, 2)
+	await(t, c, State.Ready)
+	round("three")
+	if now := c.Resolve(first); now == first || j.last(t, Renamed).Name != now {
+		t.Errorf("the queue is still called %s", now)
+	}
+	t.Log(j.last(t, Recovered).Report)
+}
