@@ -30,10 +30,11 @@ func (l *load) finish(t *testing.T) {
 	if !eventually(ctx, drainTimeout, func() bool { return l.ledger.Summary().Lost == 0 }) {
 		t.Errorf("the queue does not run empty")
 	}
-	l.checkInventory(ctx, t)
+	after := l.checkInventory(ctx, t)
 	if out, err := l.node.Ctl(ctx, "list_queues", "--no-table-headers", "name", "messages"); err != nil || !strings.Contains(out, mainQueue+"\t0") {
 		t.Errorf("messages left: %q, %v", out, err)
 	}
+	l.judge(t, !t.Failed(), after)
 	// 2nd: close.
 	requeued := l.plan.prefetch * l.consumerLosses()
 	stats := l.pub.Stats()
@@ -63,9 +64,8 @@ func (l *load) consumerLosses() int {
 	return n
 }
 
-func (l *load) checkInventory(ctx context.Context, t *testing.T) {
+func (l *load) checkInventory(ctx context.Context, t *testing.T) (after string) {
 	t.Helper()
-	var after string
 	var err error
 	same := func() bool {
 		after, err = inventory(ctx, l.node)
@@ -74,6 +74,7 @@ func (l *load) checkInventory(ctx context.Context, t *testing.T) {
 	if !eventually(ctx, recoverTimeout, same) {
 		t.Errorf("the broker holds\n%s\n%v\nand held\n%s", after, err, l.before)
 	}
+	return after
 }
 
 // close closes the client and waits until nothing of it runs.

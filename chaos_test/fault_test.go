@@ -41,6 +41,8 @@ func (l *load) suffer(t *testing.T, f fault) {
 func (l *load) strikeAndHeal(t *testing.T, f fault, mark int) error {
 	t.Helper()
 	ctx := within(t, faultTimeout)
+	noted := l.ledger.Fault(f.name)
+	defer noted.End()
 	if err := f.strike(ctx, l); err != nil {
 		return fmt.Errorf("strike: %w", err)
 	}
@@ -49,6 +51,7 @@ func (l *load) strikeAndHeal(t *testing.T, f fault, mark int) error {
 			return fmt.Errorf("no effect: %w", err)
 		}
 	}
+	noted.Effect()
 	if f.heal == nil {
 		return nil
 	}

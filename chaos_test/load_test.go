@@ -32,6 +32,7 @@ type plan struct {
 	window    int    // default 1000
 	prefetch  int    // default 200
 	heartbeat time.Duration
+	nodes     []*broker // all those that the URLs lead to; default: the load's own
 }
 
 func (p plan) withDefaults() plan {
@@ -70,6 +71,7 @@ func startLoad(t testing.TB, node *broker, p plan, urls ...string) *load {
 	t.Helper()
 	l := &load{plan: p.withDefaults(), node: node, ledger: ledger.New(1), ctx: t.Context(),
 		quit: make(chan struct{}), published: make(chan struct{})}
+	tap(l.ledger, append(l.plan.nodes, node)...)
 	ctx := within(t, startTimeout)
 	var err error
 	l.client, err = warren.Dial(ctx, urls[0], warren.WithURLs(urls[1:]...), warren.WithListener(l.note),

@@ -27,10 +27,7 @@ type Violation struct {
 	Text  string
 	Life  string // what both ledgers hold of the message, in one line; may be empty
 
-	slot  int // of the message; -1: none
-	epoch uint32
-	tag   uint64
-	time  int64
+	slot int // of the message; -1: none
 }
 
 // String returns the violation in a line or two.

@@ -24,7 +24,6 @@ type sim struct {
 	ledger *Ledger
 	broker *simBroker
 	client *simClient
-	faults int // still to come or to heal
 }
 
 // step is what happens at a time.

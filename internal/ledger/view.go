@@ -1,9 +1,6 @@
 package ledger
 
-import (
-	"math"
-	"time"
-)
+import "math"
 
 // never is the time of what did not happen.
 const never = math.MaxInt64
@@ -175,8 +172,6 @@ type faultView struct {
 	begun, effects, ended int
 	heals                 []int64
 }
-
-func (v *view) at(t int64) time.Duration { return time.Duration(t) }
 
 // heard reports whether the client must have read, or the broker got, what passed at
 // that time on that channel.

@@ -1,0 +1,39 @@
+package chaos
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/warren-mq/warren/internal/faultproxy"
+	"github.com/warren-mq/warren/internal/ledger"
+)
+
+// tap has the ledger see every frame that passes between clients and a broker from now on. A load is judged by
+// the wire only if all its brokers are tapped before it connects.
+func tap(l *ledger.Ledger, nodes ...*broker) {
+	for _, b := range nodes {
+		b.proxy.Observe(func() faultproxy.Observer { return l.Conn() })
+	}
+}
+
+// judge has the ledger checked by every rule that a load is to keep, while the client is still open and after
+// the queues have run empty. It says what the broker held at last.
+func (l *load) judge(t *testing.T, drained bool, after string) {
+	t.Helper()
+	rules := ledger.Rules{
+		Queues: []string{mainQueue}, Replay: true, Patient: true,
+		Prefetch:  map[string]int{mainQueue: l.plan.prefetch},
+		Consumers: map[string]int{mainQueue: 1},
+		Recovery:  recoverTimeout, MinConfirmed: l.plan.messages, MinConsumed: l.plan.messages,
+	}
+	facts := ledger.Facts{Drained: drained, Declared: strings.Split(l.before, "\n"), Actual: strings.Split(after, "\n")}
+	report, err := l.ledger.Check(rules, facts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Verdict() != ledger.Green {
+		t.Errorf("%s", report)
+		return
+	}
+	t.Logf("verdict: %s; from the end of a fault to progress: %+v", report.Verdict(), report.Recovery)
+}
