@@ -26,6 +26,7 @@ type Broker struct {
 	nextConn  int
 	random    *rand.Rand
 	timer     *time.Timer // of what happens by itself
+	timeoutAt time.Time   // when the next delivery times out, or earlier
 	listener  net.Listener
 	addr      string // of the listener, also while it is closed
 	closed    bool
@@ -112,7 +113,7 @@ func (b *Broker) arm() {
 			next = t
 		}
 	}
-	if t := b.nextTimeout(); !t.IsZero() && (next.IsZero() || t.Before(next)) {
+	if t := b.timeoutAt; !t.IsZero() && (next.IsZero() || t.Before(next)) {
 		next = t
 	}
 	switch {

@@ -45,21 +45,21 @@ func (ch *channel) frame(f wire.Frame) {
 	switch id, _ := wire.PeekMethod(f.Payload); id {
 	case wire.MethodBasicPublish:
 		if err := ch.c.in.decoder.Publish(f.Payload, &ch.incoming.publish); err != nil {
-			ch.c.badMethod(f, err)
+			ch.c.badMethod(f)
 			return
 		}
 		ch.incoming.begin()
 	case wire.MethodBasicAck:
 		var m wire.BasicAck
 		if err := ch.c.in.decoder.Ack(f.Payload, &m); err != nil {
-			ch.c.badMethod(f, err)
+			ch.c.badMethod(f)
 			return
 		}
 		ch.method(&m)
 	default:
 		m, err := ch.c.in.decoder.Method(f.Payload)
 		if err != nil {
-			ch.c.badMethod(f, err)
+			ch.c.badMethod(f)
 			return
 		}
 		if wire.HasContent(id) {
@@ -75,6 +75,7 @@ func (ch *channel) ignore(f wire.Frame) {
 	switch id, _ := wire.PeekMethod(f.Payload); {
 	case f.Type != wire.FrameMethod:
 	case id == wire.MethodChannelCloseOk:
+		ch.release()
 		delete(ch.c.channels, ch.id)
 	case id == wire.MethodChannelClose:
 		ch.send(&wire.ChannelCloseOk{})
@@ -125,18 +126,33 @@ func (ch *channel) close(r *state.Refusal, id wire.MethodID) {
 	if ch.closing {
 		return
 	}
-	ch.release()
+	ch.abort()
 	ch.send(&wire.ChannelClose{ReplyCode: r.Code, ReplyText: r.Text[:min(len(r.Text), 255)], ClassID: id.Class(), MethodID: id.Method()})
 	ch.closing = true
 }
 
-// release gives back what the channel holds. Verdicts that were not sent are lost.
+// abort gives back what classic queues have sent to consumers of the channel. What else it holds, RabbitMQ
+// gives back only after close-ok, when the channel's process ends.
+func (ch *channel) abort() {
+	consumed := map[*state.Queue]bool{}
+	for _, consumer := range ch.sortedConsumers() {
+		consumed[consumer.Queue] = consumer.Queue.Kind == "classic"
+		consumer.Cancel()
+	}
+	clear(ch.consumers)
+	ch.unacked.takeIf(func(d delivery) bool { return consumed[d.queue] },
+		func(d delivery) { d.settle(state.Return) })
+	ch.incoming = incoming{}
+	ch.confirms = confirms{}
+}
+
+// release gives back all that the channel holds. Verdicts that were not sent are lost.
 func (ch *channel) release() {
 	for _, consumer := range ch.sortedConsumers() {
 		consumer.Cancel()
 	}
 	clear(ch.consumers)
-	ch.unacked.takeAll(func(d delivery) { d.queue.Settle(d.consumer, d.entry, state.Return) })
+	ch.unacked.takeAll(func(d delivery) { d.settle(state.Return) })
 	if ch.tx != nil {
 		ch.tx.abandon()
 	}

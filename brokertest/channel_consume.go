@@ -3,7 +3,6 @@ package brokertest
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/warren-mq/warren/brokertest/internal/state"
 	"github.com/warren-mq/warren/core/wire"
@@ -51,7 +50,8 @@ func (ch *channel) cancel(m *wire.BasicCancel) *state.Refusal {
 func (ch *channel) cancelOk(m *wire.BasicCancelOk) *state.Refusal {
 	consumer := ch.consumers[m.ConsumerTag]
 	if consumer == nil {
-		return &state.Refusal{Code: state.InternalError, Text: "INTERNAL_ERROR"}
+		ch.c.close(&state.Refusal{Code: state.InternalError, Text: "INTERNAL_ERROR"}, 0)
+		return nil
 	}
 	delete(ch.consumers, m.ConsumerTag)
 	consumer.Cancel()
@@ -76,7 +76,7 @@ func (ch *channel) get(m *wire.BasicGet) *state.Refusal {
 		RoutingKey: e.Message.Key, MessageCount: uint32(q.Len())}
 	ch.c.sendContent(ch.id, ok, e.Properties(q), e.Message.Body)
 	if !m.NoAck {
-		ch.unacked.add(delivery{tag: ch.lastTag, queue: q, entry: e, at: ch.deliveredAt(q, nil)})
+		ch.unacked.add(delivery{tag: ch.lastTag, queue: q, entry: e, deadline: ch.deadline(q, nil)})
 	}
 	return nil
 }
@@ -94,7 +94,8 @@ func (ch *channel) Accepts(*state.Consumer) bool {
 func (ch *channel) Deliver(consumer *state.Consumer, e *state.Entry) {
 	ch.lastTag++
 	if !consumer.NoAck {
-		ch.unacked.add(delivery{tag: ch.lastTag, queue: consumer.Queue, entry: e, consumer: consumer, at: ch.deliveredAt(consumer.Queue, consumer)})
+		ch.unacked.add(delivery{tag: ch.lastTag, queue: consumer.Queue, entry: e, consumer: consumer,
+			deadline: ch.deadline(consumer.Queue, consumer)})
 	}
 	deliver := wire.BasicDeliver{ConsumerTag: consumer.Tag, DeliveryTag: ch.lastTag, Redelivered: e.Redelivered,
 		Exchange: e.Message.Exchange, RoutingKey: e.Message.Key}
@@ -134,6 +135,3 @@ func (ch *channel) sortedConsumers() []*state.Consumer {
 	slices.SortFunc(all, func(a, b *state.Consumer) int { return strings.Compare(a.Tag, b.Tag) })
 	return all
 }
-
-// deliveredAt returns the time, if a timeout counts from it.
-func (ch *channel) deliveredAt(*state.Queue, *state.Consumer) time.Time { return time.Time{} }

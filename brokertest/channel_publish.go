@@ -1,6 +1,9 @@
 package brokertest
 
 import (
+	"encoding/binary"
+	"fmt"
+
 	"github.com/warren-mq/warren/brokertest/internal/state"
 	"github.com/warren-mq/warren/core/wire"
 )
@@ -12,6 +15,7 @@ type incoming struct {
 	method  bool        // has been seen
 	header  bool        // has been seen
 	size    uint64      // of the body
+	got     uint64      // of it
 	props   []byte
 	body    []byte
 }
@@ -41,9 +45,14 @@ func (ch *channel) contentFrame(f wire.Frame) {
 			fault(state.UnexpectedFrame, "expected content header for class 60, got non content header frame instead")
 			return
 		}
+		if len(f.Payload) >= 2 && binary.BigEndian.Uint16(f.Payload) != wire.ClassBasic {
+			fault(state.UnexpectedFrame, fmt.Sprintf("expected content header for class 60, got one for class %d instead",
+				binary.BigEndian.Uint16(f.Payload)))
+			return
+		}
 		h, err := ch.c.in.decoder.Header(f.Payload)
 		if err != nil {
-			ch.c.badMethod(f, err)
+			ch.c.badMethod(wire.Frame{})
 			return
 		}
 		if h.BodySize > maxBody {
@@ -54,7 +63,7 @@ func (ch *channel) contentFrame(f wire.Frame) {
 		in.header, in.size = true, h.BodySize
 		in.hold(h.Properties)
 	} else {
-		switch left := in.size - uint64(len(in.body)); {
+		switch left := in.size - in.got; {
 		case f.Type != wire.FrameBody:
 			fault(state.UnexpectedFrame, "expected content body, got non content body frame instead")
 			return
@@ -62,9 +71,12 @@ func (ch *channel) contentFrame(f wire.Frame) {
 			fault(state.FrameError, "content body frame exceeds remaining content size")
 			return
 		}
-		in.body = append(in.body, f.Payload...)
+		in.got += uint64(len(f.Payload))
+		if in.size <= ch.c.b.maxMessage { // a larger one is refused when it is complete
+			in.body = append(in.body, f.Payload...)
+		}
 	}
-	if uint64(len(in.body)) == in.size {
+	if in.got == in.size {
 		ch.complete()
 	}
 }

@@ -14,7 +14,17 @@ type delivery struct {
 	queue    *state.Queue
 	entry    *state.Entry    // nil: settled
 	consumer *state.Consumer // nil: by basic.get
-	at       time.Time       // when it was delivered, if that matters
+	deadline time.Time       // to be settled by
+	expired  bool            // it was not, and the queue has the message back
+}
+
+// settle tells the queue.
+func (d delivery) settle(v state.Verdict) {
+	if d.expired {
+		d.consumer.Revive()
+		return
+	}
+	d.queue.Settle(d.consumer, d.entry, v)
 }
 
 // unacked holds the deliveries of a channel by ascending tag.
@@ -70,8 +80,15 @@ func (u *unacked) settle(i int, f func(delivery)) {
 
 // takeAll removes all deliveries.
 func (u *unacked) takeAll(f func(delivery)) {
+	u.takeIf(func(delivery) bool { return true }, f)
+}
+
+// takeIf removes some deliveries.
+func (u *unacked) takeIf(which func(delivery) bool, f func(delivery)) {
 	for i := u.head; i < len(u.items); i++ {
-		u.settle(i, f)
+		if which(u.items[i]) {
+			u.settle(i, f)
+		}
 	}
 	u.skip()
 }
@@ -110,12 +127,12 @@ func rejectVerdict(requeue bool) state.Verdict {
 	if requeue {
 		return state.RejectReturn
 	}
-	return state.Reject
+	return state.Discard
 }
 
 // settle carries out ack, nack and reject.
 func (ch *channel) settle(tag uint64, multiple bool, v state.Verdict) *state.Refusal {
-	do := func(d delivery) { d.queue.Settle(d.consumer, d.entry, v) }
+	do := func(d delivery) { d.settle(v) }
 	if ch.tx != nil {
 		do = func(d delivery) { ch.tx.settlements = append(ch.tx.settlements, settlement{d, v}) }
 	}
@@ -135,7 +152,7 @@ func (ch *channel) recover(requeue bool, ok wire.Method) *state.Refusal {
 	if !requeue {
 		return state.Refuse(state.NotImplemented, "requeue=false")
 	}
-	ch.unacked.takeAll(func(d delivery) { d.queue.Settle(d.consumer, d.entry, state.Requeue) })
+	ch.unacked.takeAll(func(d delivery) { d.settle(state.Requeue) })
 	if ok == nil {
 		return nil
 	}

@@ -1,6 +1,8 @@
 package brokertest
 
 import (
+	"cmp"
+	"context"
 	"flag"
 	"net"
 	"net/url"
@@ -12,122 +14,188 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/docker"
+	"github.com/warren-mq/warren/internal/docker/dockertest"
 )
 
-var update = flag.Bool("update", false, "write what the broker answers into the scenarios; with WARREN_CONFORMANCE_URL, what RabbitMQ answers")
-
-// TestScenariosOnRabbitMQ plays the scenarios on the broker that WARREN_CONFORMANCE_URL names, a RabbitMQ that
-// holds nothing else. What it answers is what a scenario has to say: -update writes it down.
-func TestScenariosOnRabbitMQ(t *testing.T) {
-	target := os.Getenv("WARREN_CONFORMANCE_URL")
-	if target == "" {
-		t.Skip("WARREN_CONFORMANCE_URL is not set")
-	}
-	u, err := url.Parse(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	password, _ := u.User.Password()
-	forEachScenario(t, func(t *testing.T, s *scenario) [][]string {
-		p := &player{
-			t:      t,
-			dial:   func() (net.Conn, error) { return net.Dial("tcp", u.Host) },
-			login:  [2]string{u.User.Username(), password},
-			settle: settleByTime,
-		}
-		got := p.play(s)
-		p.undo()
-		return got
-	})
-}
+var update = flag.Bool("update", false, "write what RabbitMQ answers into the scenarios")
 
 // TestScenarios plays the scenarios on the broker of this package, in fake time.
 func TestScenarios(t *testing.T) {
-	forEachScenario(t, func(t *testing.T, s *scenario) (got [][]string) {
+	if *update {
+		t.Skip("what RabbitMQ answers is being written down")
+	}
+	compare(t, readConformance(t), func(t *testing.T, s *scenario) (got [][]string) {
 		synctest.Test(t, func(t *testing.T) {
-			b := New(t)
-			p := &player{
-				t:      t,
-				dial:   func() (net.Conn, error) { return b.DialContext(t.Context(), "tcp", "") },
-				login:  [2]string{"guest", "guest"},
-				settle: func(*player) { synctest.Wait() },
+			b := New(t, WithVersion(cmp.Or(s.version, "4.3")))
+			p := newTalk(t, b).player
+			var err error
+			if got, err = p.play(s); err != nil {
+				t.Fatal(err)
 			}
-			got = p.play(s)
 		})
 		return got
 	})
 }
 
-// settleByTime waits until nothing has come for a while.
-func settleByTime(p *player) {
-	const quiet = 150 * time.Millisecond
-	for end := time.Now().Add(quiet); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if p.grown() {
-			end = time.Now().Add(quiet)
+// TestScenariosOnRabbitMQ plays the scenarios on RabbitMQ in a container, several at a time in virtual hosts
+// of their own, or on the broker that WARREN_CONFORMANCE_URL names, whose path may list virtual hosts with
+// commas in between. They must hold nothing else. What RabbitMQ answers is what a scenario has to say: -update writes it down. Scenarios of another
+// version are left out.
+func TestScenariosOnRabbitMQ(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	target, vhosts := rabbitMQ(t)
+	version := versionOf(t, target.Host)
+	files := readConformance(t)
+	work := make(chan *scenario)
+	results := make(chan outcome)
+	for _, vhost := range vhosts {
+		go runScenarios(t, target, vhost, work, results)
+	}
+	wanted := 0
+	for _, f := range files {
+		for _, s := range f.scenarios {
+			if strings.HasPrefix(version, s.version) {
+				wanted++
+			}
 		}
+	}
+	go func() {
+		defer close(work)
+		for _, f := range files {
+			for _, s := range f.scenarios {
+				if strings.HasPrefix(version, s.version) {
+					work <- s
+				}
+			}
+		}
+	}()
+	played := map[*scenario]outcome{}
+	for range wanted {
+		o := <-results
+		played[o.scenario] = o
+	}
+	compare(t, files, func(t *testing.T, s *scenario) [][]string {
+		o := played[s]
+		if o.err != nil {
+			t.Error(o.err)
+			return nil
+		}
+		return o.got
+	})
+}
+
+// outcome is what came of a scenario.
+type outcome struct {
+	scenario *scenario
+	got      [][]string
+	err      error
+}
+
+// runScenarios plays scenarios in one virtual host.
+func runScenarios(t *testing.T, target *url.URL, vhost string, work <-chan *scenario, results chan<- outcome) {
+	password, _ := target.User.Password()
+	for s := range work {
+		p := newTalk(t, nil).player
+		p.dial = func() (net.Conn, error) { return net.Dial("tcp", target.Host) }
+		p.login = [2]string{target.User.Username(), password}
+		p.vhost = vhost
+		p.settle = settleByTime
+		got, err := p.play(s)
+		if undone := p.undo(); err == nil {
+			err = undone
+		}
+		results <- outcome{s, got, err}
 	}
 }
 
-// forEachScenario plays every scenario under testdata and compares, or updates.
-func forEachScenario(t *testing.T, play func(*testing.T, *scenario) [][]string) {
-	files, err := filepath.Glob("testdata/conformance/*.txt")
-	if err != nil || len(files) == 0 {
+// rabbitMQ returns where a RabbitMQ is, and the virtual hosts to use there.
+func rabbitMQ(t *testing.T) (target *url.URL, vhosts []string) {
+	address := os.Getenv("WARREN_CONFORMANCE_URL")
+	if address == "" {
+		b := dockertest.Run(t, docker.MainVersion, docker.Options{})
+		address = b.URL() + "v0,v1,v2,v3,v4,v5,v6,v7"
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		const add = `[begin V = <<"v", I>>, rabbit_vhost:add(V, <<"t">>), ` +
+			`rabbit_auth_backend_internal:set_permissions(<<"guest">>, V, <<".*">>, <<".*">>, <<".*">>, <<"t">>) end || I <- "01234567"].`
+		if _, err := b.Exec(ctx, "rabbitmqctl", "eval", add); err != nil { // one command: each takes seconds
+			t.Fatal(err)
+		}
+	}
+	target, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if path := strings.TrimPrefix(target.Path, "/"); path != "" {
+		return target, strings.Split(path, ",")
+	}
+	return target, []string{"/"}
+}
+
+// versionOf asks a broker for its version.
+func versionOf(t *testing.T, addr string) string {
+	p := newTalk(t, nil)
+	p.dial = func() (net.Conn, error) { return net.Dial("tcp", addr) }
+	defer p.hangup()
+	if err := p.connect("a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.clients["a"].write([]byte(wire.ProtocolHeader)); err != nil {
+		t.Fatal(err)
+	}
+	m, err := p.await("a", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	version, _ := m.(*wire.ConnectionStart).ServerProperties["version"].(string)
+	return version
+}
+
+// conformanceFile is a file of scenarios.
+type conformanceFile struct {
+	path, preamble string
+	scenarios      []*scenario
+}
+
+func readConformance(t *testing.T) (files []conformanceFile) {
+	paths, err := filepath.Glob("testdata/conformance/*.txt")
+	if err != nil || len(paths) == 0 {
 		t.Fatalf("no scenarios: %v", err)
 	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			preamble, scenarios := readScenarios(t, file)
-			var text strings.Builder
-			text.WriteString(preamble)
-			for _, s := range scenarios {
+	for _, path := range paths {
+		f := conformanceFile{path: path}
+		f.preamble, f.scenarios = readScenarios(t, path)
+		files = append(files, f)
+	}
+	return files
+}
+
+// compare compares what play returns with what each scenario says, or updates that. What play returns nil for
+// is left as it is.
+func compare(t *testing.T, files []conformanceFile, play func(*testing.T, *scenario) [][]string) {
+	for _, f := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(f.path), ".txt"), func(t *testing.T) {
+			text := f.preamble
+			for _, s := range f.scenarios {
 				t.Run(s.title, func(t *testing.T) {
 					got := play(t, s)
-					text.WriteString(s.format(got) + "\n")
-					if *update {
-						return
+					if got == nil {
+						got = s.wants()
 					}
-					for i, step := range s.steps {
-						if g, w := strings.Join(got[i], "\n"), strings.Join(step.want, "\n"); g != w {
-							t.Errorf("> %s\n got:\n%s\nwant:\n%s", strings.Join(step.sends, "\n> "), g, w)
-						}
+					text += s.format(got) + "\n"
+					if !*update {
+						s.check(t, got)
 					}
 				})
 			}
 			if *update && !t.Failed() {
-				if err := os.WriteFile(file, []byte(strings.TrimRight(text.String(), "\n")+"\n"), 0o644); err != nil {
+				if err := os.WriteFile(f.path, []byte(strings.TrimRight(text, "\n")+"\n"), 0o644); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
-}
-
-// undo deletes what the scenario has declared.
-func (p *player) undo() {
-	p.clients, p.opened = map[string]*rawClient{}, map[string]bool{}
-	defer p.hangup()
-	for _, m := range p.created {
-		if err := p.open("z", "1"); err != nil {
-			p.t.Fatal(err)
-		}
-		if reply, err := p.call("z", 1, m); err != nil {
-			p.t.Fatal(err)
-		} else if _, refused := reply.(*wire.ChannelClose); refused {
-			_ = p.clients["z"].send(1, &wire.ChannelCloseOk{}, nil)
-			delete(p.opened, "z1")
-		}
-	}
-}
-
-// grown reports whether anything has come since it was last asked.
-func (p *player) grown() bool {
-	n := 0
-	for _, c := range p.clients {
-		c.mu.Lock()
-		n += len(c.received)
-		c.mu.Unlock()
-	}
-	grown := n != p.seen
-	p.seen = n
-	return grown
 }

@@ -19,6 +19,7 @@ const (
 	phaseOpening               // expects open
 	phaseRunning
 	phaseClosing // has sent close
+	phaseClosed  // has sent close-ok, and waits for the client to close the socket
 	phaseDead    // has nothing to say any more
 )
 
@@ -114,6 +115,13 @@ func (c *conn) close(r *state.Refusal, id wire.MethodID) {
 	c.send(0, &wire.ConnectionClose{ReplyCode: r.Code, ReplyText: text[:min(len(text), 255)], ClassID: id.Class(), MethodID: id.Method()})
 	c.phase = phaseClosing
 	_ = c.nc.SetReadDeadline(time.Now().Add(closeTimeout))
+}
+
+// silence ignores what comes and closes the socket after a while, as RabbitMQ does with clients that it does
+// not trust.
+func (c *conn) silence() {
+	c.phase = phaseClosed
+	_ = c.nc.SetReadDeadline(time.Now().Add(silentDelay))
 }
 
 // finish closes the socket when all is written.

@@ -9,6 +9,8 @@ import (
 const (
 	handshakeTimeout  = 10 * time.Second
 	closeTimeout      = 10 * time.Second // for the client to answer a close
+	closedTimeout     = 30 * time.Second // for the client to close the socket
+	silentDelay       = 3 * time.Second  // before the socket is closed over what cannot be trusted
 	handshakeFrameMax = 8192
 	readSize          = 64 << 10
 )

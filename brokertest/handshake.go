@@ -23,7 +23,7 @@ func serverProperties(version string) wire.Table {
 // start answers the protocol header.
 func (c *conn) start() {
 	c.send(0, &wire.ConnectionStart{VersionMajor: 0, VersionMinor: 9, ServerProperties: serverProperties(c.b.version),
-		Mechanisms: "AMQPLAIN PLAIN", Locales: "en_US"})
+		Mechanisms: "ANONYMOUS PLAIN AMQPLAIN", Locales: "en_US"})
 	c.phase = phaseStarting
 }
 
@@ -62,41 +62,44 @@ func (c *conn) method(m wire.Method) {
 			return
 		}
 	}
-	if c.phase != phaseClosing {
+	if c.phase <= phaseRunning {
 		c.fault(state.Refuse(state.ChannelError, "unexpected method in connection state %s", c.phase), m.ID())
 	}
 }
 
 // String is RabbitMQ's name of the state.
 func (p phase) String() string {
-	return [...]string{"pre_init", "starting", "tuning", "opening", "running", "closing", "closed"}[p]
+	return [...]string{"pre_init", "starting", "tuning", "opening", "running", "closing", "closed", "closed"}[p]
 }
 
 // clientClose answers connection.close, the client's last word.
 func (c *conn) clientClose() {
-	if c.phase != phaseRunning && c.phase != phaseClosing {
+	if c.phase < phaseRunning {
 		c.finish()
 		return
 	}
 	c.release()
 	c.send(0, &wire.ConnectionCloseOk{})
-	c.finish()
+	if c.phase == phaseRunning {
+		c.phase = phaseClosed
+		wait := closedTimeout
+		if c.heartbeat > 0 {
+			wait = min(wait, c.heartbeat)
+		}
+		_ = c.nc.SetReadDeadline(time.Now().Add(wait))
+	}
 }
 
 func (c *conn) startOk(m *wire.ConnectionStartOk) {
 	c.capabilities, _ = m.ClientProperties["capabilities"].(wire.Table)
 	c.name, _ = m.ClientProperties["connection_name"].(string)
-	if m.Mechanism != "PLAIN" && m.Mechanism != "AMQPLAIN" {
-		c.finish() // RabbitMQ says nothing at this point
-		return
-	}
 	u, r := c.b.login(m.Mechanism, m.Response)
 	if r != nil {
 		if r.Code == state.AccessRefused && c.can("authentication_failure_close") {
 			c.close(r, 0)
 			return
 		}
-		c.finish()
+		c.silence()
 		return
 	}
 	c.user = u
@@ -111,12 +114,9 @@ func (c *conn) can(capability string) bool {
 }
 
 func (c *conn) tuneOk(m *wire.ConnectionTuneOk) {
-	r := negotiated("frame_max", m.FrameMax, wire.FrameMinSize, c.b.frameMax)
-	if r == nil {
-		r = negotiated("channel_max", uint32(m.ChannelMax), 1, uint32(c.b.channelMax))
-	}
-	if r != nil {
-		c.close(r, m.ID())
+	if !negotiated(m.FrameMax, min(leastFrameMax, c.b.frameMax), c.b.frameMax) ||
+		!negotiated(uint32(m.ChannelMax), 1, uint32(c.b.channelMax)) {
+		c.silence() // RabbitMQ says nothing, contrary to its own intention
 		return
 	}
 	c.channelMax, c.frameMax = m.ChannelMax, m.FrameMax
@@ -124,19 +124,12 @@ func (c *conn) tuneOk(m *wire.ConnectionTuneOk) {
 	c.phase = phaseOpening
 }
 
-// negotiated refuses a limit beyond the broker's own.
-func negotiated(field string, client, least, most uint32) *state.Refusal {
-	switch {
-	case client != 0 && client < least:
-		return state.Refuse(state.NotAllowed, "negotiated %s = %d is lower than the minimum allowed value (%d)", field, client, least)
-	case most != 0 && (client == 0 || client > most):
-		detail := ""
-		if client == 0 && field == "channel_max" {
-			detail = " (no limit)"
-		}
-		return state.Refuse(state.NotAllowed, "negotiated %s = %d%s is higher than the maximum allowed value (%d)", field, client, detail, most)
-	}
-	return nil
+// leastFrameMax is what a client has to accept since RabbitMQ 4.1.
+const leastFrameMax = 8192
+
+// negotiated reports whether a limit is within the broker's own; 0 is no limit.
+func negotiated(client, least, most uint32) bool {
+	return (client == 0 || client >= least) && (most == 0 || client != 0 && client <= most)
 }
 
 func (c *conn) open(m *wire.ConnectionOpen) {

@@ -111,6 +111,7 @@ func TestFaultsOverSockets(t *testing.T) {
 		}
 		fault(b.Links()[len(b.Links())-1])
 		_ = p.send("a1 queue.declare Queue=q Durable") // into a connection that may be gone
+		clear(p.asked)                                 // and that may not answer
 		p.settle(p.player)
 		p.hangup()
 	}

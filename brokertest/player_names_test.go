@@ -17,6 +17,7 @@ var (
 
 // alias gives the names that the broker made up the same names in every run.
 func (p *player) alias(line string) string {
+	line = strings.ReplaceAll(line, "in vhost '"+p.vhost+"'", "in vhost '/'")
 	line = deathTime.ReplaceAllString(line, "time=@0")
 	return madeUp.ReplaceAllStringFunc(line, func(name string) string {
 		if known, ok := p.names[name]; ok {
@@ -67,6 +68,12 @@ func (l *ledger) settle(tag uint64, multiple bool) []uint64 {
 		return hit
 	})
 	return settled
+}
+
+// pending returns how many publishes a verdict is about.
+func (l *ledger) pending(tag uint64, multiple bool) int {
+	copied := ledger{open: slices.Clone(l.open)}
+	return len(copied.settle(tag, multiple))
 }
 
 // joinConfirms writes runs of acks and nacks of one channel, which a broker may join and reorder, as one line.

@@ -71,7 +71,7 @@ func (p *player) handshake(name string) error {
 	if err := p.clients[name].send(0, &tuneOk, nil); err != nil {
 		return err
 	}
-	_, err = p.call(name, 0, &wire.ConnectionOpen{VirtualHost: "/"})
+	_, err = p.call(name, 0, &wire.ConnectionOpen{VirtualHost: p.vhost})
 	return err
 }
 

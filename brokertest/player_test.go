@@ -20,31 +20,35 @@ type player struct {
 	dial   func() (net.Conn, error)
 	settle func(*player) // returns when the broker has said all that it is going to say
 	login  [2]string     // user, password
+	vhost  string        // its name is shown as "/"
 
 	clients map[string]*rawClient
 	opened  map[string]bool   // connection or connection+channel: in use
 	names   map[string]string // what the broker made up → what the scenario calls it
 	created []wire.Method     // deletions that undo the scenario
 	ledgers map[string]*ledger
-	seen    int // methods that have come, for settleByTime
+
+	// For settleByTime:
+	seen     int            // methods that have come
+	asked    map[string]int // requests without an answer, by connection and channel
+	expected int            // methods that the scenario says will come
 }
 
 // play returns what came behind each step.
-func (p *player) play(s *scenario) [][]string {
-	p.clients, p.opened = map[string]*rawClient{}, map[string]bool{}
-	p.names, p.ledgers = map[string]string{}, map[string]*ledger{}
+func (p *player) play(s *scenario) ([][]string, error) {
 	defer p.hangup()
 	var got [][]string
 	for _, step := range s.steps {
 		for _, line := range step.sends {
 			if err := p.send(line); err != nil {
-				p.t.Fatalf("%s: > %s: %v", s.title, line, err)
+				return nil, fmt.Errorf("%s: > %s: %w", s.title, line, err)
 			}
 		}
+		p.expected = len(step.want)
 		p.settle(p)
 		got = append(got, p.collect())
 	}
-	return got
+	return got, nil
 }
 
 func (p *player) hangup() {
@@ -64,8 +68,10 @@ func (p *player) send(line string) error {
 	verb, rest, _ := strings.Cut(what, " ")
 	switch verb {
 	case "dial":
+		p.opened[conn+"raw"] = true // the scenario opens channels itself
 		return p.connect(conn)
 	case "header":
+		p.asked[conn+"0"]++
 		return p.clients[conn].write([]byte(wire.ProtocolHeader))
 	case "hangup":
 		return p.clients[conn].conn.Close()
@@ -87,6 +93,7 @@ func (p *player) send(line string) error {
 	}
 	p.remember(m)
 	p.ledger(conn, uint16(n)).note(m)
+	p.ask(who, m)
 	return p.clients[conn].send(uint16(n), m, content)
 }
 
@@ -156,6 +163,9 @@ func methodText(r received) string {
 	if m, ok := r.method.(*wire.ConnectionStart); ok {
 		short := *m
 		short.ServerProperties = nil
+		mechanisms := strings.Fields(m.Mechanisms)
+		slices.Sort(mechanisms) // they come in any order
+		short.Mechanisms = strings.Join(mechanisms, " ")
 		return script.Format(&short, nil)
 	}
 	return script.Format(r.method, r.content)

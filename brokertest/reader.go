@@ -2,7 +2,6 @@ package brokertest
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"github.com/warren-mq/warren/brokertest/internal/state"
@@ -37,6 +36,10 @@ func (in *reader) took(n int) { in.buf = in.buf[:len(in.buf)+n] }
 // the connection is throttled. Caller holds Broker.mu.
 func (in *reader) frames(c *conn) (more bool) {
 	for c.phase != phaseDead && !c.hangup {
+		if c.phase == phaseClosed {
+			in.start = len(in.buf)
+			return false
+		}
 		if c.phase == phaseHeader {
 			if !in.header(c) {
 				return false
@@ -49,7 +52,11 @@ func (in *reader) frames(c *conn) (more bool) {
 		rest := in.buf[in.start:]
 		f, n, err := wire.ParseFrame(rest, frameLimit(c.frameMax))
 		if err != nil {
-			c.badFrame(rest, err)
+			skip := c.badFrame(rest, err)
+			if in.start += skip; skip > 0 {
+				continue
+			}
+			in.start = len(in.buf)
 			return false
 		}
 		if n == 0 {
@@ -99,8 +106,8 @@ func (c *conn) frame(f wire.Frame) {
 	case f.Type == wire.FrameHeartbeat:
 	case f.Channel == 0:
 		c.frameOnConnection(f)
-	case c.phase == phaseClosing:
-	case c.phase != phaseRunning:
+	case c.phase > phaseRunning:
+	case c.phase < phaseRunning:
 		c.unexpectedFrame(f)
 	default:
 		c.frameOnChannel(f)
@@ -109,14 +116,14 @@ func (c *conn) frame(f wire.Frame) {
 
 func (c *conn) frameOnConnection(f wire.Frame) {
 	if f.Type != wire.FrameMethod {
-		if c.phase != phaseClosing {
+		if c.phase <= phaseRunning {
 			c.unexpectedFrame(f)
 		}
 		return
 	}
 	m, err := c.in.decoder.Method(f.Payload)
 	if err != nil {
-		c.badMethod(f, err)
+		c.badMethod(f)
 		return
 	}
 	c.method(m)
@@ -136,14 +143,18 @@ func (c *conn) frameOnChannel(f wire.Frame) {
 	ch.frame(f)
 }
 
-// badMethod answers a method that cannot be decoded.
-func (c *conn) badMethod(f wire.Frame, err error) {
-	code := uint16(state.SyntaxError)
-	if e, ok := errors.AsType[*wire.Error](err); ok {
-		code = e.Code
+// badMethod answers a method that cannot be decoded. Over one that it does not know, RabbitMQ's reader
+// crashes.
+func (c *conn) badMethod(f wire.Frame) {
+	if id, ok := wire.PeekMethod(f.Payload); ok && wire.NewMethod(id) != nil {
+		c.fault(state.Refuse(state.FrameError, "cannot decode %s", state.Numbers(f.Payload[4:])), id)
+		return
 	}
-	id, _ := wire.PeekMethod(f.Payload)
-	c.fault(&state.Refusal{Code: code, Text: state.CodeName(code)}, id)
+	if c.phase <= phaseRunning {
+		c.release()
+		c.phase = phaseClosed
+		c.finish()
+	}
 }
 
 // unexpectedFrame answers a frame that has no place here.
@@ -156,38 +167,48 @@ func (c *conn) fault(r *state.Refusal, id wire.MethodID) {
 	switch c.phase {
 	case phaseRunning, phaseOpening:
 		c.close(r, id)
-	case phaseClosing:
+	case phaseClosing, phaseClosed:
 	default:
-		c.finish()
+		c.silence()
 	}
 }
 
-// badFrame answers octets that are no frame. Nothing behind them can be understood.
-func (c *conn) badFrame(b []byte, err error) {
-	text := err.Error()
+// badFrame answers octets that are no frame. It returns how many can be skipped; if none, nothing behind them
+// can be understood.
+func (c *conn) badFrame(b []byte, err error) (skip int) {
 	switch {
 	case len(b) < 7:
+		c.fault(state.Refuse(state.FrameError, "%s", err), 0)
 	case b[0] == wire.FrameHeartbeat && (b[1] != 0 || b[2] != 0):
 		c.fault(state.Refuse(state.UnexpectedFrame, "type 8, %s", snippet(nil)), 0)
-		c.finish()
-		return
 	default:
-		text = frameFault(b, c.frameMax)
+		c.fault(state.Refuse(state.FrameError, "%s", frameFault(b, c.frameMax)), 0)
 	}
-	c.fault(state.Refuse(state.FrameError, "%s", text), 0)
-	c.finish()
+	if end := 7 + frameSize(b); end < uint64(len(b)) && b[end] == wire.FrameEnd && c.phase == phaseClosing {
+		return int(end) + 1
+	}
+	c.silence()
+	return 0
+}
+
+// frameSize returns the size of a payload.
+func frameSize(b []byte) uint64 {
+	if len(b) < 7 {
+		return 0
+	}
+	return uint64(binary.BigEndian.Uint32(b[3:]))
 }
 
 // frameFault is RabbitMQ's description of a bad frame.
 func frameFault(b []byte, frameMax uint32) string {
-	size := binary.BigEndian.Uint32(b[3:])
-	if frameMax != 0 && uint64(size) > uint64(frameMax) {
+	size := frameSize(b)
+	if frameMax != 0 && size > uint64(frameMax) {
 		return fmt.Sprintf("type %d, all octets = <<>>: {frame_too_large,%d,%d}", b[0], size, frameMax-wire.FrameOverhead)
 	}
-	if end := 7 + uint64(size); uint64(len(b)) > end && b[end] != wire.FrameEnd {
+	if end := 7 + size; uint64(len(b)) > end && b[end] != wire.FrameEnd {
 		return fmt.Sprintf("type %d, %s: {invalid_frame_end_marker,%d}", b[0], snippet(b[7:end]), b[end])
 	}
-	return fmt.Sprintf("type %d, %s: unknown_frame", b[0], snippet(b[7:min(uint64(len(b)), 7+uint64(size))]))
+	return fmt.Sprintf("type %d, %s: unknown_frame", b[0], snippet(b[7:min(uint64(len(b)), 7+size)]))
 }
 
 // snippet shows the beginning of a payload as RabbitMQ does.

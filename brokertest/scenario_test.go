@@ -111,3 +111,20 @@ func (s *scenario) format(got [][]string) string {
 	}
 	return b.String()
 }
+
+// wants is what the scenario says that comes.
+func (s *scenario) wants() (all [][]string) {
+	for _, step := range s.steps {
+		all = append(all, step.want)
+	}
+	return all
+}
+
+// check compares with what has come.
+func (s *scenario) check(t *testing.T, got [][]string) {
+	for i, step := range s.steps {
+		if g, w := strings.Join(got[i], "\n"), strings.Join(step.want, "\n"); g != w {
+			t.Errorf("> %s\n got:\n%s\nwant:\n%s", strings.Join(step.sends, "\n> "), g, w)
+		}
+	}
+}

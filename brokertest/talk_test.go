@@ -27,11 +27,13 @@ func newTalk(t *testing.T, b *Broker) talk {
 		t:       t,
 		dial:    func() (net.Conn, error) { return b.DialContext(t.Context(), "tcp", "") },
 		login:   [2]string{"guest", "guest"},
+		vhost:   "/",
 		settle:  func(*player) { synctest.Wait() },
 		clients: map[string]*rawClient{},
 		opened:  map[string]bool{},
 		names:   map[string]string{},
 		ledgers: map[string]*ledger{},
+		asked:   map[string]int{},
 	}}
 }
 

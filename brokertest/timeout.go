@@ -1,9 +1,99 @@
 package brokertest
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
 
-// nextTimeout returns when the next delivery times out. Caller holds mu.
-func (b *Broker) nextTimeout() time.Time { return time.Time{} }
+	"github.com/warren-mq/warren/brokertest/internal/state"
+)
 
-// timeOut ends the consumers whose deliveries have timed out. Caller holds mu.
-func (b *Broker) timeOut() {}
+// timeoutText is RabbitMQ's reason to close a channel that lets a delivery wait for too long.
+const timeoutText = "delivery acknowledgement on channel %d timed out. Timeout value used: %d ms. " +
+	"This timeout value can be configured, see consumers doc guide to learn more"
+
+// cancelsOnTimeout reports whether the broker cancels a consumer over a delivery that times out, as RabbitMQ
+// does from 4.3 on, in quorum queues only. Older ones close the channel, for every queue.
+func (b *Broker) cancelsOnTimeout() bool {
+	return !strings.HasPrefix(b.version, "3.") && !slices.Contains([]string{"4.0", "4.1", "4.2"}, b.version[:min(3, len(b.version))])
+}
+
+// deadline returns until when a delivery is to be settled, the zero time for never. Caller holds Broker.mu.
+func (ch *channel) deadline(q *state.Queue, consumer *state.Consumer) time.Time {
+	b := ch.c.b
+	if q.Kind == "stream" || q.Kind == "classic" && b.cancelsOnTimeout() {
+		return time.Time{}
+	}
+	timeout := q.ConsumerTimeout(consumer)
+	if timeout == 0 {
+		timeout = b.consumerTimeout
+	}
+	if timeout == 0 {
+		return time.Time{}
+	}
+	at := time.Now().Add(timeout)
+	if b.timeoutAt.IsZero() || at.Before(b.timeoutAt) {
+		b.timeoutAt = at
+	}
+	return at
+}
+
+// timeOut deals with deliveries that have timed out. Caller holds mu.
+func (b *Broker) timeOut() {
+	now := time.Now()
+	if b.timeoutAt.IsZero() || now.Before(b.timeoutAt) {
+		return
+	}
+	b.timeoutAt = time.Time{}
+	for _, c := range slices.Clone(b.conns) {
+		for _, ch := range c.sortedChannels() {
+			ch.timeOut(now)
+		}
+	}
+}
+
+// timeOut deals with the deliveries of a channel, and notes when the next one times out.
+func (ch *channel) timeOut(now time.Time) {
+	cancelled := map[*state.Consumer]bool{}
+	for i := ch.unacked.head; i < len(ch.unacked.items); i++ {
+		d := &ch.unacked.items[i]
+		if d.entry == nil || d.deadline.IsZero() || d.expired {
+			continue
+		}
+		if now.Before(d.deadline) {
+			if at := &ch.c.b.timeoutAt; at.IsZero() || d.deadline.Before(*at) {
+				*at = d.deadline
+			}
+			continue
+		}
+		if ch.closing || !ch.expire(d, cancelled) {
+			return
+		}
+	}
+	for _, consumer := range ch.sortedConsumers() {
+		if cancelled[consumer] {
+			ch.sayCancel(consumer.Tag)
+		}
+	}
+}
+
+// expire takes a delivery back and cancels its consumer. It returns false if it has closed the channel.
+func (ch *channel) expire(d *delivery, cancelled map[*state.Consumer]bool) bool {
+	b := ch.c.b
+	if !b.cancelsOnTimeout() {
+		timeout := d.queue.ConsumerTimeout(d.consumer)
+		if timeout == 0 {
+			timeout = b.consumerTimeout
+		}
+		ch.close(state.Refuse(state.PreconditionFailed, timeoutText, ch.id, timeout.Milliseconds()), 0)
+		return false
+	}
+	if d.consumer == nil || !ch.c.can("consumer_cancel_notify") {
+		ch.close(state.Refuse(state.PreconditionFailed, timeoutText, ch.id, -1), 0)
+		return false
+	}
+	d.expired = true
+	cancelled[d.consumer] = true
+	d.queue.Expire(d.consumer, d.entry)
+	return true
+}

@@ -20,7 +20,7 @@ type settlement struct {
 // abandon gives back the messages whose settlement was not committed.
 func (tx *transaction) abandon() {
 	for _, s := range tx.settlements {
-		s.delivery.queue.Settle(s.delivery.consumer, s.delivery.entry, state.Return)
+		s.delivery.settle(state.Return)
 	}
 }
 
@@ -45,7 +45,7 @@ func (ch *channel) txCommit() *state.Refusal {
 		rejected = ch.deliver(p).Rejected || rejected
 	}
 	for _, s := range tx.settlements {
-		s.delivery.queue.Settle(s.delivery.consumer, s.delivery.entry, s.verdict)
+		s.delivery.settle(s.verdict)
 	}
 	if rejected {
 		return state.Refuse(state.PreconditionFailed, "partial tx completion")

@@ -117,9 +117,15 @@ func whole(expr string) *regexp.Regexp {
 // login returns the user that a SASL response is about, and what the mechanism finds wrong with it. Caller
 // holds mu.
 func (b *Broker) login(mechanism string, response []byte) (*user, *state.Refusal) {
-	name, password, ok := plain(response)
-	if mechanism == "AMQPLAIN" {
+	var name, password string
+	var ok bool
+	switch mechanism {
+	case "PLAIN":
+		name, password, ok = plain(response)
+	case "AMQPLAIN":
 		name, password, ok = amqplain(response)
+	case "ANONYMOUS":
+		name, password, ok = "guest", b.passwordOf("guest"), true
 	}
 	if !ok {
 		return nil, state.Refuse(state.SyntaxError, "response invalid")
@@ -130,6 +136,13 @@ func (b *Broker) login(mechanism string, response []byte) (*user, *state.Refusal
 			"Login was refused using authentication mechanism %s. For details see the broker logfile.", mechanism)
 	}
 	return u, nil
+}
+
+func (b *Broker) passwordOf(name string) string {
+	if u := b.users[name]; u != nil {
+		return u.password
+	}
+	return ""
 }
 
 // plain reads RFC 4616's "\x00user\x00password".

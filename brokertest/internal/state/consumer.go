@@ -36,7 +36,7 @@ type Consumer struct {
 
 	serial  uint64
 	unacked int
-	timeout bool   // it has let a message time out; nothing more is delivered
+	late    int    // messages that it has let time out; until they are settled it gets no more
 	gone    bool   // the queue knows it no longer
 	next    uint64 // of a stream: offset of the next message
 }
@@ -119,7 +119,7 @@ func (c *Consumer) Unacked() int { return c.unacked }
 
 // ready reports whether the consumer can take one more message.
 func (c *Consumer) ready() bool {
-	return !c.timeout && (c.Prefetch == 0 || c.NoAck || c.unacked < c.Prefetch) && c.Sink.Accepts(c)
+	return c.late == 0 && (c.Prefetch == 0 || c.NoAck || c.unacked < c.Prefetch) && c.Sink.Accepts(c)
 }
 
 // elect finds the single active consumer. In a quorum queue one with a higher priority takes over when the
@@ -130,7 +130,7 @@ func (q *Queue) elect(newcomer *Consumer) {
 	}
 	if q.active == nil {
 		for _, c := range q.consumers {
-			if !c.timeout {
+			if c.late == 0 {
 				q.active = c
 				return
 			}
@@ -148,12 +148,17 @@ func (q *Queue) dispatch() {
 		return
 	}
 	q.dropExpired()
+	q.deliver()
+}
+
+// deliver delivers what has not expired.
+func (q *Queue) deliver() {
 	for q.ready.len > 0 {
 		c := q.nextConsumer()
 		if c == nil {
 			return
 		}
-		e := q.take()
+		e := q.ready.pop()
 		if !c.NoAck {
 			c.unacked++
 			q.unacked++
@@ -183,32 +188,53 @@ func (q *Queue) nextConsumer() *Consumer {
 	return nil
 }
 
-// take takes the next message for a client.
-func (q *Queue) take() *Entry {
-	return q.ready.pop()
-}
-
 // Get takes one message, nil if there is none. Without noAck it is to be settled.
 func (q *Queue) Get(noAck bool) (*Entry, *Refusal) {
 	if q.Kind == kindStream {
 		return nil, Refuse(NotImplemented, "basic.get not supported by stream queues %s", q.resource())
 	}
 	if q.singleActive && q.Kind == kindQuorum {
-		return nil, Refuse(ResourceLocked, "cannot obtain exclusive access to locked %s. basic.get operations are not supported by quorum queues with single active consumer", q.resource())
+		return nil, Refuse(ResourceLocked, "cannot obtain access to locked %s."+
+			` basic.get operations are not supported by <<"quorum">> queues with single active consumer`, q.resource())
 	}
 	q.lastUsed = q.vhost.Now()
 	q.dropExpired()
-	e := q.take()
+	e := q.ready.pop()
 	if e != nil && !noAck {
 		q.unacked++
 	}
+	q.dropExpired() // what is behind it does not count as left
 	return e, nil
 }
 
-// ConsumerTimeout returns how long the queue lets a message stay unacknowledged, 0 for the broker's default.
-func (c *Consumer) ConsumerTimeout() time.Duration {
-	if d := millis(c.Arguments, argConsumerTimeout, 0); d > 0 {
-		return d
+// ConsumerTimeout returns how long the queue lets a message stay unacknowledged that it has delivered to c,
+// or, if c is nil, by [Queue.Get]; 0 for the broker's default.
+func (q *Queue) ConsumerTimeout(c *Consumer) time.Duration {
+	if c != nil {
+		if d := millis(c.Arguments, argConsumerTimeout, 0); d > 0 {
+			return d
+		}
 	}
-	return c.Queue.consumerTimeout
+	return q.consumerTimeout
+}
+
+// Expire takes a message back that c has not settled in time. Nothing more is delivered to c until it has
+// settled all that was taken back, see [Consumer.Revive].
+func (q *Queue) Expire(c *Consumer, e *Entry) {
+	c.late++
+	q.Settle(c, e, Requeue)
+	if q.active == c && c.unacked == 0 {
+		q.active = nil
+		q.elect(nil)
+	}
+}
+
+// Revive notes that a message was settled after [Queue.Expire].
+func (c *Consumer) Revive() {
+	if c.late--; c.late == 0 && !c.gone {
+		if c.Queue.active == nil {
+			c.Queue.elect(nil)
+		}
+		c.Wake()
+	}
 }

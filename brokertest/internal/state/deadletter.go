@@ -17,7 +17,8 @@ const (
 )
 
 // deadLetter publishes a message that has died in q to the queue's dead-letter exchange, if it has one.
-func (v *VHost) deadLetter(q *Queue, m *Message, reason string) {
+func (v *VHost) deadLetter(q *Queue, e *Entry, reason string) {
+	m := e.Message
 	x := v.exchanges[q.deadLetter]
 	if !q.hasDeadLetter || x == nil {
 		return
@@ -27,7 +28,7 @@ func (v *VHost) deadLetter(q *Queue, m *Message, reason string) {
 	if q.hasKey {
 		dead.Key, dead.MoreKeys, dead.bcc = q.deadLetterKey, nil, nil
 	}
-	dead.HasTTL, dead.TTL = false, 0
+	dead.HasTTL, dead.TTL, dead.failed = false, 0, e.failed
 	dead.edit(func(p *wire.Properties) { recordDeath(p, q, m, reason, v.Now()) })
 	for _, target := range slices.Clone(v.Route(x, &dead)) {
 		if reason == deathRejected || !diedIn(&dead, target.Name) {

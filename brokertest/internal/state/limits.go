@@ -7,8 +7,9 @@ import (
 )
 
 const (
-	quorumPriorities     = 32 // RabbitMQ 4.3
-	defaultDeliveryLimit = 20 // RabbitMQ 4.0
+	quorumPriorities      = 32 // RabbitMQ 4.3
+	quorumDefaultPriority = 4
+	defaultDeliveryLimit  = 20 // RabbitMQ 4.0
 	// DefaultConsumerTimeout is how long a message may stay unacknowledged.
 	DefaultConsumerTimeout = 30 * time.Minute
 )

@@ -19,6 +19,9 @@ type Message struct {
 	TTL           time.Duration // HasTTL
 	HasTTL        bool
 
+	hasPriority bool
+	failed      int // how often a client has failed over it, in queues that it has left
+
 	bcc     []string
 	headers wire.Table // decoded on demand
 	decoded bool
@@ -34,7 +37,7 @@ func NewMessage(exchange, key string, properties, body []byte) (*Message, *Refus
 	}
 	if flags&wire.PropertyPriority != 0 {
 		priority, _ := wire.LookupProperty(properties, wire.PropertyPriority)
-		m.Priority = priority[0]
+		m.Priority, m.hasPriority = priority[0], true
 	}
 	if flags&wire.PropertyExpiration != 0 {
 		if r := m.readExpiration(); r != nil {

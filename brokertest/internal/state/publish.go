@@ -37,17 +37,20 @@ func (q *Queue) publish(m *Message) bool {
 	}
 	if q.rejectPublish && q.full(m) {
 		if q.rejectDLX {
-			q.vhost.deadLetter(q, m, deathMaxLength)
+			q.vhost.deadLetter(q, &Entry{Message: m}, deathMaxLength)
 		}
 		return false
 	}
 	q.positions++
-	e := &Entry{Message: m, position: q.positions}
+	e := &Entry{Message: m, Redelivered: m.failed > 0, failed: m.failed, position: q.positions}
 	if ttl := q.messageTTL(m); ttl >= 0 {
 		e.expires = q.vhost.Now().Add(ttl)
 		q.vhost.timed[q] = true
 	}
 	q.ready.push(e)
+	if q.ready.len == 1 && !e.expires.IsZero() {
+		q.deliver() // even a message without any time reaches a consumer that waits
+	}
 	q.vhost.touch(q)
 	return true
 }
@@ -76,7 +79,7 @@ func (q *Queue) settle() {
 	q.dropExpired()
 	if !q.rejectPublish {
 		for q.overLength() {
-			q.vhost.deadLetter(q, q.ready.oldest().Message, deathMaxLength)
+			q.vhost.deadLetter(q, q.ready.pop(), deathMaxLength)
 		}
 	}
 	if q.expires >= 0 {
@@ -93,6 +96,6 @@ func (q *Queue) dropExpired() {
 	now := q.vhost.Now()
 	fresh := func(e *Entry) bool { return e.expires.IsZero() || e.expires.After(now) }
 	for e := q.ready.expired(fresh); e != nil; e = q.ready.expired(fresh) {
-		q.vhost.deadLetter(q, e.Message, deathExpired)
+		q.vhost.deadLetter(q, e, deathExpired)
 	}
 }

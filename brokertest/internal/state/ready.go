@@ -21,7 +21,7 @@ type Entry struct {
 // ready holds the messages of a queue that wait for a consumer, those of higher priority first.
 type ready struct {
 	lanes        []lane
-	returnsFirst bool // what came back goes before all else, in the order of its coming back
+	returnsFirst bool // of a quorum queue: what came back goes before all else, in the order of its coming back
 	returns      fifo // with returnsFirst
 	len          int
 	bytes        int64
@@ -38,7 +38,11 @@ func newReady(priorities int, returnsFirst bool) ready {
 }
 
 func (r *ready) lane(e *Entry) *lane {
-	return &r.lanes[min(int(e.Message.Priority), len(r.lanes)-1)]
+	p := int(e.Message.Priority)
+	if r.returnsFirst && !e.Message.hasPriority {
+		p = quorumDefaultPriority
+	}
+	return &r.lanes[min(p, len(r.lanes)-1)]
 }
 
 func (r *ready) add(e *Entry, by int) {
@@ -97,20 +101,6 @@ func (r *ready) pop() *Entry {
 		return r.returns.pop()
 	}
 	return r.lane(e).pop()
-}
-
-// oldest takes away the message that a limit of length drops first: of the lowest priority.
-func (r *ready) oldest() *Entry {
-	if r.returnsFirst {
-		return r.pop()
-	}
-	for i := range r.lanes {
-		if e := r.lanes[i].pop(); e != nil {
-			r.add(e, -1)
-			return e
-		}
-	}
-	return nil
 }
 
 // expired takes away the next message if keep does not hold for it, looking at the head of each lane, as

@@ -5,10 +5,11 @@ type Verdict int
 
 // Verdicts. Return is what happens to messages when their channel ends.
 const (
-	Ack Verdict = iota
-	Reject
-	Requeue      // by basic.nack
-	RejectReturn // by basic.reject with requeue
+	Ack          Verdict = iota
+	Discard              // by basic.reject
+	Reject               // by basic.nack
+	Requeue              // by basic.nack
+	RejectReturn         // by basic.reject with requeue
 	Return
 )
 
@@ -17,7 +18,6 @@ func (q *Queue) Settle(c *Consumer, e *Entry, v Verdict) {
 	q.unacked--
 	if c != nil {
 		c.unacked--
-		c.timeout = false
 		if c.unacked == 0 && q.singleActive {
 			q.elect(q.firstConsumer())
 		}
@@ -29,20 +29,23 @@ func (q *Queue) Settle(c *Consumer, e *Entry, v Verdict) {
 	if q.Kind == kindStream || v == Ack {
 		return
 	}
-	if v == Reject {
-		q.vhost.deadLetter(q, e.Message, deathRejected)
+	if v == Discard || v == Return || v == RejectReturn {
+		e.failed++ // RabbitMQ 4.3: nack does not count
+	}
+	if v == Reject || v == Discard {
+		q.vhost.deadLetter(q, e, deathRejected)
 		return
 	}
 	e.Redelivered = true
 	e.acquired++
-	if v == Return || v == RejectReturn {
-		e.failed++ // RabbitMQ 4.3: nack with requeue does not count
-	}
 	if q.deliveryLimit >= 0 && e.failed > q.deliveryLimit {
-		q.vhost.deadLetter(q, e.Message, deathDeliveryLimit)
+		q.vhost.deadLetter(q, e, deathDeliveryLimit)
 		return
 	}
 	q.ready.putBack(e)
+	if !e.expires.IsZero() {
+		q.vhost.timed[q] = true
+	}
 }
 
 func (q *Queue) firstConsumer() *Consumer {

@@ -130,7 +130,10 @@ func (e *Entry) Properties(q *Queue) []byte {
 	raw := e.Message.Properties
 	switch {
 	case q.Kind == kindStream:
-		return editProperties(raw, func(p *wire.Properties) { setHeader(p, argStreamOffset, int64(e.Offset)) })
+		return editProperties(raw, func(p *wire.Properties) {
+			setHeader(p, argStreamOffset, int64(e.Offset))
+			p.DeliveryMode = max(p.DeliveryMode, 1)
+		})
 	case q.Kind == kindQuorum && e.acquired > 0:
 		return editProperties(raw, func(p *wire.Properties) {
 			setHeader(p, "x-acquired-count", int64(e.acquired))

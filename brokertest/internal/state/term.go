@@ -140,12 +140,11 @@ func term(v any) string {
 }
 
 func octetString(s string) string {
+	if s == "" {
+		return "<<>>"
+	}
 	if !printable(s) {
-		octets := make([]string, len(s))
-		for i := range len(s) {
-			octets[i] = strconv.Itoa(int(s[i]))
-		}
-		return "<<" + strings.Join(octets, ",") + ">>"
+		return Numbers([]byte(s))
 	}
 	return "<<\"" + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s) + "\">>"
 }
@@ -174,6 +173,15 @@ func sortedKeys(t wire.Table) []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+// Numbers is a binary as Erlang's ~w writes it.
+func Numbers(b []byte) string {
+	numbers := make([]string, len(b))
+	for i, c := range b {
+		numbers[i] = strconv.Itoa(int(c))
+	}
+	return "<<" + strings.Join(numbers, ",") + ">>"
 }
 
 // Octets is a binary as Erlang's ~p writes it.
