@@ -158,12 +158,12 @@ func TestLargeMessageLeavesRoomForOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ch, p := openChannel(t, Config{WriteBuffer: 256 << 10, MaxPublish: 200 << 20})
 		other := p.channel(ch.Conn())
-		publish := async0(func() error { return ch.Publish(bg, &Publishing{Body: make([]byte, 100<<20)}) })
+		publish := async0(func() error { return ch.Publish(bg, &Publishing{Body: make([]byte, 24<<20)}) })
 		publish.waits(t)
 		small := async0(func() error { return other.Publish(bg, &Publishing{Body: []byte("small")}) })
 		rpc := async0(func() error { return other.QueueBind(bg, QueueBind{}) })
 		total, at := 0, -1
-		for total < 100<<20 {
+		for total < 24<<20 {
 			f := p.frame()
 			if f.Channel == other.ID() {
 				if id, _ := wire.PeekMethod(f.Payload); f.Type == wire.FrameMethod && id == wire.MethodQueueBind {
@@ -179,7 +179,7 @@ func TestLargeMessageLeavesRoomForOthers(t *testing.T) {
 		publish.get(t)
 		small.get(t)
 		rpc.get(t)
-		if at < 0 || at > 5<<20 {
+		if at < 0 || at > 3<<20 {
 			t.Errorf("the other channel's call went out behind %d bytes of the large message", at)
 		}
 	})
