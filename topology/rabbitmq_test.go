@@ -2,7 +2,9 @@ package topology_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ func TestWithRabbitMQ(t *testing.T) {
 	})
 	t.Run("validation", func(t *testing.T) { testValidationAgrees(t, broker) })
 	t.Run("replay", func(t *testing.T) { testReplayOnRabbitMQ(t, broker) })
+	t.Run("suspects", func(t *testing.T) { testSuspectsOnRabbitMQ(t, broker) })
 	t.Run("compare over AMQP", func(t *testing.T) { testCompare(t, dialRabbitMQ(t, broker)) })
 	t.Run("compare with the management API", func(t *testing.T) { testCompareWithManagement(t, broker) })
 	t.Run("definitions", func(t *testing.T) { testDefinitions(t, broker) })
@@ -169,5 +172,29 @@ func testReplayOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 		if want := i < len(names); is != want {
 			t.Errorf("queue %d survived: %v", i, is)
 		}
+	}
+}
+
+// testSuspectsOnRabbitMQ declares a queue over which RabbitMQ 4.3 closes the
+// connection: for a deprecated feature that it does not permit any more.
+func testSuspectsOnRabbitMQ(t *testing.T, broker *docker.Broker) {
+	killer := topology.Queue{Name: "killer", Exclusive: true}.With(topology.Argument("x-queue-master-locator", "client-local"))
+	var all topology.Topology
+	for i := range 200 {
+		all.Queues = append(all.Queues, topology.Queue{Name: fmt.Sprintf("beside-%d", i), Exclusive: true})
+	}
+	all.Queues[77] = killer
+	for _, how := range []topology.Replayer{{}, {Channels: 1, Window: 1}} {
+		conn := dialRabbitMQ(t, broker)
+		_, err := how.Replay(t.Context(), conn, all.Plan()[1].Steps)
+		e, ok := errors.AsType[*topology.InterruptedError](err)
+		if !ok || !errors.Is(err, core.ErrInternal) {
+			t.Fatalf("error %v", err)
+		}
+		suspects := stepNames(e.Suspects())
+		if !slices.Contains(suspects, "killer") || how.Window == 1 && len(suspects) != 1 {
+			t.Errorf("window %d: suspects %q", how.Window, suspects)
+		}
+		t.Logf("window %d: the culprit is no. %d of %d suspects", how.Window, slices.Index(suspects, "killer"), len(suspects))
 	}
 }
