@@ -13,7 +13,7 @@ import (
 )
 
 // consumed is how many messages wait in a RabbitMQ queue for each consumer that is measured.
-const consumed = 20_000
+const consumed = 40_000
 
 // suite runs scenarios.
 type suite struct {

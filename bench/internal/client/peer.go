@@ -128,12 +128,9 @@ func peerStall(ctx context.Context, j job.Job) (job.Result, error) {
 		return job.Result{}, err
 	}
 	defer conn.Close()
-	if j.Big > 0 {
-		big := peerMessage(job.Job{Size: j.Big})
-		stop := repeat(func() error { return peerOne(ctx, channels[1], j.Queue, big) })
-		defer stop()
-	}
-	return oneByOne(j, func() error { return peerOne(ctx, channels[0], j.Queue, peerMessage(j)) })
+	big := peerMessage(job.Job{Size: j.Big})
+	return beside(j, func() error { return peerOne(ctx, channels[1], j.Queue, big) },
+		func() error { return peerOne(ctx, channels[0], j.Queue, peerMessage(j)) })
 }
 
 func peerConsume(_ context.Context, j job.Job) (job.Result, error) {

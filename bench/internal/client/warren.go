@@ -2,7 +2,9 @@ package client
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/warren-mq/warren/bench/internal/job"
@@ -12,7 +14,7 @@ import (
 
 // warrenOpen opens a connection and its channels. The window of unconfirmed publishes is the connection's own.
 func warrenOpen(ctx context.Context, j job.Job) (*core.Conn, []*core.Channel, error) {
-	conn, err := core.Dial(ctx, core.Config{Addr: j.Addr, ConfirmWindow: j.Window, CloseTimeout: time.Minute})
+	conn, err := core.Dial(ctx, core.Config{Addr: j.Addr, ConfirmWindow: j.Window, CloseTimeout: time.Minute, MaxPublish: core.MaxBody})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -126,12 +128,27 @@ func warrenStall(ctx context.Context, j job.Job) (job.Result, error) {
 		return job.Result{}, err
 	}
 	defer conn.Close(ctx)
-	if j.Big > 0 {
-		big := warrenMessage(job.Job{Queue: j.Queue, Size: j.Big})
-		stop := repeat(func() error { return warrenOne(ctx, channels[1], big) })
-		defer stop()
+	big := warrenMessage(job.Job{Queue: j.Queue, Size: j.Big})
+	return beside(j, func() error { return warrenOne(ctx, channels[1], big) },
+		func() error { return warrenOne(ctx, channels[0], warrenMessage(j)) })
+}
+
+// beside times calls of publish while big goes on at the same time, over and over.
+func beside(j job.Job, big, publish func() error) (job.Result, error) {
+	var sent atomic.Int64
+	stop := repeat(func() error {
+		err := big()
+		if err == nil {
+			sent.Add(1)
+		}
+		return err
+	})
+	defer stop()
+	r, err := oneByOne(j, publish)
+	if err == nil && sent.Load() == 0 {
+		err = errors.New("not one big message was confirmed meanwhile")
 	}
-	return oneByOne(j, func() error { return warrenOne(ctx, channels[0], warrenMessage(j)) })
+	return r, err
 }
 
 // repeat calls f over and over until it fails or stop is called, which does not wait.
