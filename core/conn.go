@@ -117,8 +117,9 @@ func (c *Conn) setBlocked(reason string, blocked bool) {
 	}
 }
 
-// admit waits until publishes may be queued, or dead is closed.
-func (c *Conn) admit(ctx context.Context, dead <-chan struct{}) error {
+// admit waits until publishes may be queued and less than limit is, or dead is
+// closed.
+func (c *Conn) admit(ctx context.Context, limit int64, dead <-chan struct{}) error {
 	for c.isBlocked.Load() {
 		c.blockedMu.Lock()
 		if !c.isBlocked.Load() {
@@ -131,7 +132,7 @@ func (c *Conn) admit(ctx context.Context, dead <-chan struct{}) error {
 			return err
 		}
 	}
-	return c.out.admit(ctx, dead)
+	return c.out.admit(ctx, limit, dead)
 }
 
 // UpdateSecret replaces the credentials of the open connection, for example a

@@ -6,17 +6,18 @@ import (
 	"github.com/warren-mq/warren/core/wire"
 )
 
-// admit waits until the data lane is below its budget. The bound is soft by
-// one message a publisher. It also returns, without an error, when dead is
-// closed: whoever comes in finds out why.
-func (o *outbox) admit(ctx context.Context, dead <-chan struct{}) error {
-	for o.queued.Load() >= o.budget {
+// admit waits until the data lane is below its budget, and below limit. The
+// bound is soft by one message a publisher. It also returns, without an error,
+// when dead is closed: whoever comes in finds out why.
+func (o *outbox) admit(ctx context.Context, limit int64, dead <-chan struct{}) error {
+	limit = min(limit, o.budget)
+	for o.queued.Load() >= limit {
 		o.mu.Lock()
 		if o.err != nil {
 			o.mu.Unlock()
 			return o.err
 		}
-		if int64(len(o.data)) < o.budget {
+		if int64(len(o.data)) < limit {
 			o.mu.Unlock()
 			return nil
 		}

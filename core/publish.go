@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"math"
 
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/gate"
@@ -24,6 +25,10 @@ type Publishing struct {
 // in parts, so that frames of other channels come in between and no buffer
 // grows to the size of the message.
 const streamAbove = 256 << 10
+
+// streamPart is how much of it is queued at once, so that little of it is
+// ahead of another channel's message.
+const streamPart = 64 << 10
 
 // MaxBody is the largest body that can be published at all: RabbitMQ's hard
 // limit. Its configured limit is usually lower (16 MiB since 4.0), and it
@@ -75,7 +80,7 @@ func (ch *Channel) publish(ctx context.Context, p *Publishing, s Settler) error 
 		return context.Cause(ctx)
 	}
 	for {
-		if err := ch.conn.admit(ctx, ch.done); err != nil {
+		if err := ch.conn.admit(ctx, math.MaxInt64, ch.done); err != nil {
 			return err
 		}
 		if err := ch.lockToSend(ctx); err != nil {
@@ -117,9 +122,9 @@ func (ch *Channel) append(ctx context.Context, p *Publishing, s Settler) error {
 // content that has begun must be completed, or the connection is lost; so when
 // ctx ends the rest is copied at once, beyond the budget.
 func (ch *Channel) stream(ctx context.Context, body []byte) error {
-	part := streamAbove
+	part := streamPart
 	for len(body) > 0 {
-		if part < len(body) && ch.conn.admit(ctx, ch.done) != nil {
+		if part < len(body) && ch.conn.admit(ctx, streamPart, ch.done) != nil {
 			part = len(body) // ctx ended, or the connection died: append tells
 		}
 		n := min(part, len(body))
