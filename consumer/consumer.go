@@ -141,12 +141,22 @@ func (c *Consumer) All(ctx context.Context) iter.Seq2[*core.Delivery, error] {
 // start starts the feed. The returned context ends with ctx, or with Stop.
 func (c *Consumer) start(ctx context.Context) (*feed, context.Context, error) {
 	if c.started.Swap(true) {
-		return nil, nil, ErrStarted
+		return nil, nil, c.startError()
 	}
 	f := newFeed(c, ctx)
 	go f.runFeed()
 	go f.runStop(c.stop)
 	return f, f.ctx, nil
+}
+
+// startError says why the consumer cannot be started.
+func (c *Consumer) startError() error {
+	select {
+	case <-c.stop:
+		return ErrStopped
+	default:
+		return ErrStarted
+	}
 }
 
 // Stop stops the consumer as the end of its context does, and waits for it

@@ -26,9 +26,10 @@ type feed struct {
 	consumed atomic.Bool   // it was subscribed at least once
 
 	mu      sync.Mutex // guards the following
-	current *subscription
-	err     error // why it ended
-	stopped bool  // it ended because it was asked to
+	latest  *subscription
+	current *subscription // latest while it may have deliveries, else nil
+	err     error         // why it ended
+	stopped bool          // it ended because it was asked to
 	changed gate.Gate
 }
 
@@ -100,13 +101,12 @@ func (f *feed) serve(s *recovery.Session, sub *subscription) error {
 	select {
 	case <-sub.consumer.Done():
 	case <-f.ctx.Done():
-		return context.Cause(f.ctx) // it stays the present one: handlers still ack on it
+		return context.Cause(f.ctx) // its channel stays open: handlers still ack on it
 	}
 	err := sub.consumer.Err()
-	if errors.Is(err, core.ErrOverflow) {
-		f.drain(sub)
+	if f.c.cfg.autoAck || errors.Is(err, core.ErrOverflow) {
+		f.drain(sub) // nobody delivers it again
 	}
-	sub.end(stale(err))
 	f.unset(sub)
 	ctx, cancel := context.WithTimeoutCause(f.handlers, closeTimeout, core.ErrTimeout)
 	defer cancel()
@@ -116,9 +116,6 @@ func (f *feed) serve(s *recovery.Session, sub *subscription) error {
 
 // closeTimeout bounds the closing of one channel.
 const closeTimeout = 5 * time.Second
-
-// stale is the cause with which the contexts of handlers end.
-func stale(cause error) error { return errors.Join(core.ErrStale, cause) }
 
 // refusal reports whether err is the broker's answer to this consumer, not a
 // loss of the connection.

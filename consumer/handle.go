@@ -54,7 +54,7 @@ func (c *Consumer) runWorker(ctx context.Context, f *feed, handle Handler) {
 		if err != nil {
 			return
 		}
-		if d.Stale() != nil { // died between the inbox and here
+		if !c.cfg.autoAck && d.Stale() != nil { // died between the inbox and here
 			c.counters.stale.Add(1)
 			continue
 		}
@@ -91,6 +91,8 @@ func (c *Consumer) settle(ctx context.Context, f *feed, d *core.Delivery, result
 		err = d.Reject(false)
 	case errors.Is(result, ErrRequeue):
 		err = d.Nack(true)
+	case d.Stale() != nil: // it comes again: not the handler's failure
+		err = core.ErrStale
 	default:
 		f.report(result)
 		c.rest(ctx, f)
@@ -99,15 +101,19 @@ func (c *Consumer) settle(ctx context.Context, f *feed, d *core.Delivery, result
 	c.counters.note(result, err)
 }
 
+// pauseAfter returns the pause after so many failures in a row.
+func pauseAfter(failures int64, first, limit time.Duration) time.Duration {
+	pause := first
+	for ; failures > 1 && pause < limit; failures-- {
+		pause = min(2*pause, limit)
+	}
+	return pause
+}
+
 // rest pauses after a failure, so that a message that fails at once does not
 // go round and round; not while stopping, and not longer than the channel lives.
 func (c *Consumer) rest(ctx context.Context, f *feed) {
-	n := c.failures.Add(1) - 1
-	pause := c.cfg.maxPause
-	if n < 20 {
-		pause = min(pause, c.cfg.minPause<<n)
-	}
-	t := time.NewTimer(pause)
+	t := time.NewTimer(pauseAfter(c.failures.Add(1), c.cfg.minPause, c.cfg.maxPause))
 	defer t.Stop()
 	select {
 	case <-t.C:

@@ -16,6 +16,9 @@ func (f *feed) next(ctx context.Context) (*core.Delivery, context.Context, error
 			return nil, nil, err
 		}
 		d, err := sub.consumer.Receive(ctx)
+		if err == nil && f.c.cfg.autoAck {
+			return d, f.handlers, nil // nobody delivers it again: it is never stale
+		}
 		if err == nil {
 			return d, sub.ctx, nil
 		}
@@ -52,7 +55,7 @@ func (f *feed) present(ctx context.Context) (*subscription, error) {
 func (f *feed) set(sub *subscription) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.current = sub
+	f.latest, f.current = sub, sub
 	f.changed.Wake()
 }
 

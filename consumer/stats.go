@@ -7,7 +7,8 @@ import (
 	"github.com/warren-mq/warren/core"
 )
 
-// Stats counts deliveries since the consumer was made.
+// Stats counts deliveries since the consumer was made. Those that handlers
+// settled themselves are left out.
 type Stats struct {
 	Acked    uint64 // handled, and acked on the channel that brought them
 	Rejected uint64 // handlers returned [ErrReject]
@@ -20,6 +21,7 @@ type counters struct{ acked, rejected, requeued, stale atomic.Uint64 }
 // note counts a handler's result, and what became of settling it.
 func (c *counters) note(result, settled error) {
 	switch {
+	case errors.Is(settled, core.ErrSettled): // by the handler, who knows how
 	case errors.Is(settled, core.ErrStale):
 		c.stale.Add(1)
 	case result == nil:

@@ -11,7 +11,7 @@ import (
 func (f *feed) cancel() {
 	f.stop(ErrStopped)
 	<-f.done
-	if sub := f.last(); sub != nil {
+	if sub := f.latestSubscription(); sub != nil {
 		ctx, cancel := context.WithTimeoutCause(f.handlers, closeTimeout, core.ErrTimeout)
 		defer cancel()
 		_ = sub.consumer.Cancel(ctx) // the channel is closed next, which ends it too
@@ -22,18 +22,17 @@ func (f *feed) cancel() {
 func (f *feed) close() {
 	f.stop(ErrStopped)
 	<-f.done
-	if sub := f.last(); sub != nil {
+	if sub := f.latestSubscription(); sub != nil {
 		ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(f.handlers), closeTimeout, core.ErrTimeout)
 		defer cancel()
 		_ = sub.ch.Close(ctx) // it is given up in any case
-		sub.end(ErrStopped)
 	}
 }
 
-func (f *feed) last() *subscription {
+func (f *feed) latestSubscription() *subscription {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.current
+	return f.latest
 }
 
 // release ends what the feed holds of its connection.

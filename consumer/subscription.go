@@ -2,6 +2,8 @@ package consumer
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/recovery"
@@ -12,9 +14,24 @@ import (
 type subscription struct {
 	ch       *core.Channel
 	consumer *core.Consumer
-	ctx      context.Context // of handlers: ends when it dies, with the cause
+	ctx      context.Context // of handlers: ends when their deliveries go stale, with the cause
 	end      context.CancelCauseFunc
 }
+
+// runWatch ends the handlers' context when their deliveries go stale: with the
+// channel, or when the server takes the consumer away.
+func (s *subscription) runWatch() {
+	<-s.consumer.Done()
+	if err := s.consumer.Err(); errors.Is(err, core.ErrCancelled) {
+		s.end(stale(err))
+		return
+	}
+	<-s.ch.Done()
+	s.end(stale(s.ch.Err()))
+}
+
+// stale is the cause with which the contexts of handlers end.
+func stale(cause error) error { return fmt.Errorf("%w: %w", core.ErrStale, cause) }
 
 // subscribe opens a private channel on s and consumes the queue.
 func (f *feed) subscribe(s *recovery.Session) (*subscription, error) {
@@ -31,6 +48,7 @@ func (f *feed) subscribe(s *recovery.Session) (*subscription, error) {
 	}
 	sub := &subscription{ch: ch, consumer: consumer}
 	sub.ctx, sub.end = context.WithCancelCause(f.handlers)
+	go sub.runWatch()
 	return sub, nil
 }
 

@@ -50,7 +50,8 @@ func (c *Consumer) Err() error {
 // Receive returns the next delivery. It waits for one until ctx ends, and
 // returns the cause once the consumer has ended and nothing usable is left:
 // deliveries of a dead channel, or of a consumer that the server cancelled,
-// are dropped, since the broker delivers them again.
+// are dropped, since the broker delivers them again; with automatic ack it
+// does not, and they are returned first.
 func (c *Consumer) Receive(ctx context.Context) (*Delivery, error) {
 	return c.inbox.receive(ctx)
 }
@@ -84,7 +85,8 @@ func (c *Consumer) Cancel(ctx context.Context) error {
 }
 
 // end marks the consumer as ended, with err or, if nil, with its own reason.
-// Deliveries held are dropped unless the application may still settle them.
+// Deliveries held are dropped unless the application may still settle them, or
+// nobody would deliver them again.
 // It is called once, by whoever removed the consumer from its channel.
 func (c *Consumer) end(err error, drop bool) {
 	switch {
@@ -99,7 +101,7 @@ func (c *Consumer) end(err error, drop bool) {
 	}
 	c.err = err
 	c.over.Store(true)
-	c.inbox.close(err, drop)
+	c.inbox.close(err, drop && !c.noAck)
 	close(c.done)
 }
 

@@ -1,0 +1,64 @@
+package consumer
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+)
+
+func TestOptionsAreValidated(t *testing.T) {
+	long := strings.Repeat("x", 256)
+	for name, test := range map[string]struct {
+		queue string
+		opts  []Option
+	}{
+		"no queue":              {"", nil},
+		"long queue":            {long, nil},
+		"no prefetch":           {"q", []Option{Prefetch(0)}},
+		"large prefetch":        {"q", []Option{Prefetch(math.MaxUint16 + 1)}},
+		"no worker":             {"q", []Option{Workers(0)}},
+		"long tag":              {"q", []Option{Tag(long)}},
+		"bad argument":          {"q", []Option{Args(core.Table{"x": struct{}{}})}},
+		"no pause":              {"q", []Option{RequeuePause(0, time.Second)}},
+		"pauses in wrong order": {"q", []Option{RequeuePause(2*time.Second, time.Second)}},
+	} {
+		if _, err := New(nil, test.queue, test.opts...); err == nil || !strings.HasPrefix(err.Error(), "consumer: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestPauseAfterIsBounded(t *testing.T) {
+	for _, test := range []struct {
+		failures     int64
+		first, limit time.Duration
+		want         time.Duration
+	}{
+		{1, time.Second, time.Minute, time.Second},
+		{2, time.Second, time.Minute, 2 * time.Second},
+		{7, time.Second, time.Minute, time.Minute},
+		{math.MaxInt64, time.Nanosecond, 100 * time.Hour, 100 * time.Hour},
+		{5, time.Hour, time.Hour, time.Hour},
+	} {
+		if got := pauseAfter(test.failures, test.first, test.limit); got != test.want {
+			t.Errorf("%+v: %s", test, got)
+		}
+	}
+}
+
+func TestTagsAreTheirOwn(t *testing.T) {
+	a, err := New(nil, "q")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := New(nil, "q")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Tag() == b.Tag() || !strings.HasPrefix(a.Tag(), "warren-") {
+		t.Errorf("tags %q and %q", a.Tag(), b.Tag())
+	}
+}

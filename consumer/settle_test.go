@@ -1,0 +1,159 @@
+package consumer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/consumer"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/recovery"
+)
+
+// TestResultsSettleTheDelivery: a handler's first result, and what becomes of
+// the message. It is acked the second time.
+func TestResultsSettleTheDelivery(t *testing.T) {
+	bad := errors.New("bad luck")
+	for _, test := range []struct {
+		name   string
+		handle consumer.Handler
+		calls  int
+		after  time.Duration // of the second call
+		dead   int           // messages in the dead-letter queue
+		stats  consumer.Stats
+		failed int // events
+	}{
+		{"nil", func(context.Context, *core.Delivery) error { return nil }, 1, 0, 0, consumer.Stats{Acked: 1}, 0},
+		{"reject", func(context.Context, *core.Delivery) error { return fmt.Errorf("no: %w", consumer.ErrReject) }, 1, 0, 1, consumer.Stats{Rejected: 1}, 0},
+		{"requeue", func(context.Context, *core.Delivery) error { return consumer.ErrRequeue }, 2, 0, 0, consumer.Stats{Acked: 1, Requeued: 1}, 0},
+		{"error", func(context.Context, *core.Delivery) error { return bad }, 2, time.Second, 0, consumer.Stats{Acked: 1, Requeued: 1}, 1},
+		{"panic", func(context.Context, *core.Delivery) error { panic(bad) }, 2, time.Second, 0, consumer.Stats{Acked: 1, Requeued: 1}, 1},
+		{"settled by the handler", func(_ context.Context, d *core.Delivery) error { return errors.Join(d.Ack()) }, 1, 0, 0, consumer.Stats{}, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, func(e *env) {
+				e.queue("dead", nil)
+				e.queue("q", wire.Table{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"})
+				var calls atomic.Int64
+				var first, last time.Time
+				r := e.run("q", func(ctx context.Context, d *core.Delivery) error {
+					last = time.Now()
+					if calls.Add(1) > 1 {
+						return nil
+					}
+					first = last
+					return test.handle(ctx, d)
+				}, consumer.RequeuePause(time.Second, time.Minute))
+				e.publish("q", 1, 1)
+				time.Sleep(time.Minute)
+				if n := calls.Load(); n != int64(test.calls) || last.Sub(first) != test.after {
+					t.Errorf("%d calls, the last %s after the first; want %d, %s", n, last.Sub(first), test.calls, test.after)
+				}
+				e.wantQueue("q", 0, 0, 1)
+				e.wantQueue("dead", test.dead, 0, 0)
+				if s := r.Stats(); s != test.stats {
+					t.Errorf("stats %+v; want %+v", s, test.stats)
+				}
+				if n := e.count(recovery.HandlerFailed); n != test.failed {
+					t.Errorf("%d events of failed handlers; want %d", n, test.failed)
+				}
+				if err := r.stop(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestPanicIsReportedWithItsStack(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		bad := errors.New("bad luck")
+		r := e.run("q", func(context.Context, *core.Delivery) error { panic(bad) })
+		e.publish("q", 1, 1)
+		synctest.Wait()
+		e.mu.Lock()
+		last := e.events[len(e.events)-1]
+		e.mu.Unlock()
+		p, ok := errors.AsType[*consumer.PanicError](last.Err)
+		if !ok || !errors.Is(last.Err, bad) || len(p.Stack) == 0 || last.Kind != recovery.HandlerFailed {
+			t.Errorf("event %v: %v", last.Kind, last.Err)
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAMessageThatAlwaysFailsIsRetriedEverSlower(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		var calls atomic.Int64
+		r := e.run("q", func(context.Context, *core.Delivery) error {
+			calls.Add(1)
+			return errors.New("bad luck")
+		})
+		e.publish("q", 1, 1)
+		time.Sleep(10 * time.Minute)
+		if n := calls.Load(); n < 60 || n > 80 {
+			t.Errorf("%d calls in ten minutes; want one each 10 s in the end", n)
+		}
+		begun := time.Now()
+		if err := r.stop(); err != nil || time.Since(begun) > 0 {
+			t.Errorf("%v, after %s; want a stop that does not wait for the pause", err, time.Since(begun))
+		}
+		e.wantQueue("q", 1, 0, 0)
+	})
+}
+
+func TestHandlerTimeout(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		causes := make(chan error, 10)
+		r := e.run("q", func(ctx context.Context, d *core.Delivery) error {
+			if d.Redelivered {
+				return nil
+			}
+			<-ctx.Done()
+			causes <- context.Cause(ctx)
+			return ctx.Err()
+		}, consumer.Timeout(time.Minute))
+		e.publish("q", 1, 1)
+		begun := time.Now()
+		if err := <-causes; !errors.Is(err, core.ErrTimeout) || time.Since(begun) != time.Minute {
+			t.Errorf("%v after %s", err, time.Since(begun))
+		}
+		time.Sleep(time.Second)
+		e.wantQueue("q", 0, 0, 1)
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestAcksAreTrue is half of promise P2: an ack is written only for a message
+// whose handler has succeeded, and on the channel that brought it.
+func TestAcksAreTrue(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		release := make(chan struct{})
+		r := e.run("q", func(context.Context, *core.Delivery) error {
+			<-release
+			return nil
+		})
+		e.publish("q", 1, 3)
+		e.wantQueue("q", 0, 3, 1)
+		release <- struct{}{}
+		e.wantQueue("q", 0, 2, 1)
+		close(release)
+		e.wantQueue("q", 0, 0, 1)
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

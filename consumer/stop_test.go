@@ -1,0 +1,258 @@
+package consumer_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/brokertest"
+	"github.com/warren-mq/warren/consumer"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// TestStopIsOrderly: running handlers finish and are acked, nothing new is
+// begun, what was prefetched goes back.
+func TestStopIsOrderly(t *testing.T) {
+	for name, stop := range map[string]func(r *running, cancel context.CancelFunc){
+		"Stop":    func(r *running, _ context.CancelFunc) { _ = r.Stop(context.Background()) },
+		"context": func(_ *running, cancel context.CancelFunc) { cancel() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(e *env) {
+				e.queue("q", nil)
+				e.publish("q", 1, 10)
+				ctx, cancel := context.WithCancel(e.ctx)
+				defer cancel()
+				var got seen
+				r := &running{e.consumer("q", consumer.Workers(2), consumer.Prefetch(6)), e, make(chan error, 1)}
+				go func() {
+					r.result <- r.Run(ctx, func(ctx context.Context, d *core.Delivery) error {
+						time.Sleep(10 * time.Second)
+						got.add(d)
+						return ctx.Err() // it has not ended
+					})
+				}()
+				time.Sleep(time.Second)
+				e.wantQueue("q", 4, 6, 1)
+				go stop(r, cancel)
+				time.Sleep(time.Second)
+				e.wantQueue("q", 4, 6, 0) // cancelled, and the handlers go on
+				begun := time.Now()
+				if err := <-r.result; err != nil || time.Since(begun) != 8*time.Second {
+					t.Errorf("%v after %s", err, time.Since(begun))
+				}
+				all := got.all()
+				slices.Sort(all)
+				if !slices.Equal(all, numbers(1, 2)) {
+					t.Errorf("handled %v", all)
+				}
+				e.wantQueue("q", 8, 0, 0)
+				<-r.Done()
+			})
+		})
+	}
+}
+
+func TestStopDoesNotWaitForEverForHandlers(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		ignores bool
+		want    error
+		within  time.Duration
+	}{
+		{"handlers that notice", false, nil, 5 * time.Second},
+		{"handlers that do not", true, consumer.ErrHandlers, 6 * time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, func(e *env) {
+				e.queue("q", nil)
+				e.publish("q", 1, 1)
+				release := make(chan struct{})
+				causes := make(chan error, 1)
+				r := e.run("q", func(ctx context.Context, d *core.Delivery) error {
+					<-ctx.Done()
+					causes <- context.Cause(ctx)
+					if test.ignores {
+						<-release
+					}
+					return ctx.Err()
+				}, consumer.StopTimeout(5*time.Second))
+				synctest.Wait()
+				begun := time.Now()
+				if err := r.stop(); !errors.Is(err, test.want) || time.Since(begun) != test.within {
+					t.Errorf("%v after %s; want %v after %s", err, time.Since(begun), test.want, test.within)
+				}
+				if err := <-causes; !errors.Is(err, consumer.ErrStopped) {
+					t.Errorf("cause %v", err)
+				}
+				e.wantQueue("q", 1, 0, 0)
+				close(release)
+			})
+		})
+	}
+}
+
+// TestStopEndsInEveryState: within a bound, and leaves no goroutine.
+func TestStopEndsInEveryState(t *testing.T) {
+	for name, enter := range map[string]func(e *env) func(){
+		"no connection": func(e *env) func() { e.broker.Stop(); return nil },
+		"dialling": func(e *env) func() {
+			e.broker.OnConnect(func(l *brokertest.Link) { l.StallSending() })
+			return nil
+		},
+		"opening a channel": func(e *env) func() {
+			return e.broker.OnReceive(wire.MethodChannelOpen, brokertest.Always(brokertest.Swallow)).Remove
+		},
+		"setting the prefetch": func(e *env) func() {
+			return e.broker.OnReceive(wire.MethodBasicQos, brokertest.Always(brokertest.Swallow)).Remove
+		},
+		"subscribing": func(e *env) func() {
+			return e.broker.OnReceive(wire.MethodBasicConsume, brokertest.Always(brokertest.Swallow)).Remove
+		},
+		"cancelling is not answered": func(e *env) func() {
+			return e.broker.OnReceive(wire.MethodBasicCancel, brokertest.Always(brokertest.Swallow)).Remove
+		},
+		"closing is not answered": func(e *env) func() {
+			return e.broker.OnReceive(wire.MethodChannelClose, brokertest.Always(brokertest.Swallow)).Remove
+		},
+		"consuming": func(e *env) func() { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(e *env) {
+				e.queue("q", nil)
+				enter(e)
+				c := e.consumer("q")
+				result := make(chan error, 1)
+				go func() {
+					result <- c.Run(e.ctx, func(context.Context, *core.Delivery) error { return nil })
+				}()
+				synctest.Wait()
+				begun := time.Now()
+				if err := c.Stop(e.ctx); err != nil {
+					t.Error(err)
+				}
+				if err := <-result; err != nil {
+					t.Error(err)
+				}
+				if took := time.Since(begun); took > 15*time.Second {
+					t.Errorf("took %s", took)
+				}
+			})
+		})
+	}
+}
+
+func TestAConsumerIsStartedOnce(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		handle := func(context.Context, *core.Delivery) error { return nil }
+		r := e.run("q", handle)
+		if err := r.Run(e.ctx, handle); !errors.Is(err, consumer.ErrStarted) {
+			t.Errorf("a second Run: %v", err)
+		}
+		for _, err := range r.All(e.ctx) {
+			if !errors.Is(err, consumer.ErrStarted) {
+				t.Errorf("All after Run: %v", err)
+			}
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+		c := e.consumer("q")
+		if err := c.Stop(e.ctx); err != nil {
+			t.Error(err)
+		}
+		if err := c.Run(e.ctx, handle); !errors.Is(err, consumer.ErrStopped) {
+			t.Errorf("Run after Stop: %v", err)
+		}
+	})
+}
+
+func TestClosedConnectionEndsTheConsumer(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		r := e.run("q", func(context.Context, *core.Delivery) error { return nil })
+		if err := e.conn.Close(e.ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-r.result; !errors.Is(err, core.ErrClosed) {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestAll(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		e.publish("q", 1, 20)
+		c := e.consumer("q", consumer.Prefetch(3))
+		var got []string
+		for d, err := range c.All(e.ctx) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got) == 5 {
+				e.broker.Cut()
+				synctest.Wait()
+				if err := d.Ack(); !errors.Is(err, core.ErrStale) {
+					t.Errorf("ack: %v", err)
+				}
+				got = append(got, "stale")
+				continue
+			}
+			got = append(got, string(d.Body))
+			if err := d.Ack(); err != nil {
+				t.Error(err)
+			}
+			if len(got) == 10 {
+				break
+			}
+		}
+		want := append(numbers(1, 5), append([]string{"stale"}, numbers(6, 9)...)...)
+		if !slices.Equal(got, want) {
+			t.Errorf("got %v; want %v", got, want)
+		}
+		<-c.Done()
+		e.wantQueue("q", 11, 0, 0)
+	})
+}
+
+func TestAllEnds(t *testing.T) {
+	bye := errors.New("bye")
+	for _, test := range []struct {
+		name string
+		end  func(e *env, c *consumer.Consumer, cancel context.CancelCauseFunc)
+		want error
+	}{
+		{"with its context", func(_ *env, _ *consumer.Consumer, cancel context.CancelCauseFunc) { cancel(bye) }, bye},
+		{"with Stop", func(_ *env, c *consumer.Consumer, _ context.CancelCauseFunc) { _ = c.Stop(context.Background()) }, consumer.ErrStopped},
+		{"with the connection", func(e *env, _ *consumer.Consumer, _ context.CancelCauseFunc) { _ = e.conn.Close(context.Background()) }, core.ErrClosed},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, func(e *env) {
+				e.queue("q", nil)
+				ctx, cancel := context.WithCancelCause(e.ctx)
+				defer cancel(nil)
+				c := e.consumer("q")
+				go func() {
+					time.Sleep(time.Second)
+					test.end(e, c, cancel)
+				}()
+				ends := 0
+				for d, err := range c.All(ctx) {
+					if ends++; d != nil || !errors.Is(err, test.want) {
+						t.Errorf("%v, %v; want %v", d, err, test.want)
+					}
+				}
+				if ends != 1 {
+					t.Errorf("%d pairs; want one", ends)
+				}
+				<-c.Done()
+			})
+		})
+	}
+}

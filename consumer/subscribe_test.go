@@ -1,0 +1,311 @@
+package consumer_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/brokertest"
+	"github.com/warren-mq/warren/consumer"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/recovery"
+	"github.com/warren-mq/warren/topology"
+)
+
+// TestSubscriptionComesBackAsItWas is promise P4 for consumers: tag, prefetch
+// and arguments, exactly one subscription each time.
+func TestSubscriptionComesBackAsItWas(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		r := e.run("q", func(context.Context, *core.Delivery) error { return nil },
+			consumer.Tag("mine"), consumer.Prefetch(7), consumer.Args(core.Table{"x-priority": int32(5)}))
+		for range 10 {
+			synctest.Wait()
+			all := e.broker.Consumers()
+			if len(all) != 1 || all[0].Tag != "mine" || all[0].Prefetch != 7 || all[0].Priority != 5 {
+				t.Fatalf("%+v", all)
+			}
+			e.broker.Cut()
+			time.Sleep(time.Minute)
+		}
+		if r.Tag() != "mine" || r.Queue() != "q" {
+			t.Errorf("tag %q, queue %q", r.Tag(), r.Queue())
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+		if n := len(e.broker.Consumers()); n != 0 {
+			t.Errorf("%d consumers after the stop", n)
+		}
+	})
+}
+
+func TestFirstRefusalIsReturned(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		holder := e.run("q", func(context.Context, *core.Delivery) error { return nil }, consumer.Exclusive())
+		for queue, want := range map[string]core.Code{"none": core.ErrNotFound, "q": core.ErrAccessRefused} {
+			c := e.consumer(queue)
+			if err := c.Run(e.ctx, func(context.Context, *core.Delivery) error { return nil }); !errors.Is(err, want) {
+				t.Errorf("queue %s: %v; want %v", queue, err, want)
+			}
+			<-c.Done()
+		}
+		if s := e.conn.State(); !s.Ready() {
+			t.Errorf("state %+v: who was refused is no member", s)
+		}
+		if err := holder.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestLaterRefusalsDegradeAndAreRetried(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		var got seen
+		r := e.run("q", got.handler, consumer.Name("orders"))
+		e.broker.DeleteQueue("q") // not declared by this client: nobody here brings it back
+		time.Sleep(time.Minute)
+		s := e.conn.State()
+		if s.Stage != recovery.PublishReady || len(s.Degraded) != 1 || s.Degraded[0].Entity != "orders" || !errors.Is(s.Degraded[0].Err, core.ErrNotFound) {
+			t.Errorf("state %+v", s)
+		}
+		if n := e.count(recovery.ConsumerLost); n < 5 || n > 40 {
+			t.Errorf("%d attempts in a minute", n)
+		}
+		e.queue("q", nil)
+		if err := e.conn.Await(e.ctx, recovery.State.Ready); err != nil {
+			t.Fatal(err)
+		}
+		e.publish("q", 1, 1)
+		synctest.Wait()
+		e.wantSeen(&got, numbers(1, 1))
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestDeletedQueueComesBackIfItWasDeclaredHere(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.declare(topology.Topology{
+			Exchanges: []topology.Exchange{{Name: "x"}},
+			Queues:    []topology.Queue{{Name: "q"}},
+			Bindings:  []topology.Binding{{Source: "x", Destination: "q", Key: "k"}},
+		})
+		var got seen
+		r := e.run("q", got.handler)
+		e.broker.DeleteQueue("q")
+		time.Sleep(time.Second)
+		e.wantQueue("q", 0, 0, 1)
+		if n := len(e.broker.Bindings()); n != 1 {
+			t.Errorf("%d bindings", n)
+		}
+		e.publish("q", 1, 1)
+		synctest.Wait()
+		e.wantSeen(&got, numbers(1, 1))
+		if s := e.conn.State(); !s.Ready() {
+			t.Errorf("state %+v", s)
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// An ack that is late makes RabbitMQ 4.3 cancel the consumer of a quorum queue.
+func TestAckTimeoutIsSurvived(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", wire.Table{"x-queue-type": "quorum", "x-consumer-timeout": int32(60_000)})
+		var calls atomic.Int64
+		causes := make(chan error, 1)
+		r := e.run("q", func(ctx context.Context, d *core.Delivery) error {
+			if calls.Add(1) == 1 {
+				<-ctx.Done()
+				causes <- context.Cause(ctx)
+			}
+			return nil
+		}, consumer.Tag("mine"))
+		e.publish("q", 1, 1)
+		if err := <-causes; !errors.Is(err, core.ErrStale) || !errors.Is(err, core.ErrCancelled) {
+			t.Errorf("cause %v", err)
+		}
+		time.Sleep(time.Minute)
+		e.wantQueue("q", 0, 0, 1)
+		if n := calls.Load(); n != 2 {
+			t.Errorf("%d calls", n)
+		}
+		if len(e.sockets) != 1 {
+			t.Errorf("%d connections", len(e.sockets))
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestServerNamedQueueIsFollowed(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.declare(topology.Topology{
+			Exchanges: []topology.Exchange{{Name: "news", Kind: topology.Fanout}},
+			Queues:    []topology.Queue{{Exclusive: true}},
+		})
+		name := e.recorder.Snapshot().Queues[0].Name
+		if name == "" {
+			name = e.broker.Queues()[0].Name
+		}
+		e.declare(topology.Topology{Bindings: []topology.Binding{{Source: "news", Destination: name}}})
+		var got seen
+		r := e.run(name, got.handler)
+		e.broker.Cut()
+		if _, err := e.conn.SessionAfter(e.ctx, 1); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.conn.Await(e.ctx, recovery.State.Ready); err != nil {
+			t.Fatal(err)
+		}
+		if r.Queue() == name {
+			t.Error("the queue still has its old name")
+		}
+		ch := e.channel()
+		if err := ch.Publish(e.ctx, &core.Publishing{Exchange: "news", Body: []byte("1")}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		e.wantSeen(&got, numbers(1, 1))
+		_ = ch.Conn().Close(e.ctx)
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAutoDeleteQueueIsForgottenWithTheLastConsumer(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.declare(topology.Topology{Queues: []topology.Queue{{Name: "q", AutoDelete: true}}})
+		handle := func(context.Context, *core.Delivery) error { return nil }
+		first, second := e.run("q", handle), e.run("q", handle)
+		e.broker.Cut()
+		time.Sleep(time.Minute)
+		e.wantQueue("q", 0, 0, 2)
+		if err := first.stop(); err != nil {
+			t.Error(err)
+		}
+		if n := e.recorder.Len(); n != 1 {
+			t.Errorf("%d entities recorded while a consumer is left", n)
+		}
+		if err := second.stop(); err != nil {
+			t.Error(err)
+		}
+		if n := e.recorder.Len(); n != 0 {
+			t.Errorf("%d entities recorded after the last one", n)
+		}
+		if _, ok := e.broker.Queue("q"); ok {
+			t.Error("the queue is still there")
+		}
+	})
+}
+
+// Right after a loss the broker may think that the old connection lives.
+func TestExclusiveConsumerWaitsForItsOwnGhost(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		r := e.run("q", func(context.Context, *core.Delivery) error { return nil }, consumer.Exclusive())
+		refused := e.broker.OnReceive(wire.MethodBasicConsume, brokertest.Always(brokertest.Refuse(403, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use")))
+		e.broker.Cut()
+		time.Sleep(10 * time.Second)
+		if s := e.conn.State(); len(s.Degraded) != 1 {
+			t.Errorf("state %+v", s)
+		}
+		if n := refused.Hits(); n < 3 || n > 20 {
+			t.Errorf("%d attempts in ten seconds", n)
+		}
+		refused.Remove()
+		if err := e.conn.Await(e.ctx, recovery.State.Ready); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestReadyMeansSubscribed is promise P6: consume-ready is said only when every
+// consumer is subscribed on this connection.
+func TestReadyMeansSubscribed(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		r := e.run("q", func(context.Context, *core.Delivery) error { return nil })
+		slow := e.broker.OnReceive(wire.MethodBasicConsume, brokertest.Always(brokertest.Delay(5*time.Second)))
+		e.broker.Cut()
+		if _, err := e.conn.SessionAfter(e.ctx, 1); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if s := e.conn.State(); s.Stage != recovery.PublishReady {
+			t.Errorf("stage %v before consume-ok", s.Stage)
+		}
+		time.Sleep(6 * time.Second)
+		if s := e.conn.State(); !s.Ready() {
+			t.Errorf("state %+v after consume-ok", s)
+		}
+		slow.Remove()
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+		if s := e.conn.State(); s.Stage != recovery.ConsumeReady {
+			t.Errorf("stage %v after the consumer has left", s.Stage)
+		}
+	})
+}
+
+// A slow consumer with automatic ack is cancelled and handles all that has
+// come before it goes on: nobody would deliver that again.
+func TestAutoAckHandlesWhatHasArrived(t *testing.T) {
+	for name, kill := range map[string]func(e *env, size *int){
+		"overflow":   func(_ *env, size *int) { *size = core.DefaultConsumerBytes / 40 },
+		"connection": func(e *env, _ *int) { time.AfterFunc(90*time.Second, func() { e.broker.Cut() }) },
+		"cancel":     func(e *env, _ *int) { time.AfterFunc(90*time.Second, func() { e.broker.CancelConsumer("tag") }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(e *env) {
+				const messages = 100
+				e.queue("q", nil)
+				size := 1000
+				kill(e, &size)
+				var got seen
+				r := e.run("q", func(ctx context.Context, d *core.Delivery) error {
+					time.Sleep(time.Second)
+					if ctx.Err() != nil {
+						t.Errorf("the context of message %d has ended: %v", len(got.all())+1, context.Cause(ctx))
+					}
+					got.add(&core.Delivery{})
+					return nil
+				}, consumer.AutoAck(), consumer.Tag("tag"))
+				ch := e.channel()
+				for range messages {
+					if err := ch.Publish(e.ctx, &core.Publishing{RoutingKey: "q", Body: make([]byte, size)}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(5 * time.Minute)
+				if n := len(got.all()); n != messages {
+					t.Errorf("%d handled; want %d", n, messages)
+				}
+				if name == "overflow" && e.count(recovery.ConsumerLost) == 0 {
+					t.Error("the consumer was never too slow")
+				}
+				e.wantQueue("q", 0, 0, 1)
+				_ = ch.Conn().Close(e.ctx)
+				if err := r.stop(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
