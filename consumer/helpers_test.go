@@ -106,6 +106,7 @@ func (e *env) run(queue string, handle consumer.Handler, opts ...consumer.Option
 	e.Helper()
 	r := &running{e.consumer(queue, opts...), e, make(chan error, 1)}
 	go func() { r.result <- r.Run(e.ctx, handle) }()
+	synctest.Wait() // it has joined
 	if err := e.conn.Await(e.ctx, recovery.State.Ready); err != nil {
 		e.Fatal(err)
 	}

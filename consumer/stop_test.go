@@ -196,6 +196,7 @@ func TestAll(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(got) == 5 {
+				synctest.Wait() // the acks so far are written
 				e.broker.Cut()
 				synctest.Wait()
 				if err := d.Ack(); !errors.Is(err, core.ErrStale) {
