@@ -21,19 +21,23 @@ type Connection struct {
 	// running counts what lives on the connection; added to while it is open.
 	running sync.WaitGroup
 
-	mu         sync.Mutex // guards the following
-	started    bool
-	closed     bool
-	err        error // why Connecting or Closed
-	conn       *core.Conn
-	endpoint   string   // of conn
-	session    *Session // nil until the topology is replayed
-	epoch      uint64
-	quarantine quarantine
-	members    []*Member
-	channels   int   // opened so far, for their names
-	state      State // as announced last
-	changed    gate.Gate
+	mu          sync.Mutex // guards the following
+	started     bool
+	closed      bool
+	err         error // why Connecting or Closed
+	conn        *core.Conn
+	endpoint    string   // of conn
+	session     *Session // nil until the topology is replayed
+	epoch       uint64
+	quarantine  quarantine
+	members     []*Member
+	channels    int // opened so far, for their names
+	losses      int
+	attempts    int       // since the loss
+	nextAttempt time.Time // while waiting for it
+	tally       Tally     // since the last report
+	state       State     // as announced last
+	changed     gate.Gate
 }
 
 // New returns an idle connection.

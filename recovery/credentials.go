@@ -68,8 +68,12 @@ func (w *wallet) renew(ctx context.Context, endpoint core.Config) bool {
 // lost notes that a connection was lost, which had accepted the credentials.
 func (w *wallet) lost() { w.renewed = false }
 
-// minRenewal is the least wait between two attempts to renew a grant.
-const minRenewal = time.Second
+// The waits between attempts to renew a grant: the least before it expires,
+// and the one after.
+const (
+	minRenewal  = time.Second
+	lateRenewal = 30 * time.Second
+)
 
 // renewIn returns how long after now the grant in use should be renewed: when
 // four fifths of what is left of its life are over. false: never.
@@ -79,7 +83,7 @@ func (w *wallet) renewIn(now time.Time) (time.Duration, bool) {
 	}
 	left := w.used.Expires.Sub(now)
 	if left <= 0 {
-		return 0, false // too late; the broker closes the connection when it notices
+		return lateRenewal, true // the broker may not have noticed yet
 	}
 	return max(minRenewal, left*4/5), true
 }

@@ -82,29 +82,3 @@ type Event struct {
 	State      State
 	Report     *Report
 }
-
-// Report is one recovery, from the loss to publish-ready.
-type Report struct {
-	Cause    error
-	Attempts int
-	Endpoint string
-	Lost     time.Time
-	Dial     time.Duration            // from the loss to an open connection
-	Phases   map[string]time.Duration // replay, by phase
-	Total    time.Duration
-	Declared int
-	Survived int       // queues found as they were
-	Failed   []Failure // in quarantine, tried again in the background
-	Skipped  []Failure
-	Adopted  []string
-	// Recreated are queues that should have survived and were gone. When more
-	// than a few are, the others are not told apart.
-	Recreated []string
-	Renamed   map[string]string // old queue name → new
-}
-
-// String returns the report in one line.
-func (r *Report) String() string {
-	return fmt.Sprintf("recovered from %v after %s: %d attempts, %d declared, %d failed, %d renamed",
-		r.Cause, r.Total.Round(time.Millisecond), r.Attempts, r.Declared, len(r.Failed), len(r.Renamed))
-}

@@ -45,6 +45,9 @@ func (c *Connection) announce(conn *core.Conn, r *Report) {
 		c.session = &Session{Conn: conn, Epoch: c.epoch, Since: time.Now()}
 		c.err = nil
 	}
+	if r.Cause != nil {
+		r.Tally, c.tally = c.tally, Tally{}
+	}
 	c.update()
 	c.mu.Unlock()
 	if r.Cause != nil {
@@ -66,6 +69,7 @@ func (c *Connection) retire(conn *core.Conn, cause error) {
 	}
 	c.mu.Lock()
 	c.conn, c.session = nil, nil
+	c.losses++
 	if !c.closed {
 		c.err = cause
 	}

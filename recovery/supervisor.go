@@ -166,6 +166,9 @@ func (s *supervision) pause(attempt int, last class, lastErr error) error {
 	if lastErr != nil {
 		s.Emit(Event{Kind: Retrying, Err: lastErr, Attempt: attempt, Delay: delay})
 	}
+	s.mu.Lock()
+	s.attempts, s.nextAttempt = attempt-1, time.Now().Add(delay)
+	s.mu.Unlock()
 	t := time.NewTimer(delay)
 	defer t.Stop()
 	select {

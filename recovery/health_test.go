@@ -1,0 +1,155 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/topology"
+)
+
+func TestHealth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		c, _ := start(t, Config{Recorder: recorded(t, queues("bad")...)}, a.endpoint())
+		check := func(when string, live, ready bool, problem string) Health {
+			t.Helper()
+			synctest.Wait()
+			h := c.Health()
+			err := h.Err()
+			if h.Live != live || h.Ready != ready || (err == nil) != (problem == "") || err != nil && !strings.Contains(err.Error(), problem) {
+				t.Errorf("%s: live %t, ready %t, %v", when, h.Live, h.Ready, err)
+			}
+			return h
+		}
+		check("idle", true, false, "not ready: connecting")
+		must(t, c.Connect(t.Context()))
+		if h := check("connected", true, true, ""); h.Endpoint != "a:1" || !h.Since.Equal(time.Now()) {
+			t.Errorf("%+v", h)
+		}
+		a.peers[0].send(0, &wire.ConnectionBlocked{Reason: "low on memory"})
+		if h := check("blocked", true, true, ""); h.Blocked != "low on memory" {
+			t.Errorf("%+v", h)
+		}
+		time.Sleep(time.Minute)
+		a.stop()
+		time.Sleep(10 * time.Second)
+		if h := check("down", true, false, "refused"); h.Losses != 1 || h.Attempts < 2 || h.Next.Before(time.Now()) || h.Blocked != "" || h.Endpoint != "" {
+			t.Errorf("%+v", h)
+		}
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			d, ok := m.(*wire.QueueDeclare)
+			return ok && d.Queue == "bad" && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+		})
+		a.listen(t)
+		awaitEpoch(t, c, 2)
+		check("degraded", true, false, `degraded, 1 missing, first queue "bad"`)
+		must(t, c.Close(t.Context()))
+		check("closed", false, false, "closed")
+	})
+}
+
+func TestReport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		r := recorded(t, topology.Queue{Name: "kept"}, topology.Queue{Exclusive: true})
+		c, j := connected(t, Config{Name: "main", Recorder: r}, a.endpoint())
+		if len(j.of(Recovered)) != 0 {
+			t.Error("the first connect is no recovery")
+		}
+		a.stop()
+		c.Tally(Tally{Unknown: 2, NotSent: 1})
+		c.Tally(Tally{StaleAcks: 3})
+		time.Sleep(time.Minute)
+		a.listen(t)
+		awaitEpoch(t, c, 2)
+		e := j.last(t, Recovered)
+		got := *e.Report
+		if got.Attempts < 3 || got.Endpoint != "a:1" || e.Connection != "main" || got.Total < time.Minute || got.Dial < time.Minute || got.Total != time.Since(got.Lost) {
+			t.Errorf("report %+v", got)
+		}
+		if got.Declared != 4 || got.Survived != 1 || len(got.Renamed) != 1 || len(got.Phases) != 3 {
+			t.Errorf("report %+v", got)
+		}
+		if got.Tally != (Tally{2, 1, 3}) {
+			t.Errorf("tally %+v", got.Tally)
+		}
+		for _, want := range []string{"recovered from", "4 declared", "1 renamed", "1 survived", "2 publishes unknown", "1 publishes not sent", "3 stale acks"} {
+			if !strings.Contains(got.String(), want) {
+				t.Errorf("%q is missing in %q", want, got.String())
+			}
+		}
+		c.Reconnect(errors.ErrUnsupported)
+		awaitEpoch(t, c, 3)
+		if got := j.last(t, Recovered).Report.Tally; got != (Tally{}) {
+			t.Errorf("counted again: %+v", got)
+		}
+	})
+}
+
+func TestSecretsAreRenewedBeforeTheyExpire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		var sent []string
+		a.on(func(_ *peer, _ uint16, m wire.Method) bool {
+			if u, ok := m.(*wire.ConnectionUpdateSecret); ok {
+				sent = append(sent, fmt.Sprintf("%s", string(u.NewSecret)))
+			}
+			return false
+		})
+		const life = 10 * time.Minute
+		asked := 0
+		var failing atomic.Bool
+		c, j := connected(t, Config{Credentials: func(_ context.Context, renew bool) (Grant, error) {
+			asked++
+			if failing.Load() {
+				return Grant{}, errors.ErrUnsupported
+			}
+			return Grant{
+				Credentials: core.Credentials{Username: "u", Password: core.Secret(fmt.Sprintf("token-%d", asked))},
+				Expires:     time.Now().Add(life),
+			}, nil
+		}}, a.endpoint())
+		time.Sleep(life - time.Second)
+		synctest.Wait()
+		if fmt.Sprint(sent) != "[token-2]" || len(j.of(SecretRenewed)) != 1 {
+			t.Errorf("sent %v", sent)
+		}
+		time.Sleep(life)
+		synctest.Wait()
+		if len(sent) != 2 || c.State().Epoch != 1 {
+			t.Errorf("sent %v, epoch %d", sent, c.State().Epoch)
+		}
+		failing.Store(true)
+		time.Sleep(life - time.Minute)
+		synctest.Wait()
+		failed := len(j.of(SecretNotRenewed))
+		if failed == 0 || failed > 20 {
+			t.Errorf("%d failures reported", failed)
+		}
+		if e := j.last(t, SecretNotRenewed); !errors.Is(e.Err, errors.ErrUnsupported) || strings.Contains(fmt.Sprintf("%+v", e), "token") {
+			t.Errorf("event %+v", e)
+		}
+		failing.Store(false)
+		time.Sleep(life)
+		synctest.Wait()
+		if c.State().Epoch != 1 || len(sent) < 3 {
+			t.Errorf("epoch %d, sent %v", c.State().Epoch, sent)
+		}
+		// A new connection asks anew, without renew.
+		before := asked
+		a.drop()
+		awaitEpoch(t, c, 2)
+		if asked != before+1 {
+			t.Errorf("asked %d times for one connection", asked-before)
+		}
+	})
+}
