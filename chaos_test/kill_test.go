@@ -4,23 +4,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/docker"
 )
-
-var killed = fault{
-	name:   "killed and restarted",
-	strike: on((*broker).Kill),
-	shows:  lost,
-	heal:   on((*broker).Restart),
-}
-
-var pausedBeyondHeartbeat = fault{
-	name:   "paused past the heartbeat",
-	strike: on((*broker).Pause),
-	shows:  lostBy(core.ErrSilent),
-	heal:   on((*broker).Unpause),
-}
 
 // TestStreamSurvivesKillsAndPause is the main promise: a stream of messages goes on while its broker is
 // killed again and again, and frozen once.

@@ -25,14 +25,14 @@ import (
 
 // plan says what a load does. Zero values are defaults.
 type plan struct {
-	queue     string // type of the main queue; default quorum
-	messages  int    // at least so many; the load goes on while there are faults. Default 2000
-	size      int    // bytes; default 200
-	rate      int    // messages a second at most; default 3000
-	window    int    // default 1000
-	prefetch  int    // default 200
-	heartbeat time.Duration
-	nodes     []*broker // all those that the URLs lead to; default: the load's own
+	queue     string        // type of the main queue; default quorum
+	messages  int           // at least so many; the load goes on while there are faults. Default 2000
+	size      int           // bytes; default 200
+	rate      int           // messages a second at most; default 3000
+	window    int           // default 1000
+	prefetch  int           // default 200
+	heartbeat time.Duration // default 4 s
+	nodes     []*broker     // all those that the URLs lead to; default: the load's own
 }
 
 func (p plan) withDefaults() plan {
@@ -42,7 +42,7 @@ func (p plan) withDefaults() plan {
 	p.rate = cmp.Or(p.rate, 3000)
 	p.window = cmp.Or(p.window, 1000)
 	p.prefetch = cmp.Or(p.prefetch, 200)
-	p.heartbeat = cmp.Or(p.heartbeat, 2*time.Second)
+	p.heartbeat = cmp.Or(p.heartbeat, 4*time.Second)
 	return p
 }
 

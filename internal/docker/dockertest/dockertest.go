@@ -13,7 +13,7 @@ import (
 
 const (
 	imageTimeout  = 5 * time.Minute // an image may have to be pulled or built
-	startTimeout  = time.Minute
+	startTimeout  = 2 * time.Minute // a loaded machine starts several brokers at once
 	removeTimeout = 30 * time.Second
 )
 

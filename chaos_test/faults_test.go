@@ -1,0 +1,165 @@
+package chaos
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/warren-mq/warren"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/docker"
+	"github.com/warren-mq/warren/internal/faultproxy"
+	"github.com/warren-mq/warren/recovery"
+)
+
+// Faults of one broker.
+var (
+	killed = fault{
+		name: "killed and restarted", strike: on((*broker).Kill), shows: lost, heal: on((*broker).Restart),
+	}
+	stopped = fault{
+		name: "stopped and restarted", strike: on((*broker).Stop), shows: lostBy(core.ErrConnectionForced), heal: on((*broker).Restart),
+	}
+	pausedBelowHeartbeat = fault{
+		name: "paused below the heartbeat", quiet: true, strike: pauseBriefly, heal: on((*broker).Unpause),
+	}
+	pausedBeyondHeartbeat = fault{
+		name: "paused past the heartbeat", strike: on((*broker).Pause), shows: lostBy(core.ErrSilent), heal: on((*broker).Unpause),
+	}
+	closedByOperator = fault{
+		name: "closed by an operator", strike: ctl("close_all_connections", "maintenance"), shows: forced("maintenance"),
+	}
+	memoryAlarm = fault{
+		name: "memory alarm", strike: ctl("set_vm_memory_high_watermark", "absolute", "1MB"),
+		shows: kind(recovery.Blocked), heal: ctl("set_vm_memory_high_watermark", "0.6"),
+	}
+	queueDeleted = fault{
+		name: "queue deleted under its consumer", strike: ctl("delete_queue", autoQueue), shows: consumerLost(autoQueue, core.ErrCancelled),
+	}
+)
+
+// Faults of the network between client and broker.
+var (
+	reset = fault{
+		name: "connections reset", strike: link(func(p *faultproxy.Proxy) { p.Reset() }), shows: lost,
+	}
+	deafBroker = fault{
+		name: "nothing reaches the broker", strike: link(func(p *faultproxy.Proxy) { p.Pause(faultproxy.ToUpstream) }),
+		shows: lost, heal: link(func(p *faultproxy.Proxy) { p.Resume(faultproxy.Both) }),
+	}
+	deafClient = fault{
+		name: "nothing reaches the client", strike: link(func(p *faultproxy.Proxy) { p.Pause(faultproxy.ToClient) }),
+		shows: lostBy(core.ErrSilent), heal: link(func(p *faultproxy.Proxy) { p.Resume(faultproxy.Both) }),
+	}
+	blackhole = fault{
+		name: "nothing passes", strike: link(func(p *faultproxy.Proxy) { p.Pause(faultproxy.Both) }),
+		shows: lostBy(core.ErrSilent), heal: link(func(p *faultproxy.Proxy) { p.Resume(faultproxy.Both) }),
+	}
+	slowLink = fault{
+		name: "slow link", quiet: true, strike: slowDown,
+		heal: link(func(p *faultproxy.Proxy) { p.Latency(0, 0); p.Bandwidth(0) }),
+	}
+	oneByteLink = fault{
+		name: "one byte at a time", quiet: true, strike: sliceUp, heal: link(func(p *faultproxy.Proxy) { p.Slice(0) }),
+	}
+)
+
+// ctl makes a run of rabbitmqctl a strike or a heal.
+func ctl(args ...string) func(context.Context, *load) error {
+	return func(ctx context.Context, l *load) error {
+		_, err := l.node.Ctl(ctx, args...)
+		return err
+	}
+}
+
+// link makes a change of the broker's proxy a strike or a heal.
+func link(f func(*faultproxy.Proxy)) func(context.Context, *load) error {
+	return func(_ context.Context, l *load) error {
+		f(l.node.proxy)
+		return nil
+	}
+}
+
+// pauseBriefly freezes the broker for one heartbeat interval, in which nothing may be confirmed.
+func pauseBriefly(ctx context.Context, l *load) error {
+	if err := l.node.Pause(ctx); err != nil {
+		return err
+	}
+	return l.stalled(ctx, l.plan.heartbeat)
+}
+
+// stalled returns an error if publishes are confirmed within d, after those that were on their way.
+func (l *load) stalled(ctx context.Context, d time.Duration) error {
+	before := l.confirmed.Load()
+	quiet := func() bool {
+		now := l.confirmed.Load()
+		same := now == before
+		before = now
+		return same
+	}
+	if !eventually(ctx, faultTimeout, quiet) {
+		return fmt.Errorf("publishes are still confirmed")
+	}
+	if err := hold(ctx, d); err != nil {
+		return err
+	}
+	if n := l.confirmed.Load() - before; n > 0 {
+		return fmt.Errorf("%d publishes were confirmed meanwhile", n)
+	}
+	return nil
+}
+
+const (
+	linkLatency   = 100 * time.Millisecond
+	linkBandwidth = 256 << 10
+	linkHold      = 5 * time.Second
+)
+
+// slowDown makes the link slow for a while; a greeting then takes a round trip and more.
+func slowDown(ctx context.Context, l *load) error {
+	l.node.proxy.Latency(linkLatency, linkLatency/4)
+	l.node.proxy.Bandwidth(linkBandwidth)
+	begun := time.Now()
+	if err := docker.Hello(ctx, l.node.Addr()); err != nil {
+		return err
+	}
+	if took := time.Since(begun); took < linkLatency {
+		return fmt.Errorf("a greeting took %v on the slow link", took)
+	}
+	return hold(ctx, linkHold)
+}
+
+// sliceUp lets the link carry single bytes for a while; a greeting then arrives in pieces.
+func sliceUp(ctx context.Context, l *load) error {
+	l.node.proxy.Slice(1)
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", l.node.Addr())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "AMQP\x00\x00\x09\x01"); err != nil {
+		return err
+	}
+	// A first read that returns the whole frame shows that it came in one piece.
+	greeting := make([]byte, 4096)
+	n, err := conn.Read(greeting)
+	if err != nil {
+		return err
+	}
+	if n >= 8 && n == 8+int(binary.BigEndian.Uint32(greeting[3:7])) {
+		return fmt.Errorf("the greeting of %d bytes arrived at once", n)
+	}
+	return hold(ctx, linkHold)
+}
+
+// consumerLost wants the loss of a queue's consumer by that cause.
+func consumerLost(queue string, cause error) wanted {
+	return wanted{fmt.Sprintf("consumer of %s lost by %v", queue, cause), func(e warren.Event) bool {
+		return e.Kind == recovery.ConsumerLost && strings.Contains(e.Entity, queue) && errors.Is(e.Err, cause)
+	}}
+}

@@ -1,0 +1,60 @@
+package chaos
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/warren-mq/warren/internal/docker"
+	"github.com/warren-mq/warren/topology"
+)
+
+// singleFaults are all faults of one broker and of the link to it.
+var singleFaults = []fault{
+	stopped, closedByOperator, pausedBelowHeartbeat, pausedBeyondHeartbeat, memoryAlarm, queueDeleted,
+	reset, deafBroker, deafClient, blackhole, slowLink, oneByteLink,
+}
+
+// TestEveryFaultUnderLoad breaks everything that can break below one client, in random order.
+func TestEveryFaultUnderLoad(t *testing.T) {
+	b := startBroker(t, docker.MainVersion)
+	l := startLoad(t, b, plan{queue: topology.Classic}, b.URL())
+	l.run(t, shuffled(t, singleFaults))
+}
+
+// versions are the RabbitMQ versions that the long scenarios run on.
+func versions() []string {
+	if list := strings.Fields(os.Getenv("WARREN_VERSIONS")); len(list) > 0 {
+		return list
+	}
+	return []string{docker.MainVersion}
+}
+
+// TestLongScenarios repeats the faults with other queues, windows and prefetches, and kills many times.
+func TestLongScenarios(t *testing.T) {
+	if !long() {
+		t.Skip("long scenarios run with make chaos")
+	}
+	scenarios := []struct {
+		name   string
+		plan   plan
+		faults []fault
+	}{
+		{"window and prefetch of one", plan{window: 1, prefetch: 1, rate: 500}, singleFaults},
+		{"window of 5000, prefetch of 2000", plan{window: 5000, prefetch: 2000, rate: 8000}, singleFaults},
+		{"large messages", plan{size: 1 << 20, rate: 50, window: 20}, singleFaults},
+		{"killed 50 times", plan{messages: 100_000}, repeat(50, killed)},
+		{"everything twice, with kills", plan{queue: topology.Classic}, slices.Concat(singleFaults, singleFaults, repeat(5, killed))},
+	}
+	for _, version := range versions() {
+		for _, s := range scenarios {
+			t.Run(fmt.Sprintf("%s/%s", version, s.name), func(t *testing.T) {
+				b := startBroker(t, version)
+				l := startLoad(t, b, s.plan, b.URL())
+				l.run(t, shuffled(t, s.faults))
+			})
+		}
+	}
+}
