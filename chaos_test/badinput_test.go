@@ -32,10 +32,8 @@ func TestBadInput(t *testing.T) {
 		{"unknown vhost", unknownVHost},
 		{"queue with other arguments", queueWithOtherArguments},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			test.test(t, b)
-			requireNoGoroutines(t)
-		})
+		t.Run(test.name, func(t *testing.T) { test.test(t, b) })
+		requireNoGoroutines(t)
 	}
 }
 
@@ -44,7 +42,7 @@ func dialFails(t *testing.T, url string, options ...warren.Option) error {
 	t.Helper()
 	client, err := warren.Dial(within(t, dialTimeout), url, options...)
 	if err == nil {
-		_ = client.Close(within(t, closeTimeout))
+		closeClient(t, client)
 		t.Fatal("no error")
 	}
 	if text := err.Error(); strings.Contains(text, "\n") || strings.Contains(text, "s3cret") {
@@ -55,10 +53,10 @@ func dialFails(t *testing.T, url string, options ...warren.Option) error {
 
 func malformedURL(t *testing.T, _ *broker) {
 	for url, want := range map[string]string{
-		"amqp://guest:s3cret@[::1/":             "missing ']'",
+		"amqp://guest:s3cret@[::1/":             "not a valid url",
 		"http://guest:s3cret@localhost":         `scheme "http"`,
 		"amqp://guest:s3cret@localhost:port/":   "port",
-		"amqp://guest:s3cret@localhost/%zz":     "%zz",
+		"amqp://guest:s3cret@localhost/%zz":     "not a valid url",
 		"localhost:5672":                        "amqp",
 		"amqp://guest:s3cret@localhost/a/b/c/d": "vhost",
 	} {
@@ -98,6 +96,8 @@ func wrongPassword(t *testing.T, b *broker) {
 	if !errors.Is(err, core.ErrAuth) {
 		t.Errorf("error %q, want %q", err, core.ErrAuth)
 	}
+	// The broker logs in its own time.
+	eventually(t.Context(), dialTimeout, func() bool { return logins(t, b) > before })
 	if n := logins(t, b) - before; n != 1 {
 		t.Errorf("%d logins, want 1", n)
 	}
@@ -133,11 +133,7 @@ func queueWithOtherArguments(t *testing.T, b *broker) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() {
-			if err := client.Close(within(t, closeTimeout)); err != nil {
-				t.Error(err)
-			}
-		})
+		t.Cleanup(func() { closeClient(t, client) })
 		return client
 	}
 	if _, err := dial().Declare(ctx, warren.Topology{Queues: []warren.Queue{{Name: "taken", Type: topology.Classic}}}); err != nil {
@@ -174,11 +170,7 @@ func TestChangedPasswordIsNotHammered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		if err := client.Close(within(t, closeTimeout)); err != nil {
-			t.Error(err)
-		}
-	}()
+	t.Cleanup(func() { closeClient(t, client) })
 	for _, args := range [][]string{{"change_password", "guest", "other"}, {"close_all_connections", "rotated"}} {
 		if _, err := b.Ctl(ctx, args...); err != nil {
 			t.Fatal(err)

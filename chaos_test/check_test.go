@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/recovery"
 )
 
@@ -79,11 +80,16 @@ func (l *load) checkInventory(ctx context.Context, t *testing.T) (after string) 
 
 // close closes the client and waits until nothing of it runs.
 func (l *load) close(t testing.TB) {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	if err := l.client.Close(ctx); err != nil {
-		t.Errorf("Close: %v", err)
-	}
+	closeClient(t, l.client)
 	l.consuming.Wait()
 	requireNoGoroutines(t)
+}
+
+// closeClient closes a client, which may take its time but not forever.
+func closeClient(t testing.TB, client *warren.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if err := client.Close(ctx); err != nil {
+		t.Errorf("Close: %v", err)
+	}
 }
