@@ -44,9 +44,10 @@ func TestPublishKeepsNothingOfTheMessage(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ch, p := openChannel(t, Config{})
 		for _, size := range []int{10, streamAbove + 10} {
-			p.nc.In().Stall()
 			body := bytes.Repeat([]byte("a"), size)
 			headers := wire.Table{"h": "before"}
+			p.nc.In().SetBuffer(streamAbove) // the end of a large body is still queued when Publish returns
+			p.nc.In().Stall()
 			noErr(t, ch.Publish(bg, &Publishing{Properties: Properties{Headers: headers}, Body: body}))
 			headers["h"] = "after"
 			for i := range body {
