@@ -41,7 +41,7 @@ func (v *view) countCutOff() (n int) {
 }
 
 func (v *view) countRedelivered() (n int) {
-	v.history.each(func(r *Record) {
+	v.history.each(of(Deliver), func(r *Record) {
 		if r.Kind == Deliver && r.Flags&Redelivered != 0 {
 			n++
 		}

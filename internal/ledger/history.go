@@ -14,13 +14,46 @@ import (
 type History struct {
 	Parts [][]Record
 	Names
+
+	held []set // kinds that each part holds; nil: not looked yet
 }
 
-// each calls f with every record.
-func (h *History) each(f func(r *Record)) {
-	for _, part := range h.Parts {
+// set is a set of kinds.
+type set uint32
+
+func of(kinds ...Kind) (s set) {
+	for _, k := range kinds {
+		s |= 1 << k
+	}
+	return s
+}
+
+// all is every kind.
+const all = ^set(0)
+
+// each calls f with every record of the parts that hold any of the kinds: a part comes
+// from one handle, so it holds few.
+func (h *History) each(kinds set, f func(r *Record)) {
+	h.look()
+	for n, part := range h.Parts {
+		if h.held[n]&kinds == 0 {
+			continue
+		}
 		for i := range part {
 			f(&part[i])
+		}
+	}
+}
+
+// look finds out what each part holds, once.
+func (h *History) look() {
+	if len(h.held) == len(h.Parts) {
+		return
+	}
+	h.held = make([]set, len(h.Parts))
+	for n, part := range h.Parts {
+		for i := range part {
+			h.held[n] |= 1 << (part[i].Kind % 32)
 		}
 	}
 }

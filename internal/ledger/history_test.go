@@ -24,7 +24,7 @@ func keep(l *Ledger) {
 
 func count(h History) (n map[Kind]int) {
 	n = map[Kind]int{}
-	h.each(func(r *Record) { n[r.Kind]++ })
+	h.each(all, func(r *Record) { n[r.Kind]++ })
 	return n
 }
 

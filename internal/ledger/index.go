@@ -8,7 +8,7 @@ type index struct {
 // newIndex numbers the messages that were asked to be published.
 func newIndex(h *History) index {
 	var last []uint64 // highest sequence number by publisher
-	h.each(func(r *Record) {
+	h.each(of(PubInvoke), func(r *Record) {
 		if r.Kind != PubInvoke {
 			return
 		}

@@ -19,7 +19,7 @@ func addLives(v *view, violations []Violation) {
 	if len(lives) == 0 {
 		return
 	}
-	v.history.each(func(r *Record) {
+	v.history.each(all, func(r *Record) {
 		if r.Pub == 0 {
 			return
 		}
@@ -31,6 +31,7 @@ func addLives(v *view, violations []Violation) {
 	})
 	for slot := range lives {
 		lives[slot] = append(lives[slot], v.verdicts(slot)...)
+		lives[slot] = v.withFaults(lives[slot])
 		slices.SortStableFunc(lives[slot], func(a, b Record) int { return cmp.Compare(a.Time, b.Time) })
 	}
 	for i := range violations {
@@ -66,10 +67,26 @@ func (v *view) verdicts(slot int) (records []Record) {
 	return records
 }
 
+// withFaults adds the begins and ends of faults, that fall
+// into the life.
+func (v *view) withFaults(life []Record) []Record {
+	if len(life) == 0 {
+		return life
+	}
+	byTime := func(a, b Record) int { return cmp.Compare(a.Time, b.Time) }
+	first, last := slices.MinFunc(life, byTime).Time, slices.MaxFunc(life, byTime).Time
+	for _, r := range v.faultRecords {
+		if r.Flags&Effect == 0 && first <= r.Time && r.Time <= last {
+			life = append(life, r)
+		}
+	}
+	return life
+}
+
 // maxStory is how many events of a life are told.
 const maxStory = 24
 
-// story tells a life in one line, with the faults that were going on.
+// story tells a life in one line.
 func (v *view) story(records []Record) string {
 	var b strings.Builder
 	for i := range records {
@@ -89,6 +106,11 @@ func (v *view) event(r *Record) string {
 	at := time.Duration(r.Time).Round(time.Microsecond)
 	what := r.Kind.String()
 	switch r.Kind {
+	case Nemesis:
+		what = "[" + v.history.Faults[r.Node] + "]"
+		if r.Flags&Ended != 0 {
+			what = "[/" + v.history.Faults[r.Node] + "]"
+		}
 	case Result:
 		what = Outcome(r.Flags).String()
 	case Deliver:

@@ -45,7 +45,7 @@ func (v *view) progress() []progress {
 		confirmed[i], handled[i] = never, never
 	}
 	var lastInvoke, lastResult int64
-	v.history.each(func(r *Record) {
+	v.history.each(of(PubInvoke, Result, Deliver), func(r *Record) {
 		i, _ := slices.BinarySearch(heals, r.Time+1) // the fault before
 		switch {
 		case r.Kind == PubInvoke:

@@ -44,7 +44,7 @@ func (v *view) firstDeliveries(queue int) []seen {
 	all := make([]seen, 0, len(v.messages))
 	have := make([]bool, len(v.messages))
 	sorted := true
-	v.history.each(func(r *Record) {
+	v.history.each(of(Deliver), func(r *Record) {
 		if r.Kind != Deliver || int(r.Node) != queue {
 			return
 		}

@@ -44,9 +44,10 @@ func (v *view) stretches() map[uint32][]stretch {
 	return all
 }
 
-// replayComplete is S7: on its next channel a publisher first publishes again what
-// the end of the last one left without a verdict, in the same order, and then what
-// is new, in order too. While the application waits, nothing is given up.
+// replayComplete is S7: a publisher publishes nothing new before it has published
+// again what the end of earlier channels left without a verdict, in the same order;
+// and what is new in the order of the application. While the application waits,
+// nothing is given up.
 func replayComplete(v *view, report func(Violation)) {
 	for slot := range v.messages {
 		if o := v.messages[slot].outcome; v.rules.Patient && !v.rules.AtMostOnce && o != Confirmed && o != Returned && o != Pending {
@@ -55,83 +56,83 @@ func replayComplete(v *view, report func(Violation)) {
 	}
 	published := make([]bool, len(v.messages))
 	for _, stretches := range v.stretches() {
-		newest := -1
-		for i, s := range stretches {
-			if i > 0 && !v.rules.AtMostOnce {
-				v.checkReplay(stretches[i-1], s, report)
-			}
-			newest = v.checkNewOnes(s, published, newest, report)
+		r := replay{view: v, published: published, newest: -1, report: report}
+		for _, s := range stretches {
+			r.follow(s)
 		}
 	}
 }
 
-// checkReplay compares what the end of one channel left open with what the next one
-// published first.
-func (v *view) checkReplay(before, after stretch, report func(Violation)) {
-	first := v.publications[after.pubs[0]].time
-	place := map[int32]int{} // in after, by slot
-	firstNew := len(after.pubs)
-	left := v.unresolved(before)
-	for i, n := range after.pubs {
-		slot := v.publications[n].slot
-		_, again := place[slot]
-		switch {
-		case left[slot] && !again:
-			place[slot] = i
-		case !left[slot] && firstNew == len(after.pubs) && v.messages[slot].publications == 1:
-			firstNew = i
-		}
+// replay follows one publisher from channel to channel.
+type replay struct {
+	*view
+	owed      []int32 // to be published again before anything new, in that order
+	published []bool  // by slot
+	newest    int32   // the newest message that was ever published
+	report    func(Violation)
+}
+
+// follow takes the publisher's next channel.
+func (r *replay) follow(s stretch) {
+	place := make(map[int32]int, len(r.owed)) // in owed, of those still to come
+	for i, slot := range r.owed {
+		place[slot] = i
 	}
 	last := -1
-	for _, n := range before.pubs {
-		slot := v.publications[n].slot
-		if !v.publications[n].unresolved() {
-			continue
-		}
-		at, again := place[slot]
+	for _, n := range s.pubs {
+		p := &r.publications[n]
+		at, owed := place[p.slot]
 		switch {
-		case !again && v.messages[slot].resulted > first+replaySlack:
-			report(v.of(Client, int(slot), "left without a verdict, and not published on the next channel"))
-		case again && at < last:
-			report(v.of(Client, int(slot), "published again out of order"))
-		case again && at > firstNew:
-			report(v.of(Client, int(slot), "published again after new messages"))
-		}
-		if again {
+		case owed:
+			delete(place, p.slot)
+			if at < last {
+				r.report(r.of(Client, int(p.slot), "published again out of order"))
+			}
 			last = max(last, at)
+		case !r.published[p.slot]:
+			r.checkNew(p, place)
 		}
+		r.published[p.slot] = true
 	}
+	r.owe(s, place)
 }
 
-// unresolved returns the messages for which no verdict came on a channel.
-func (v *view) unresolved(s stretch) map[int32]bool {
-	left := map[int32]bool{}
-	for _, n := range s.pubs {
-		if p := &v.publications[n]; p.unresolved() {
-			left[p.slot] = true
+// checkNew checks what is published for the first time.
+func (r *replay) checkNew(p *publication, place map[int32]int) {
+	if int(p.slot) < r.index.len() { // a further attempt of the application stands anywhere
+		if p.slot < r.newest {
+			r.report(r.of(Client, int(p.slot), "published for the first time after a later one"))
+		}
+		r.newest = max(r.newest, p.slot)
+	}
+	for slot := range place {
+		if r.messages[slot].resulted > p.time+replaySlack {
+			r.report(r.of(Client, int(slot), "left without a verdict, and not published again before %s", r.name(int(p.slot))))
 		}
 	}
-	return left
+	clear(place) // told once
+}
+
+// owe works out what the end of a channel leaves to be published again: what it cut
+// off, and then what the channel had not come to.
+func (r *replay) owe(s stretch, place map[int32]int) {
+	var owed []int32
+	if !r.rules.AtMostOnce {
+		for _, n := range s.pubs {
+			if p := &r.publications[n]; p.unresolved() {
+				owed = append(owed, p.slot)
+			}
+		}
+	}
+	for _, slot := range r.owed {
+		if _, open := place[slot]; open {
+			owed = append(owed, slot)
+		}
+	}
+	r.owed = owed
 }
 
 func (p *publication) unresolved() bool { return p.verdict == noVerdict && !p.returned }
-
-// checkNewOnes wants the messages that were not published before in the order of
-// the application, and returns the newest one.
-func (v *view) checkNewOnes(s stretch, published []bool, newest int, report func(Violation)) int {
-	for _, n := range s.pubs {
-		slot := v.publications[n].slot
-		if published[slot] || int(slot) >= v.index.len() { // a further attempt stands anywhere
-			continue
-		}
-		published[slot] = true
-		if int(slot) < newest {
-			report(v.of(Client, int(slot), "published for the first time after a later one"))
-		}
-		newest = max(newest, int(slot))
-	}
-	return newest
-}
 
 // replayBounded is S8: a message is published as often as the rules allow at most,
 // and never again once the client must have read its ack.

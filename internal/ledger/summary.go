@@ -37,7 +37,7 @@ func (l *Ledger) Summary() Summary {
 // Summary counts what a run has left that ended after the time now.
 func (h *History) Summary(now time.Duration) Summary {
 	t := newTally(newIndex(h), len(h.Queues))
-	h.each(t.add)
+	h.each(of(PubInvoke, Result, Deliver, State), t.add)
 	return t.summary(now)
 }
 

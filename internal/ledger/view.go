@@ -29,6 +29,7 @@ type view struct {
 	oddities     []oddity
 	windows      []lossWindow
 	faults       []faultView // by number
+	faultRecords []Record
 	calls        []Record
 	dials        []int64 // times
 	down         outage

@@ -13,12 +13,19 @@ func newView(h *History, rules *Rules, facts *Facts) *view {
 	for i := range v.messages {
 		v.messages[i] = message{invoked: never, resulted: never, handledOK: never, acked: never, published: -1}
 	}
-	pubs, deliveries := 0, 0
-	h.each(func(r *Record) {
-		v.end = max(v.end, r.Time)
-		switch r.Kind {
-		case PubInvoke:
+	for _, part := range h.Parts {
+		if n := len(part); n > 0 {
+			v.end = max(v.end, part[n-1].Time)
+		}
+	}
+	h.each(of(PubInvoke), func(r *Record) {
+		if r.Kind == PubInvoke {
 			v.invoke(r)
+		}
+	})
+	pubs, deliveries := 0, 0
+	h.each(of(WirePub, WireDeliver), func(r *Record) {
+		switch r.Kind {
 		case WirePub:
 			pubs++
 			v.epoch(r.Epoch).pubsAhead++
@@ -36,7 +43,7 @@ func newView(h *History, rules *Rules, facts *Facts) *view {
 	v.handledFirst = make([]uint16, len(v.handled))
 	v.brought = make([]uint16, len(v.handled))
 	v.broughtFirst = make([]uint16, len(v.handled))
-	h.each(v.add)
+	h.each(all&^of(PubInvoke), v.add)
 	v.finish()
 	return v
 }
@@ -129,6 +136,7 @@ func (v *view) fault(r *Record) {
 	if int(r.Node) >= len(v.faults) {
 		return
 	}
+	v.faultRecords = append(v.faultRecords, *r)
 	f := &v.faults[r.Node]
 	switch {
 	case r.Flags&Begun != 0:

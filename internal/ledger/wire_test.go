@@ -39,7 +39,7 @@ func wireRecords(t *testing.T, l *Ledger) (records []Record) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.each(func(r *Record) {
+	h.each(all, func(r *Record) {
 		if r.Kind > ConnOpen && r.Kind != EpochOpen {
 			records = append(records, *r)
 		}
