@@ -42,7 +42,7 @@ func TestPublishSendsEverythingOfTheMessage(t *testing.T) {
 // The caller may reuse body and headers at once.
 func TestPublishKeepsNothingOfTheMessage(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		ch, p := openChannel(t, Config{})
+		ch, p := openChannel(t, Config{WriteBuffer: 1 << 20})
 		for _, size := range []int{10, streamAbove + 10} {
 			body := bytes.Repeat([]byte("a"), size)
 			headers := wire.Table{"h": "before"}
