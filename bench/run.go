@@ -41,6 +41,9 @@ func (s *suite) run(ctx context.Context) []outcome {
 	}
 	for round := range s.rounds {
 		for _, o := range outcomes {
+			if round > 0 && o.group == groupRecover {
+				continue // it repeats by itself
+			}
 			for _, name := range s.turn(o.scenario, round) {
 				if ctx.Err() != nil {
 					return outcomes
