@@ -92,6 +92,13 @@ func run(ctx context.Context, args []string) error {
 		return printJSON(outcomes)
 	}
 	tables := report(outcomes)
+	if s.rabbit != nil {
+		recorder, err := recorderTable()
+		if err != nil {
+			return err
+		}
+		tables += "\n" + recorder
+	}
 	fmt.Println(tables)
 	if o.document != "" {
 		return writeDocument(o.document, tables)

@@ -67,3 +67,14 @@ func TestReplaceMeasured(t *testing.T) {
 		t.Error("a document without a place for the tables was accepted")
 	}
 }
+
+func TestRecorderTableHasARowForEachSize(t *testing.T) {
+	table, err := recorderTable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(table, "\n| "); n != 5 {
+		t.Errorf("%d rows with the header, want 5:\n%s", n, table)
+	}
+	t.Log(table)
+}
