@@ -60,9 +60,15 @@ func NewBroker(opts ...Option) *Broker {
 	b.filter()
 	b.random = rand.New(rand.NewPCG(b.seed, 0))
 	for _, name := range b.config.vhosts {
-		b.vhosts[name] = state.NewVHost(name, time.Now, b.newName)
+		b.vhosts[name] = b.newVHost(name)
 	}
 	return b
+}
+
+func (b *Broker) newVHost(name string) *state.VHost {
+	v := state.NewVHost(name, time.Now, b.newName)
+	v.Before43 = b.before43()
+	return v
 }
 
 // Close ends all connections, without a word to the clients, and waits until the broker's goroutines have

@@ -20,6 +20,8 @@ type channel struct {
 	unacked   unacked
 	lastTag   uint64 // of deliveries
 
+	direct directReply
+
 	confirms confirms
 	tx       *transaction
 }
@@ -140,6 +142,7 @@ func (ch *channel) abort() {
 		consumer.Cancel()
 	}
 	clear(ch.consumers)
+	ch.endReplies()
 	ch.unacked.takeIf(func(d delivery) bool { return consumed[d.queue] },
 		func(d delivery) { d.settle(state.Return) })
 	ch.incoming = incoming{}
@@ -152,6 +155,7 @@ func (ch *channel) release() {
 		consumer.Cancel()
 	}
 	clear(ch.consumers)
+	ch.endReplies()
 	ch.unacked.takeAll(func(d delivery) { d.settle(state.Return) })
 	if ch.tx != nil {
 		ch.tx.abandon()

@@ -20,6 +20,9 @@ func (ch *channel) consume(m *wire.BasicConsume) *state.Refusal {
 	if ch.consumers[m.ConsumerTag] != nil {
 		return state.Refuse(state.NotAllowed, "attempt to reuse consumer tag '%s'", m.ConsumerTag)
 	}
+	if m.Queue == state.DirectReply {
+		return ch.consumeReplies(m)
+	}
 	q, r := ch.usedQueue(m.Queue, read)
 	if r != nil {
 		return r
@@ -38,6 +41,9 @@ func (ch *channel) consume(m *wire.BasicConsume) *state.Refusal {
 }
 
 func (ch *channel) cancel(m *wire.BasicCancel) *state.Refusal {
+	if m.ConsumerTag == ch.direct.tag && m.ConsumerTag != "" {
+		ch.cancelReplies()
+	}
 	if consumer := ch.consumers[m.ConsumerTag]; consumer != nil {
 		delete(ch.consumers, m.ConsumerTag)
 		consumer.Cancel()
@@ -49,6 +55,9 @@ func (ch *channel) cancel(m *wire.BasicCancel) *state.Refusal {
 // fails over it.
 func (ch *channel) cancelOk(m *wire.BasicCancelOk) *state.Refusal {
 	consumer := ch.consumers[m.ConsumerTag]
+	if ch.c.vhost.Before43 {
+		return state.Refuse(state.CommandInvalid, "unimplemented method")
+	}
 	if consumer == nil {
 		ch.c.close(&state.Refusal{Code: state.InternalError, Text: "INTERNAL_ERROR"}, 0)
 		return nil

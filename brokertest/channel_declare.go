@@ -109,6 +109,9 @@ func (ch *channel) binding(spec state.BindingSpec, act func(state.BindingSpec) *
 	if spec.ToExchange {
 		kind = "exchange"
 	}
+	if !spec.ToExchange && strings.HasPrefix(spec.Destination, state.DirectReply+".") {
+		return state.Refuse(state.AccessRefused, "cannot bind or unbind to a volatile (direct reply-to) queue")
+	}
 	if r := ch.permit(write, kind, spec.Destination); r != nil {
 		return r
 	}
@@ -134,6 +137,9 @@ func (ch *channel) queueName(name string) (string, *state.Refusal) {
 
 func (ch *channel) queueDeclare(m *wire.QueueDeclare) *state.Refusal {
 	name := stripped(m.Queue)
+	if isReplyQueue(name) {
+		return ch.declareReplies(m)
+	}
 	q, r := ch.declare(name, m)
 	if r != nil {
 		return r

@@ -124,6 +124,9 @@ func (ch *channel) publish(in *incoming, a Action) *state.Refusal {
 	if r == nil {
 		r = x.CheckPublish()
 	}
+	if r == nil {
+		r = ch.replyTo(in)
+	}
 	if r != nil {
 		return r
 	}

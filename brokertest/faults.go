@@ -136,7 +136,7 @@ func (b *Broker) Stop(how ...RestartOption) {
 	}
 	for name, v := range b.vhosts {
 		if slices.Contains(how, Forget) {
-			b.vhosts[name] = state.NewVHost(name, v.Now, v.NewName)
+			b.vhosts[name] = b.newVHost(name)
 		} else {
 			v.Restart()
 		}

@@ -151,7 +151,7 @@ func TestLargeMessageIsNotKept(t *testing.T) {
 	}
 	defer func() { _ = nc.Close() }()
 	go func() { _, _ = io.Copy(io.Discard, nc) }()
-	const size = 256 << 20
+	const size = 64 << 20
 	_, _ = nc.Write(append(append(opening(), publishFrame()...), headerFrame(size)...))
 	part := frame(3, 1, strings.Repeat("x", 100<<10))
 	var before, after runtime.MemStats

@@ -11,7 +11,8 @@ import (
 )
 
 var (
-	madeUp    = regexp.MustCompile(`amq\.(gen|ctag)-[A-Za-z0-9_-]+`)
+	madeUp    = regexp.MustCompile(`amq\.(gen|ctag)-[A-Za-z0-9_-]+|amq\.rabbitmq\.reply-to\.[A-Za-z0-9_.=+/-]+`)
+	quoted    = regexp.MustCompile(`"(\$reply\d+)"`) // some of these names have characters that need quotes
 	deathTime = regexp.MustCompile(`time=@\d+`)
 )
 
@@ -19,20 +20,25 @@ var (
 func (p *player) alias(line string) string {
 	line = strings.ReplaceAll(line, "in vhost '"+p.vhost+"'", "in vhost '/'")
 	line = deathTime.ReplaceAllString(line, "time=@0")
-	return madeUp.ReplaceAllStringFunc(line, func(name string) string {
-		if known, ok := p.names[name]; ok {
-			return known
+	line = madeUp.ReplaceAllStringFunc(line, p.shortName)
+	return quoted.ReplaceAllString(line, "$1")
+}
+
+// shortName is what the scenario calls a name that the broker made up.
+func (p *player) shortName(name string) string {
+	if known, ok := p.names[name]; ok {
+		return known
+	}
+	kind := name[:strings.IndexByte(name, '-')]
+	kind = kind[strings.LastIndexByte(kind, '.')+1:]
+	n := 1
+	for _, other := range p.names {
+		if strings.HasPrefix(other, "$"+kind) {
+			n++
 		}
-		kind := strings.TrimPrefix(name[:strings.IndexByte(name, '-')], "amq.")
-		n := 1
-		for _, other := range p.names {
-			if strings.HasPrefix(other, "$"+kind) {
-				n++
-			}
-		}
-		p.names[name] = "$" + kind + strconv.Itoa(n)
-		return p.names[name]
-	})
+	}
+	p.names[name] = "$" + kind + strconv.Itoa(n)
+	return p.names[name]
 }
 
 // ledger numbers the publishes of one channel since confirm.select.

@@ -12,16 +12,16 @@ import (
 const timeoutText = "delivery acknowledgement on channel %d timed out. Timeout value used: %d ms. " +
 	"This timeout value can be configured, see consumers doc guide to learn more"
 
-// cancelsOnTimeout reports whether the broker cancels a consumer over a delivery that times out, as RabbitMQ
-// does from 4.3 on, in quorum queues only. Older ones close the channel, for every queue.
-func (b *Broker) cancelsOnTimeout() bool {
-	return !strings.HasPrefix(b.version, "3.") && !slices.Contains([]string{"4.0", "4.1", "4.2"}, b.version[:min(3, len(b.version))])
+// before43 reports whether the broker behaves as a RabbitMQ before 4.3. Those close a channel over a delivery
+// that times out, whatever the queue; RabbitMQ 4.3 cancels the consumer, in quorum queues only.
+func (b *Broker) before43() bool {
+	return strings.HasPrefix(b.version, "3.") || slices.Contains([]string{"4.0", "4.1", "4.2"}, b.version[:min(3, len(b.version))])
 }
 
 // deadline returns until when a delivery is to be settled, the zero time for never. Caller holds Broker.mu.
 func (ch *channel) deadline(q *state.Queue, consumer *state.Consumer) time.Time {
 	b := ch.c.b
-	if q.Kind == "stream" || q.Kind == "classic" && b.cancelsOnTimeout() {
+	if q.Kind == "stream" || q.Kind == "classic" && !b.before43() {
 		return time.Time{}
 	}
 	timeout := q.ConsumerTimeout(consumer)
@@ -80,7 +80,7 @@ func (ch *channel) timeOut(now time.Time) {
 // expire takes a delivery back and cancels its consumer. It returns false if it has closed the channel.
 func (ch *channel) expire(d *delivery, cancelled map[*state.Consumer]bool) bool {
 	b := ch.c.b
-	if !b.cancelsOnTimeout() {
+	if b.before43() {
 		timeout := d.queue.ConsumerTimeout(d.consumer)
 		if timeout == 0 {
 			timeout = b.consumerTimeout

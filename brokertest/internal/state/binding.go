@@ -49,7 +49,7 @@ func (v *VHost) Bind(spec BindingSpec) *Refusal {
 	}
 	if x.Type == Topic {
 		b.topic = words(b.Key)
-		if r := checkTopic(b.Key, b.topic); r != nil {
+		if r := checkTopic(b.Key, b.topic); r != nil && !v.Before43 {
 			return r
 		}
 	}

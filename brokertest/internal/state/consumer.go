@@ -194,8 +194,12 @@ func (q *Queue) Get(noAck bool) (*Entry, *Refusal) {
 		return nil, Refuse(NotImplemented, "basic.get not supported by stream queues %s", q.resource())
 	}
 	if q.singleActive && q.Kind == kindQuorum {
-		return nil, Refuse(ResourceLocked, "cannot obtain access to locked %s."+
-			` basic.get operations are not supported by <<"quorum">> queues with single active consumer`, q.resource())
+		kind := octetString(kindQuorum) // by mistake, it seems
+		if q.vhost.Before43 {
+			kind = kindQuorum
+		}
+		return nil, Refuse(ResourceLocked, "cannot obtain access to locked %s. basic.get operations are not supported by %s queues"+
+			" with single active consumer", q.resource(), kind)
 	}
 	q.lastUsed = q.vhost.Now()
 	q.dropExpired()

@@ -28,7 +28,10 @@ func (v *VHost) deadLetter(q *Queue, e *Entry, reason string) {
 	if q.hasKey {
 		dead.Key, dead.MoreKeys, dead.bcc = q.deadLetterKey, nil, nil
 	}
-	dead.HasTTL, dead.TTL, dead.failed = false, 0, e.failed
+	dead.HasTTL, dead.TTL = false, 0
+	if !v.Before43 {
+		dead.failed = e.failed
+	}
 	dead.edit(func(p *wire.Properties) { recordDeath(p, q, m, reason, v.Now()) })
 	for _, target := range slices.Clone(v.Route(x, &dead)) {
 		if reason == deathRejected || !diedIn(&dead, target.Name) {

@@ -136,12 +136,12 @@ func (m *Message) Headers() wire.Table {
 
 // edit changes the properties. Only whoever has made the message may do that.
 func (m *Message) edit(change func(*wire.Properties)) {
-	m.Properties = editProperties(m.Properties, change)
+	m.Properties = EditProperties(m.Properties, change)
 	m.headers, m.decoded = nil, false
 }
 
-// editProperties returns a changed copy.
-func editProperties(raw []byte, change func(*wire.Properties)) []byte {
+// EditProperties returns encoded properties, changed.
+func EditProperties(raw []byte, change func(*wire.Properties)) []byte {
 	p, _ := wire.DecodeProperties(raw)
 	change(&p)
 	const fixed = 7 + 12 // of a content header frame, in front of the properties

@@ -30,6 +30,10 @@ func (x *Exchange) CheckPublish() *Refusal {
 
 // publish reports whether the queue has taken the message.
 func (q *Queue) publish(m *Message) bool {
+	if q.reply != nil {
+		q.reply(m)
+		return true
+	}
 	if q.Kind == kindStream {
 		q.log.append(m, q.vhost.Now())
 		q.vhost.touch(q)

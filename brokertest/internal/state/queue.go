@@ -36,6 +36,8 @@ type Queue struct {
 	hadConsumers bool
 	lastUsed     time.Time
 
+	reply func(*Message) // takes all messages, see AddReplyQueue
+
 	touched bool
 	deleted bool
 }

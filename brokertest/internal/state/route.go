@@ -20,10 +20,18 @@ func (v *VHost) Route(x *Exchange, m *Message) []*Queue {
 }
 
 func (v *VHost) routeDefault(m *Message) {
-	v.found(v.queues[m.Key])
+	v.foundByName(m.Key)
 	for _, key := range m.MoreKeys {
-		v.found(v.queues[key])
+		v.foundByName(key)
 	}
+}
+
+func (v *VHost) foundByName(name string) {
+	if q := v.queues[name]; q != nil {
+		v.found(q)
+		return
+	}
+	v.found(v.replies[name])
 }
 
 // found adds a queue to the route, once.

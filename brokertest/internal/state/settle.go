@@ -29,8 +29,8 @@ func (q *Queue) Settle(c *Consumer, e *Entry, v Verdict) {
 	if q.Kind == kindStream || v == Ack {
 		return
 	}
-	if v == Discard || v == Return || v == RejectReturn {
-		e.failed++ // RabbitMQ 4.3: nack does not count
+	if v == Discard || v == Return || v == RejectReturn || v == Requeue && q.vhost.Before43 {
+		e.failed++
 	}
 	if v == Reject || v == Discard {
 		q.vhost.deadLetter(q, e, deathRejected)

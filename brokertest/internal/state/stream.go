@@ -130,13 +130,15 @@ func (e *Entry) Properties(q *Queue) []byte {
 	raw := e.Message.Properties
 	switch {
 	case q.Kind == kindStream:
-		return editProperties(raw, func(p *wire.Properties) {
+		return EditProperties(raw, func(p *wire.Properties) {
 			setHeader(p, argStreamOffset, int64(e.Offset))
 			p.DeliveryMode = max(p.DeliveryMode, 1)
 		})
 	case q.Kind == kindQuorum && e.acquired > 0:
-		return editProperties(raw, func(p *wire.Properties) {
-			setHeader(p, "x-acquired-count", int64(e.acquired))
+		return EditProperties(raw, func(p *wire.Properties) {
+			if !q.vhost.Before43 {
+				setHeader(p, "x-acquired-count", int64(e.acquired))
+			}
 			if e.failed > 0 {
 				setHeader(p, "x-delivery-count", int64(e.failed))
 			}

@@ -9,11 +9,14 @@ import (
 type VHost struct {
 	Name string
 	Now  func() time.Time
+	// Before43 has quorum queues and dead letters behave as before RabbitMQ 4.3.
+	Before43 bool
 	// NewName returns a name that starts with prefix and that no other call returns.
 	NewName func(prefix string) string
 
 	exchanges map[string]*Exchange
 	queues    map[string]*Queue
+	replies   map[string]*Queue
 	touched   []*Queue // in which something may follow, see Settle
 	timed     map[*Queue]bool
 	created   uint64 // serial number of the last queue or exchange
@@ -24,7 +27,7 @@ type VHost struct {
 // NewVHost returns a virtual host with the predefined exchanges.
 func NewVHost(name string, now func() time.Time, newName func(prefix string) string) *VHost {
 	v := &VHost{Name: name, Now: now, NewName: newName,
-		exchanges: map[string]*Exchange{}, queues: map[string]*Queue{}, timed: map[*Queue]bool{}}
+		exchanges: map[string]*Exchange{}, queues: map[string]*Queue{}, replies: map[string]*Queue{}, timed: map[*Queue]bool{}}
 	for _, spec := range []ExchangeSpec{
 		{Name: "", Type: Direct}, {Name: "amq.direct", Type: Direct}, {Name: "amq.fanout", Type: Fanout},
 		{Name: "amq.headers", Type: Headers}, {Name: "amq.match", Type: Headers},
