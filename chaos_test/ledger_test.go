@@ -1,6 +1,9 @@
 package chaos
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -33,7 +36,29 @@ func (l *load) judge(t *testing.T, drained bool, after string) {
 	}
 	if report.Verdict() != ledger.Green {
 		t.Errorf("%s", report)
+		l.keepTranscript(t)
 		return
 	}
 	t.Logf("verdict: %s; from the end of a fault to progress: %+v", report.Verdict(), report.Recovery)
+}
+
+// keepTranscript keeps what both ledgers hold, as text and for ledger.Read, and says where.
+func (l *load) keepTranscript(t *testing.T) {
+	history, err := l.ledger.History()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	dir, err := os.MkdirTemp("", "warren-chaos-")
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	out, err := os.Create(filepath.Join(dir, "transcript.txt"))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	err = errors.Join(history.Write(dir), history.Transcript(out), out.Close())
+	t.Logf("both ledgers are kept in %s (%v)", dir, err)
 }

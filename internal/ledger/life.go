@@ -58,7 +58,10 @@ func (v *view) verdicts(slot int) (records []Record) {
 		d := &v.deliveries[i]
 		if int(d.slot) == slot && d.settlement != open && d.flags&NoAck == 0 {
 			r := Record{Kind: WireSettle, Time: d.settled, Epoch: d.epoch, Tag: d.tag}
-			if d.settlement != settledAck {
+			switch d.settlement {
+			case settledRequeue:
+				r.Flags = Negative | Requeue
+			case settledDrop:
 				r.Flags = Negative
 			}
 			records = append(records, r)
@@ -67,8 +70,7 @@ func (v *view) verdicts(slot int) (records []Record) {
 	return records
 }
 
-// withFaults adds the begins and ends of faults, that fall
-// into the life.
+// withFaults adds the begins and ends of faults that fall into the life.
 func (v *view) withFaults(life []Record) []Record {
 	if len(life) == 0 {
 		return life
@@ -97,38 +99,7 @@ func (v *view) story(records []Record) string {
 		if i > 0 {
 			b.WriteString("; ")
 		}
-		b.WriteString(v.event(&records[i]))
+		fmt.Fprintf(&b, "%v %s", time.Duration(records[i].Time).Round(time.Microsecond), v.history.words(&records[i]))
 	}
 	return b.String()
-}
-
-func (v *view) event(r *Record) string {
-	at := time.Duration(r.Time).Round(time.Microsecond)
-	what := r.Kind.String()
-	switch r.Kind {
-	case Nemesis:
-		what = "[" + v.history.Faults[r.Node] + "]"
-		if r.Flags&Ended != 0 {
-			what = "[/" + v.history.Faults[r.Node] + "]"
-		}
-	case Result:
-		what = Outcome(r.Flags).String()
-	case Deliver:
-		what += " from " + v.history.Queues[r.Node]
-	case Confirm, WireSettle:
-		what = "ack"
-		if r.Flags&Negative != 0 {
-			what = "nack"
-		}
-	}
-	switch {
-	case r.Kind == HandlerEnd && r.Flags&Failed != 0:
-		what += " (failed)"
-	case (r.Kind == Deliver || r.Kind == WireDeliver) && r.Flags&Redelivered != 0:
-		what += " (redelivered)"
-	}
-	if r.Epoch > 0 {
-		what += fmt.Sprintf(" e%d/%d", r.Epoch, low(r.Tag))
-	}
-	return fmt.Sprintf("%v %s", at, what)
 }

@@ -12,7 +12,7 @@ func TestReportTellsTheLifeOfAMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = "p1/1#1: 60ms invoke; 70ms publish e1/1; 80ms ack e1/1; 90ms confirmed; 100ms [cut]; 120ms [/cut]; " +
-		"130ms deliver (redelivered) e2/1; 140ms handle from q (redelivered); 150ms handled (failed); 160ms ack e2/1"
+		"130ms deliver (redelivered) e2/1; 140ms handle from q (redelivered); 150ms handled from q (failed); 160ms ack e2/1"
 	if len(r.Violations) != 1 || r.Violations[0].Life != want {
 		t.Errorf("got\n%s\nwant the life\n%s", r, want)
 	}
