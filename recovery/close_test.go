@@ -97,8 +97,8 @@ func TestCloseEndsInEveryState(t *testing.T) {
 				if err := c.Close(ctx); (err != nil) != test.unclean {
 					t.Errorf("close: %v", err)
 				}
-				if took := time.Since(begun); took != test.took {
-					t.Errorf("close took %s; want %s", took, test.took)
+				if took := time.Since(begun); took < test.took || took > test.took+test.took/5 {
+					t.Errorf("close took %s; want about %s", took, test.took)
 				}
 				if s := c.State(); s.Stage != Closed || s.Err == nil {
 					t.Errorf("state %v, %v", s.Stage, s.Err)

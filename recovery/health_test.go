@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -98,35 +100,42 @@ func TestReport(t *testing.T) {
 func TestSecretsAreRenewedBeforeTheyExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		var sent []string
+		var mu sync.Mutex // guards the following
+		var secrets []string
+		sent := func() []string {
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(secrets)
+		}
 		a.on(func(_ *peer, _ uint16, m wire.Method) bool {
 			if u, ok := m.(*wire.ConnectionUpdateSecret); ok {
-				sent = append(sent, fmt.Sprintf("%s", string(u.NewSecret)))
+				mu.Lock()
+				defer mu.Unlock()
+				secrets = append(secrets, string(u.NewSecret))
 			}
 			return false
 		})
 		const life = 10 * time.Minute
-		asked := 0
+		var asked atomic.Int64
 		var failing atomic.Bool
 		c, j := connected(t, Config{Credentials: func(_ context.Context, renew bool) (Grant, error) {
-			asked++
+			n := asked.Add(1)
 			if failing.Load() {
 				return Grant{}, errors.ErrUnsupported
 			}
 			return Grant{
-				Credentials: core.Credentials{Username: "u", Password: core.Secret(fmt.Sprintf("token-%d", asked))},
+				Credentials: core.Credentials{Username: "u", Password: core.Secret(fmt.Sprintf("token-%d", n))},
 				Expires:     time.Now().Add(life),
 			}, nil
 		}}, a.endpoint())
 		time.Sleep(life - time.Second)
-		synctest.Wait()
-		if fmt.Sprint(sent) != "[token-2]" || len(j.of(SecretRenewed)) != 1 {
-			t.Errorf("sent %v", sent)
+		if fmt.Sprint(sent()) != "[token-2]" || len(j.of(SecretRenewed)) != 1 {
+			t.Errorf("sent %v", sent())
 		}
 		time.Sleep(life)
-		synctest.Wait()
-		if len(sent) != 2 || c.State().Epoch != 1 {
-			t.Errorf("sent %v, epoch %d", sent, c.State().Epoch)
+		if len(sent()) != 2 || c.State().Epoch != 1 {
+			t.Errorf("sent %v, epoch %d", sent(), c.State().Epoch)
 		}
 		failing.Store(true)
 		time.Sleep(life - time.Minute)
@@ -140,16 +149,15 @@ func TestSecretsAreRenewedBeforeTheyExpire(t *testing.T) {
 		}
 		failing.Store(false)
 		time.Sleep(life)
-		synctest.Wait()
-		if c.State().Epoch != 1 || len(sent) < 3 {
-			t.Errorf("epoch %d, sent %v", c.State().Epoch, sent)
+		if c.State().Epoch != 1 || len(sent()) < 3 {
+			t.Errorf("epoch %d, sent %v", c.State().Epoch, sent())
 		}
 		// A new connection asks anew, without renew.
-		before := asked
+		before := asked.Load()
 		a.drop()
 		awaitEpoch(t, c, 2)
-		if asked != before+1 {
-			t.Errorf("asked %d times for one connection", asked-before)
+		if asked.Load() != before+1 {
+			t.Errorf("asked %d times for one connection", asked.Load()-before)
 		}
 	})
 }

@@ -176,7 +176,7 @@ func TestTheApplicationMayFailTheConnectionOverAnEntity(t *testing.T) {
 }
 
 func TestAnEntityThatClosesTheConnectionIsFoundAndTheClientStaysUp(t *testing.T) {
-	for _, n := range []int{1, 3, 500} {
+	for _, n := range []int{1, 3, 100} {
 		t.Run(fmt.Sprintf("among %d", n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newServer(t, &memnet.Network{}, "a:1")

@@ -32,6 +32,10 @@ type Report struct {
 	Tally Tally
 }
 
+func newReport() *Report {
+	return &Report{Phases: map[string]time.Duration{}, Renamed: map[string]string{}}
+}
+
 // String returns the report in one line.
 func (r *Report) String() string {
 	var b strings.Builder

@@ -29,10 +29,8 @@ func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
 	s.mu.Unlock()
 	s.planRenewal(time.Now())
 	s.Emit(Event{Kind: Opened, Endpoint: endpoint, Attempt: attempt})
-	s.report = &Report{
-		Cause: s.cause, Attempts: attempt, Endpoint: endpoint, Lost: s.lostAt,
-		Phases: map[string]time.Duration{}, Renamed: map[string]string{},
-	}
+	s.report = newReport()
+	s.report.Cause, s.report.Attempts, s.report.Endpoint, s.report.Lost = s.cause, attempt, endpoint, s.lostAt
 	if s.cause != nil {
 		s.report.Dial = time.Since(s.lostAt)
 	}

@@ -28,6 +28,7 @@ func (c *Connection) runSupervisor() {
 		// 3rd: announce it, and wait until it is lost.
 		if err == nil {
 			c.announce(conn, s.report)
+			s.report = newReport() // the one announced is the listeners'
 			err = s.watch(conn)
 		}
 		c.retire(conn, err)

@@ -420,7 +420,7 @@ func TestASilentServerIsGivenUpAtEveryStep(t *testing.T) {
 		a.drop()
 		s := awaitEpoch(t, c, 2)
 		if d := c.State().Degraded; len(d) != 1 || !errors.Is(d[0], core.ErrTimeout) || s.Conn.Err() != nil {
-			t.Errorf("degraded: %v", d)
+			t.Errorf("degraded: %v; connection %v", d, s.Conn.Err())
 		}
 	})
 }

@@ -70,10 +70,14 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 		return nil
 	}
 	recorded := map[string]bool{}
-	ends := missingEnds(s.phases(), due)
-	for i := range s.phases() {
+	phases := s.phases()
+	ends := missingEnds(phases, due)
+	for i := range phases {
+		if len(s.report.Renamed) > 0 { // bindings are planned by present names
+			phases = s.phases()
+		}
 		var steps []topology.Step
-		for _, step := range s.phases()[i].Steps {
+		for _, step := range phases[i].Steps {
 			key := entityKey(step.Entity)
 			if due[key] != nil {
 				recorded[key] = true
