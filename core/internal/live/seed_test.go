@@ -7,20 +7,31 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/docker"
 	"github.com/warren-mq/warren/internal/docker/dockertest"
 )
 
-// TestAgainstRabbitMQ is what a client is first asked for, on a real broker.
+// first is what a client is first asked for.
+var first = map[string]func(t *testing.T, addr string){
+	"connection": testConnection, "exchanges": testExchanges, "queues": testQueues, "publish": testPublish,
+	"large bodies": testLargeBodies, "every field type": testFieldTypes, "confirms": testConfirms, "returns": testReturns,
+	"transactions": testTransactions, "get and acks": testGetAndAcks, "consume": testConsume, "server's cancel": testServerCancel,
+	"channel errors": testChannelErrors, "connection errors": testConnectionErrors, "limits": testLimits,
+}
+
 func TestAgainstRabbitMQ(t *testing.T) {
 	addr := dockertest.Run(t, docker.MainVersion, docker.Options{}).Addr()
-	for name, run := range map[string]func(t *testing.T, addr string){
-		"connection": testConnection, "exchanges": testExchanges, "queues": testQueues, "publish": testPublish,
-		"large bodies": testLargeBodies, "every field type": testFieldTypes, "confirms": testConfirms, "returns": testReturns,
-		"transactions": testTransactions, "get and acks": testGetAndAcks, "consume": testConsume, "server's cancel": testServerCancel,
-		"channel errors": testChannelErrors, "connection errors": testConnectionErrors, "limits": testLimits,
-	} {
+	for name, run := range first {
+		t.Run(name, func(t *testing.T) { run(t, addr) })
+	}
+}
+
+// The broker in memory answers the same.
+func TestAgainstTheBrokerInMemory(t *testing.T) {
+	addr := brokertest.New(t).Addr()
+	for name, run := range first {
 		t.Run(name, func(t *testing.T) { run(t, addr) })
 	}
 }
