@@ -51,6 +51,7 @@ func TestResultsSettleTheDelivery(t *testing.T) {
 				}, consumer.RequeuePause(time.Second, time.Minute))
 				e.publish("q", 1, 1)
 				time.Sleep(time.Minute)
+				synctest.Wait()
 				if n := calls.Load(); n != int64(test.calls) || last.Sub(first) != test.after {
 					t.Errorf("%d calls, the last %s after the first; want %d, %s", n, last.Sub(first), test.calls, test.after)
 				}
