@@ -3,6 +3,7 @@ package warren
 import (
 	"context"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -84,12 +85,21 @@ func (c *Client) topologyReady(ctx context.Context) error {
 	return c.main.Await(ctx, func(s State) bool { return s.Stage >= recovery.PublishReady })
 }
 
+// abandonTimeout bounds the end of a client that did not connect: a dial that
+// is under way is broken off, and little else can be open.
+const abandonTimeout = time.Second
+
 // abandon ends a client that did not connect.
 func (c *Client) abandon() {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // at once: nothing is open
-	_ = c.Close(ctx)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), abandonTimeout, core.ErrTimeout)
+	defer cancel()
+	_ = c.Close(ctx) // the reason to give up counts
 }
+
+// Channel opens an imperative AMQP channel, with every method of the protocol.
+// It is opened again after a loss, and what is declared on it is recorded like
+// that of [Client.Declare]. Close it; the client closes it too.
+func (c *Client) Channel(ctx context.Context) (*Channel, error) { return c.main.Channel(ctx) }
 
 // Publisher returns a publisher. It belongs to the client: it is closed with
 // it, or earlier by its own Close. The error is about the options.

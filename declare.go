@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -17,77 +18,85 @@ type Declared struct {
 
 // Declare declares t and records it, so that it is declared again whenever it
 // is lost. Entities that exist with the same properties stay as they are. One
-// that the broker refuses does not stop the others.
+// that the broker refuses does not stop the others. A binding of a queue
+// without a name means the one queue of t without a name.
 //
-// Everything is validated first: then the error is a [*core.ValidationError] or
-// a join of several, and nothing was sent. Otherwise the error joins the
-// refusals in Failed, for example [core.ErrPreconditionFailed] for a queue that
-// exists with other arguments, or is the end of ctx. During an outage Declare
-// waits for the connection; when it is lost meanwhile, Declare starts over.
+// Everything is validated first: then the error is a [*core.ValidationError]
+// that names all that is wrong, and nothing was sent. Otherwise the error joins
+// the refusals in Failed, for example [core.ErrPreconditionFailed] for a queue
+// that exists with other arguments, or is the end of ctx; what was declared
+// until then stays. During an outage Declare waits for the connection; when it
+// is lost meanwhile, Declare goes on with what is missing on the next one; an
+// entity over which the broker closes the connection is in Failed too.
 func (c *Client) Declare(ctx context.Context, t Topology) (Declared, error) {
-	if err := t.Validate(); err != nil {
+	if err := errors.Join(t.Validate(), validateUnnamed(t)); err != nil {
 		return Declared{}, &core.ValidationError{Method: "declare", Err: err}
 	}
-	t = t.Clone()
+	d := newDeclaration(t)
 	for after := uint64(0); ; {
 		s, err := c.main.SessionAfter(ctx, after)
 		if err != nil {
-			return Declared{}, err
+			return d.outcome(c.main.Resolve, err)
 		}
-		d, err := c.declareOn(ctx, s.Conn, t)
+		err = c.declareOn(ctx, s.Conn, d)
 		if err == nil || s.Conn.Err() == nil {
-			return d, errors.Join(append(d.errors(), err)...)
+			return d.outcome(c.main.Resolve, err)
 		}
 		after = s.Epoch
 	}
 }
 
-// declareOn declares t phase by phase. The error is the loss of the
-// connection, or the end of ctx.
-func (c *Client) declareOn(ctx context.Context, conn *core.Conn, t Topology) (Declared, error) {
-	var d Declared
-	for _, phase := range t.Plan() {
-		results, err := topology.Replay(ctx, conn, phase.Steps)
-		for _, r := range results {
-			c.declared(&d, r)
-		}
-		if err != nil {
-			return d, err
+var errUnnamed = errors.New("a binding without the name of its queue needs exactly one queue without a name beside it")
+
+func validateUnnamed(t Topology) error {
+	queues, bindings := 0, 0
+	for _, q := range t.Queues {
+		if q.Name == "" {
+			queues++
 		}
 	}
-	return d, nil
+	for _, b := range t.Bindings {
+		if b.Destination == "" && !b.ToExchange {
+			bindings++
+		}
+	}
+	if bindings > 0 && queues != 1 {
+		return errUnnamed
+	}
+	return nil
 }
 
-// declared notes one result, and records what was declared.
-func (c *Client) declared(d *Declared, r topology.Result) {
-	name := ""
+// declareOn declares what is missing, phase by phase, and records it. The
+// error is the loss of the connection, or the end of ctx.
+func (c *Client) declareOn(ctx context.Context, conn *core.Conn, d *declaration) error {
+	for phase := range d.results {
+		steps, places := d.missing(phase, c.main.Resolve)
+		results, err := d.replayer.Replay(ctx, conn, steps)
+		for _, r := range append(results, d.blame(err)...) {
+			d.results[phase][places[r.Step.Method]] = &r
+			if err := c.record(r); err != nil {
+				c.main.Emit(Event{Kind: recovery.NotRecorded, Entity: r.Entity.String(), Err: err})
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// record records what was declared.
+func (c *Client) record(r topology.Result) error {
 	if r.Err != nil {
-		d.Failed = append(d.Failed, Failure{Entity: r.Entity.String(), Err: r.Err})
-	} else {
-		d.Declared++
-		name = r.Declared()
+		return nil
 	}
 	switch e := r.Entity.(type) {
 	case Exchange:
-		if r.Err == nil {
-			c.recorder.Exchange(e)
-		}
+		return c.recorder.Exchange(e)
 	case Queue:
-		d.Queues = append(d.Queues, name)
-		if r.Err == nil {
-			c.recorder.Queue(e, name)
-		}
+		return c.recorder.Queue(e, r.Declared())
 	case Binding:
-		if r.Err == nil {
-			c.recorder.Binding(e)
-		}
+		return c.recorder.Binding(e)
 	}
-}
-
-func (d *Declared) errors() []error {
-	var errs []error
-	for _, f := range d.Failed {
-		errs = append(errs, f)
-	}
-	return errs
+	return nil
 }

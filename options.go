@@ -71,7 +71,7 @@ func WithInitialRetry() Option {
 }
 
 // WithRecovery changes how logical connections are kept alive. See
-// [recovery.Config].
+// [recovery.Config]; Name, Resolver, Recorder, Log and Emit are the client's own.
 func WithRecovery(f func(*recovery.Config)) Option {
 	return func(o *options) { o.recovery = append(o.recovery, f) }
 }
@@ -93,7 +93,7 @@ func WithListener(f func(Event)) Option {
 func (o *options) endpoints(url string) (recovery.Resolver, error) {
 	if o.resolver != nil {
 		if url != "" || len(o.urls) > 0 {
-			return nil, errors.New("warren: give urls or a resolver, not both")
+			return nil, &core.ValidationError{Method: "dial", Err: errors.New("give urls or a resolver, not both")}
 		}
 		return func(ctx context.Context) ([]core.Config, error) {
 			list, err := o.resolver(ctx)

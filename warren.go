@@ -39,6 +39,7 @@ type (
 	Queue    = topology.Queue
 	Binding  = topology.Binding
 
+	Channel = recovery.Channel
 	Event   = recovery.Event
 	State   = recovery.State
 	Report  = recovery.Report

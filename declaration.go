@@ -1,0 +1,101 @@
+package warren
+
+import (
+	"errors"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/topology"
+)
+
+// declaration is a topology on its way to the broker. It is pure.
+type declaration struct {
+	topology Topology
+	results  [][]*topology.Result // by phase and step; nil: not answered yet
+	replayer topology.Replayer
+}
+
+func newDeclaration(t Topology) *declaration {
+	d := &declaration{topology: t.Clone()}
+	for _, phase := range t.Plan() {
+		d.results = append(d.results, make([]*topology.Result, len(phase.Steps)))
+	}
+	return d
+}
+
+// missing returns the steps of a phase that have no answer, and the place of
+// each by its method. Queues that were lost meanwhile may have new names.
+func (d *declaration) missing(phase int, resolve func(string) string) ([]topology.Step, map[core.Method]int) {
+	t := d.topology.Clone()
+	for i, b := range t.Bindings {
+		if b.Destination == "" {
+			t.Bindings[i].Destination = resolve(d.unnamed())
+		}
+	}
+	var steps []topology.Step
+	places := map[core.Method]int{}
+	for i, step := range t.Plan()[phase].Steps {
+		if d.results[phase][i] == nil {
+			steps = append(steps, step)
+			places[step.Method] = i
+		}
+	}
+	return steps, places
+}
+
+// blame returns the result of the step over which the broker closed the
+// connection. Of several that can have been it one is declared at a time.
+func (d *declaration) blame(err error) []topology.Result {
+	interrupted, ok := errors.AsType[*topology.InterruptedError](err)
+	if !ok {
+		return nil
+	}
+	switch suspects := interrupted.Suspects(); len(suspects) {
+	case 0:
+		return nil
+	case 1:
+		d.replayer = topology.Replayer{}
+		s := suspects[0]
+		return []topology.Result{{Step: s, Entity: s.Entity, Name: s.Name, Err: interrupted.Err}}
+	default:
+		d.replayer = topology.Replayer{Channels: 1, Window: 1}
+		return nil
+	}
+}
+
+// queuesPhase is where [topology.Topology.Plan] declares queues.
+const queuesPhase = 1
+
+// unnamed returns the name that the broker has given to the queue without one.
+func (d *declaration) unnamed() string {
+	for i, q := range d.topology.Queues {
+		if r := d.results[queuesPhase][i]; q.Name == "" && r != nil && r.Err == nil {
+			return r.Declared()
+		}
+	}
+	return ""
+}
+
+// outcome sums up the answers. cause is why there are no more, nil if there are all.
+func (d *declaration) outcome(resolve func(string) string, cause error) (Declared, error) {
+	var out Declared
+	errs := []error{}
+	for phase, results := range d.results {
+		for _, r := range results {
+			name := ""
+			switch {
+			case r == nil:
+			case r.Err != nil:
+				f := Failure{Entity: r.Entity.String(), Err: r.Err}
+				out.Failed = append(out.Failed, f)
+				errs = append(errs, f)
+			default:
+				out.Declared++
+				name = resolve(r.Declared())
+			}
+			if phase == queuesPhase {
+				out.Queues = append(out.Queues, name)
+			}
+		}
+	}
+	return out, errors.Join(append(errs, cause)...)
+}
