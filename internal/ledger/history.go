@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -45,7 +46,8 @@ func (h *History) each(kinds set, f func(r *Record)) {
 	}
 }
 
-// look finds out what each part holds, once.
+// look finds out what each part holds, once. Names that a process did not live to
+// write down are numbers.
 func (h *History) look() {
 	if len(h.held) == len(h.Parts) {
 		return
@@ -54,7 +56,25 @@ func (h *History) look() {
 	for n, part := range h.Parts {
 		for i := range part {
 			h.held[n] |= 1 << (part[i].Kind % 32)
+			h.complete(&part[i])
 		}
+	}
+}
+
+func (h *History) complete(r *Record) {
+	var names *[]string
+	switch r.Kind {
+	case Deliver, HandlerEnd, Consume, LossWindow:
+		names = &h.Queues
+	case Nemesis:
+		names = &h.Faults
+	case Call:
+		names = &h.Calls
+	default:
+		return
+	}
+	for len(*names) <= int(r.Node) {
+		*names = append(*names, fmt.Sprintf("#%d", len(*names)))
 	}
 }
 

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -68,6 +69,28 @@ func TestATornFileIsReadUpToItsLastWholeRecord(t *testing.T) {
 	h, err := Read(dir)
 	if err != nil || count(h)[State] != 1 {
 		t.Errorf("%v, %v; want one record", count(h), err)
+	}
+}
+
+func TestAHistoryWithoutItsNamesIsChecked(t *testing.T) {
+	dir := t.TempDir()
+	l, err := Create(1, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep(l)
+	if err := errors.Join(l.Close(), os.Remove(filepath.Join(dir, namesFile))); err != nil {
+		t.Fatal(err)
+	}
+	h, err := Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := h.Check(Rules{}, Facts{Drained: true}); r.Verdict() != Red || h.Queues[0] != "#0" || h.Faults[0] != "#0" {
+		t.Errorf("verdict %s, names %v", r.Verdict(), h.Names)
+	}
+	if s := h.Summary(0); s.Unique != 3*chunk {
+		t.Errorf("summary\n%v", s)
 	}
 }
 

@@ -36,6 +36,7 @@ func (l *Ledger) Summary() Summary {
 
 // Summary counts what a run has left that ended after the time now.
 func (h *History) Summary(now time.Duration) Summary {
+	h.look()
 	t := newTally(newIndex(h), len(h.Queues))
 	h.each(of(PubInvoke, Result, Deliver, State), t.add)
 	return t.summary(now)

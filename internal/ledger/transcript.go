@@ -62,30 +62,22 @@ func (h *History) verb(r *Record) string {
 	case Result:
 		return Outcome(r.Flags).String()
 	case Nemesis:
-		return mark(name(h.Faults, r.Node), r.Flags)
+		return mark(h.Faults[r.Node], r.Flags)
 	case LossWindow:
-		return mark("may lose "+name(h.Queues, r.Node), r.Flags)
+		return mark("may lose "+h.Queues[r.Node], r.Flags)
 	case State:
 		if r.Flags&Down != 0 {
 			return "down"
 		}
 		return "up"
 	case Call:
-		return fmt.Sprintf("%s took %v", name(h.Calls, r.Node), time.Duration(r.Tag))
+		return fmt.Sprintf("%s took %v", h.Calls[r.Node], time.Duration(r.Tag))
 	case Confirm, WireSettle:
 		return verdictWords(r)
 	case Deliver, HandlerEnd:
-		what += " from " + name(h.Queues, r.Node)
+		what += " from " + h.Queues[r.Node]
 	}
 	return what + flagWords(r)
-}
-
-// name returns the name of that number, which a damaged file may not have.
-func name(names []string, n uint16) string {
-	if int(n) < len(names) {
-		return names[n]
-	}
-	return fmt.Sprintf("#%d", n)
 }
 
 // mark shows the begin, the effect and the end of something that lasts.

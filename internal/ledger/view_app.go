@@ -5,6 +5,7 @@ import "slices"
 // newView arranges a history. The records of a handle must stand in the order of
 // its calls; handles may stand in any order.
 func newView(h *History, rules *Rules, facts *Facts) *view {
+	h.look()
 	v := &view{
 		index: newIndex(h), rules: rules, facts: facts, history: h, grace: rules.grace(),
 		attempts: map[attemptKey]int{}, queues: len(h.Queues), faults: make([]faultView, len(h.Faults)),
