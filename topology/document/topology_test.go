@@ -180,11 +180,12 @@ func TestPartial(t *testing.T) {
 }
 
 func TestAliasesAreBounded(t *testing.T) {
-	bomb := "a: &a [1,1,1,1,1,1,1,1,1,1]\n"
+	var bomb strings.Builder
+	bomb.WriteString("a: &a [1,1,1,1,1,1,1,1,1,1]\n")
 	for c := 'b'; c <= 'j'; c++ {
-		bomb += fmt.Sprintf("%c: &%c [%s]\n", c, c, strings.TrimSuffix(strings.Repeat("*"+string(c-1)+",", 10), ","))
+		fmt.Fprintf(&bomb, "%c: &%c [%s]\n", c, c, strings.TrimSuffix(strings.Repeat("*"+string(c-1)+",", 10), ","))
 	}
-	if _, err := document.Parse([]byte(bomb)); err == nil {
+	if _, err := document.Parse([]byte(bomb.String())); err == nil {
 		t.Error("no error")
 	}
 }
