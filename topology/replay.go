@@ -44,7 +44,7 @@ type Replayer struct {
 const (
 	defaultChannels = 8
 	defaultWindow   = 1024
-	laneSteps       = 64 // worth a channel of their own
+	laneSteps       = 16 // worth a channel of their own
 )
 
 // Replay is [Replayer.Replay] with the defaults.
