@@ -88,6 +88,7 @@ func send(ctx context.Context, ch *core.Channel, s Step) sent {
 	if !s.Wanted() {
 		return sent{Step: s}
 	}
+	s = s.present()
 	reply, err := ch.Request(ctx, s.Method)
 	return sent{s, reply, err}
 }

@@ -50,15 +50,18 @@ type loser struct {
 func newLoser(t *testing.T, seed uint64) *loser {
 	l := &loser{t: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 2)), broker: brokertest.New(t), r: topology.NewRecorder(),
 		conns: map[string]*core.Conn{}, theirs: map[string]bool{}}
-	for _, name := range []string{"main", "other"} {
-		conn, err := core.Dial(t.Context(), core.Config{DialContext: l.broker.DialContext})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close(context.Background()) })
-		l.conns[name] = conn
-	}
+	l.dial("main")
+	l.dial("other")
 	return l
+}
+
+func (l *loser) dial(name string) {
+	conn, err := core.Dial(l.t.Context(), core.Config{DialContext: l.broker.DialContext})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	l.conns[name] = conn
 }
 
 func (l *loser) coin() bool { return l.rand.IntN(2) == 0 }
@@ -161,6 +164,50 @@ func (l *loser) lose(scope topology.Scope) {
 	said = slices.Compact(said)
 	if missing := l.missing(); !slices.Equal(said, missing) {
 		l.t.Errorf("seed %d, scope %d, consumers %v:\nrecorded %q\nlost    %q\nmissing %q", l.seed, scope, l.consumers, names(l.r.Snapshot()), said, missing)
+	}
+	l.recover(loss)
+}
+
+// recover declares on new connections what was lost, and looks whether the
+// broker then has what is recorded, each once.
+func (l *loser) recover(loss topology.Loss) {
+	connections := []string{"main"}
+	if loss.Scope == topology.LostBroker {
+		connections = append(connections, "other")
+	}
+	for _, name := range connections {
+		if loss.Connection = name; loss.Scope > topology.LostChannel {
+			l.dial(name)
+		}
+		plan := l.r.Lost(loss)
+		if l.coin() {
+			var err error
+			if plan, err = l.r.Survey(l.t.Context(), l.conns[name], loss); err != nil {
+				l.t.Fatal(err)
+			}
+		}
+		for _, phase := range plan {
+			results, err := topology.Replay(l.t.Context(), l.conns[name], phase.Steps)
+			if err != nil {
+				l.t.Fatal(err)
+			}
+			for _, r := range results {
+				// What belongs to the other connection comes back with it, or is there already.
+				if r.Err != nil && loss.Scope < topology.LostBroker {
+					l.t.Errorf("seed %d: %s: %v", l.seed, r.Entity, r.Err)
+				}
+				if now := r.Declared(); r.Err == nil && now != r.Name {
+					l.r.Renamed(r.Name, now)
+				}
+			}
+		}
+	}
+	if missing := l.missing(); len(missing) > 0 {
+		l.t.Errorf("seed %d, scope %d: not back: %q", l.seed, loss.Scope, missing)
+	}
+	queues := l.r.Snapshot().Queues
+	if have := l.broker.Queues(); len(have) != len(queues) {
+		l.t.Errorf("seed %d, scope %d: %d queues for %d recorded", l.seed, loss.Scope, len(have), len(queues))
 	}
 }
 

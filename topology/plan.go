@@ -10,9 +10,9 @@ type Phase struct {
 }
 
 // Plan returns what declares everything recorded, in order: exchanges, queues,
-// bindings, each in the order of declaration. Bindings are planned by present
-// names, so plan them after the queues were declared: see [Replay]. What is
-// marked NoReplay is left out, with its bindings.
+// bindings, each in the order of declaration. A binding is declared under the
+// name that its queue has by then: see [Recorder.Renamed]. What is marked
+// NoReplay is left out, with its bindings.
 func (r *Recorder) Plan() []Phase {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -64,7 +64,7 @@ func (r *Recorder) plan(s selection) []Phase {
 	for e := range values[*edge](&g.bindings) {
 		if e.replayed() && s.hasEdge(e) {
 			b := e.binding()
-			p.add(bindings, Step{Entity: b, Method: b.Bind(), recorder: r, fate: &e.fate})
+			p.add(bindings, Step{Entity: b, Method: b.Bind(), recorder: r, fate: &e.fate, edge: e})
 		}
 	}
 	return p

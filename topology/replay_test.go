@@ -319,3 +319,31 @@ func TestReplayOfNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestBindingsFollowTheirQueues replays one plan in which a queue gets another
+// name: its bindings are declared under that.
+func TestBindingsFollowTheirQueues(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := topology.NewRecorder()
+		_ = r.Queue(topology.Queue{Exclusive: true}, "amq.old")
+		record(t, r, b("amq.topic", "amq.old"), b("amq.topic", "other"))
+		conn, f := connect(t, time.Millisecond, nil)
+		for _, phase := range r.Plan() {
+			results, err := topology.Replay(t.Context(), conn, phase.Steps)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, result := range results {
+				if _, is := result.Entity.(topology.Queue); is {
+					r.Renamed(result.Name, result.Declared())
+				}
+			}
+			if phase.Name == "bindings" && results[0].Entity.(topology.Binding).Destination != "amq.gen-1" {
+				t.Errorf("the result names %s", results[0].Entity)
+			}
+		}
+		if got := f.log(); !slices.Equal(got, []string{"q ", "amq.topic→amq.gen-1", "amq.topic→other"}) {
+			t.Errorf("the broker saw %q", got)
+		}
+	})
+}

@@ -19,11 +19,25 @@ type Step struct {
 
 	recorder *Recorder // nil: the step is not made from a record
 	fate     *fate     // of that record
+	edge     *edge     // the record, if it is a binding
 }
 
 // Wanted reports whether the entity is still recorded: neither deleted by the
 // application nor forgotten since the plan was made.
 func (s Step) Wanted() bool { return s.fate == nil || s.fate.Load() == live }
+
+// present returns the step of a binding under the name that its queue has now.
+func (s Step) present() Step {
+	if s.edge == nil {
+		return s
+	}
+	s.recorder.mu.Lock()
+	defer s.recorder.mu.Unlock()
+	if b := s.edge.binding(); b.Destination != s.Entity.(Binding).Destination {
+		s.Entity, s.Method = b, b.Bind()
+	}
+	return s
+}
 
 // inverse returns what takes the step back when it is no longer wanted, nil
 // if that is not called for: the entity was only to be forgotten, or has been
