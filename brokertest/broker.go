@@ -80,7 +80,7 @@ func (b *Broker) Close() {
 	if b.timer != nil {
 		b.timer.Stop()
 	}
-	links := b.kill()
+	links := b.kill(every)
 	abandoned := b.abandoned
 	b.mu.Unlock()
 	if l != nil {

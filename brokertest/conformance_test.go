@@ -46,7 +46,7 @@ func TestScenariosOnRabbitMQ(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
-	target, vhosts := rabbitMQ(t)
+	target, vhosts, ctl := rabbitMQ(t)
 	version := versionOf(t, target.Host)
 	files := readConformance(t)
 	work := make(chan *scenario)
@@ -85,6 +85,27 @@ func TestScenariosOnRabbitMQ(t *testing.T) {
 		}
 		return o.got
 	})
+	if ctl == nil {
+		return
+	}
+	t.Run("block", func(t *testing.T) {
+		p := newPlayer(t, target, vhosts[0])
+		defer p.hangup()
+		const alarm = "({{resource_limit, memory, node()}, []})."
+		block(t, talk{p}.say, func() { ctl(t, "rabbit_alarm:set_alarm"+alarm) },
+			func() { ctl(t, "rabbit_alarm:clear_alarm({resource_limit, memory, node()}).") })
+	})
+}
+
+// newPlayer returns a player on a RabbitMQ.
+func newPlayer(t *testing.T, target *url.URL, vhost string) *player {
+	p := newTalk(t, nil).player
+	p.dial = func() (net.Conn, error) { return net.Dial("tcp", target.Host) }
+	password, _ := target.User.Password()
+	p.login = [2]string{target.User.Username(), password}
+	p.vhost = vhost
+	p.settle = settleByTime
+	return p
 }
 
 // outcome is what came of a scenario.
@@ -96,13 +117,8 @@ type outcome struct {
 
 // runScenarios plays scenarios in one virtual host.
 func runScenarios(t *testing.T, target *url.URL, vhost string, work <-chan *scenario, results chan<- outcome) {
-	password, _ := target.User.Password()
 	for s := range work {
-		p := newTalk(t, nil).player
-		p.dial = func() (net.Conn, error) { return net.Dial("tcp", target.Host) }
-		p.login = [2]string{target.User.Username(), password}
-		p.vhost = vhost
-		p.settle = settleByTime
+		p := newPlayer(t, target, vhost)
 		got, err := p.play(s)
 		if undone := p.undo(); err == nil {
 			err = undone
@@ -111,28 +127,32 @@ func runScenarios(t *testing.T, target *url.URL, vhost string, work <-chan *scen
 	}
 }
 
-// rabbitMQ returns where a RabbitMQ is, and the virtual hosts to use there.
-func rabbitMQ(t *testing.T) (target *url.URL, vhosts []string) {
+// rabbitMQ returns where a RabbitMQ is, the virtual hosts to use there, and, of a broker in a container, how
+// to have it evaluate an expression.
+func rabbitMQ(t *testing.T) (target *url.URL, vhosts []string, ctl func(t *testing.T, expression string)) {
 	address := os.Getenv("WARREN_CONFORMANCE_URL")
 	if address == "" {
 		b := dockertest.Run(t, docker.MainVersion, docker.Options{})
 		address = b.URL() + "v0,v1,v2,v3,v4,v5,v6,v7"
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		const add = `[begin V = <<"v", I>>, rabbit_vhost:add(V, <<"t">>), ` +
-			`rabbit_auth_backend_internal:set_permissions(<<"guest">>, V, <<".*">>, <<".*">>, <<".*">>, <<"t">>) end || I <- "01234567"].`
-		if _, err := b.Exec(ctx, "rabbitmqctl", "eval", add); err != nil { // one command: each takes seconds
-			t.Fatal(err)
+		ctl = func(t *testing.T, expression string) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if _, err := b.Exec(ctx, "rabbitmqctl", "eval", expression); err != nil {
+				t.Fatal(err)
+			}
 		}
+		ctl(t, `[begin V = <<"v", I>>, rabbit_vhost:add(V, <<"t">>), `+ // one command: each takes seconds
+			`rabbit_auth_backend_internal:set_permissions(<<"guest">>, V, <<".*">>, <<".*">>, <<".*">>, <<"t">>) end || I <- "01234567"].`)
 	}
 	target, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
 	}
+	vhosts = []string{"/"}
 	if path := strings.TrimPrefix(target.Path, "/"); path != "" {
-		return target, strings.Split(path, ",")
+		vhosts = strings.Split(path, ",")
 	}
-	return target, []string{"/"}
+	return target, vhosts, ctl
 }
 
 // versionOf asks a broker for its version.

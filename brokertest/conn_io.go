@@ -108,6 +108,9 @@ func (c *conn) runWriter() {
 			buf = wire.AppendHeartbeat(buf)
 		}
 		c.b.mu.Unlock()
+		if hangup {
+			_ = c.nc.nc.SetWriteDeadline(time.Now().Add(closeTimeout)) // the last word waits for nobody for ever
+		}
 		err := c.write(&s, buf)
 		if err != nil || hangup {
 			c.b.mu.Lock()

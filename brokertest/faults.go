@@ -6,23 +6,26 @@ import (
 	"github.com/warren-mq/warren/brokertest/internal/state"
 )
 
-// kill ends all connections and returns their links, to be closed once mu, which the caller holds, is
-// released.
-func (b *Broker) kill() []*Link {
+// kill ends connections and returns their links, to be closed once mu, which the caller holds, is released.
+func (b *Broker) kill(which func(*conn) bool) []*Link {
 	var links []*Link
 	for _, c := range slices.Clone(b.conns) {
-		links = append(links, c.nc)
-		c.die()
+		if which(c) {
+			links = append(links, c.nc)
+			c.die()
+		}
 	}
 	b.settle()
 	return links
 }
 
+func every(*conn) bool { return true }
+
 // Cut resets all connections, as when a network fails: clients see an error at once, and what was not yet
 // handed to the network is lost. New connections are accepted. It returns how many it was.
 func (b *Broker) Cut() int {
 	b.mu.Lock()
-	links := b.kill()
+	links := b.kill(every)
 	b.mu.Unlock()
 	for _, l := range links {
 		l.reset()
@@ -116,7 +119,7 @@ type RestartOption int
 // How a broker stops.
 const (
 	Forget   RestartOption = iota // all state is lost, as with a new disk
-	Shutdown                      // connections are closed with code 320, and not reset
+	Shutdown                      // connections are closed with code 320, and not reset; clients have 10 s to answer
 )
 
 // Stop stops the broker, as [Broker.Restart] does, and leaves it so: connections are refused.
@@ -125,15 +128,14 @@ func (b *Broker) Stop(how ...RestartOption) {
 	b.down = true
 	l := b.listener
 	b.listener = nil
-	var links []*Link
 	if slices.Contains(how, Shutdown) {
-		for _, c := range slices.Clone(b.conns) {
-			c.close(state.Refuse(state.ConnectionForced, "broker forced connection closure with reason 'shutdown'"), 0)
-			c.finish()
+		for _, c := range b.conns {
+			if c.phase == phaseRunning {
+				c.close(state.Refuse(state.ConnectionForced, "broker forced connection closure with reason 'shutdown'"), 0)
+			}
 		}
-	} else {
-		links = b.kill()
 	}
+	links := b.kill(func(c *conn) bool { return c.phase != phaseClosing })
 	for name, v := range b.vhosts {
 		if slices.Contains(how, Forget) {
 			b.vhosts[name] = b.newVHost(name)
