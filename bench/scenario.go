@@ -51,6 +51,9 @@ const (
 	prefetch     = 1000
 )
 
+// stallDuration is the least time for 100 MiB messages to get through.
+const stallDuration = 3 * time.Second
+
 func blast(size int) string { return fmt.Sprint("blast.", size) }
 
 // scenarios returns every scenario, with jobs of duration d.
@@ -61,6 +64,9 @@ func scenarios(d time.Duration) []scenario {
 	all = append(all, recoverScenarios()...)
 	for i := range all {
 		all[i].job.Duration = d
+		if all[i].job.Kind == job.Stall {
+			all[i].job.Duration = max(d, stallDuration) // for some of the big messages to get through
+		}
 	}
 	return all
 }
