@@ -21,6 +21,8 @@ func newWarrenLink(ctx context.Context, addr string, h *hooks) (link, error) {
 	conn := recovery.New(recovery.Config{
 		Resolver: recovery.Endpoints(core.Config{Addr: addr, DialContext: h.dial, MaxConsumers: consumersPerChannel}),
 		Recorder: topology.NewRecorder(),
+		// Each cut stands for one after a long uptime, not for a connection that flaps.
+		StableAfter: time.Millisecond,
 	})
 	return &warrenLink{conn: conn, hooks: h}, conn.Connect(ctx)
 }
