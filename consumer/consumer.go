@@ -21,6 +21,7 @@ type Consumer struct {
 	queue string
 	cfg   config
 
+	offsets  *offsets     // of a stream; nil: it is none
 	failures atomic.Int64 // of handlers, in a row
 	counters counters
 	stop     chan struct{} // closed by Stop
@@ -46,7 +47,11 @@ func New(conn *recovery.Connection, queue string, opts ...Option) (*Consumer, er
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w", err)
 	}
-	return &Consumer{conn: conn, queue: queue, cfg: cfg, stop: make(chan struct{}), done: make(chan struct{})}, nil
+	c := &Consumer{conn: conn, queue: queue, cfg: cfg, stop: make(chan struct{}), done: make(chan struct{})}
+	if cfg.from != nil {
+		c.offsets = newOffsets()
+	}
+	return c, nil
 }
 
 // Run consumes with handle until ctx ends or [Consumer.Stop] is called, and
@@ -114,7 +119,8 @@ func runClose(workers *sync.WaitGroup, idle chan<- struct{}) {
 // All yields deliveries across outages until ctx ends, [Consumer.Stop] is
 // called, the loop breaks, or the consumer fails as in [Consumer.Run]. The
 // last pair then has no delivery, and the reason. Settle each delivery with
-// its methods; one that went stale returns [core.ErrStale] and comes again.
+// its methods; one that went stale returns [core.ErrStale] and comes again. One
+// of a stream counts as settled when the loop asks for the next.
 func (c *Consumer) All(ctx context.Context) iter.Seq2[*core.Delivery, error] {
 	return func(yield func(*core.Delivery, error) bool) {
 		f, ctx, err := c.start(ctx)
@@ -134,6 +140,7 @@ func (c *Consumer) All(ctx context.Context) iter.Seq2[*core.Delivery, error] {
 			if !yield(d, nil) {
 				return
 			}
+			c.settled(d)
 		}
 	}
 }

@@ -58,7 +58,11 @@ func (c *Consumer) runWorker(ctx context.Context, f *feed, handle Handler) {
 			c.counters.stale.Add(1)
 			continue
 		}
-		c.settle(deliveryCtx, f, d, c.call(deliveryCtx, d, handle))
+		result := c.call(deliveryCtx, d, handle)
+		if c.offsets != nil {
+			result = c.repeat(deliveryCtx, f, d, handle, result)
+		}
+		c.settle(deliveryCtx, f, d, result)
 	}
 }
 
@@ -99,6 +103,9 @@ func (c *Consumer) settle(ctx context.Context, f *feed, d *core.Delivery, result
 		err = d.Nack(true)
 	}
 	c.counters.note(result, err)
+	if err == nil && (result == nil || errors.Is(result, ErrReject)) {
+		c.settled(d)
+	}
 }
 
 // pauseAfter returns the pause after so many failures in a row.

@@ -15,7 +15,7 @@ func (f *feed) next(ctx context.Context) (*core.Delivery, context.Context, error
 		if err != nil {
 			return nil, nil, err
 		}
-		d, err := sub.consumer.Receive(ctx)
+		d, err := f.c.receive(ctx, sub)
 		if err == nil && f.c.cfg.autoAck {
 			return d, f.handlers, nil // nobody delivers it again: it is never stale
 		}

@@ -22,6 +22,7 @@ type config struct {
 	autoAck     bool
 	exclusive   bool
 	args        core.Table
+	from        any // where in a stream to begin; nil: it is none
 	stopTimeout time.Duration
 	timeout     time.Duration
 	minPause    time.Duration
@@ -60,6 +61,11 @@ func newConfig(queue string, opts []Option) (config, error) {
 		err = fmt.Errorf("%d workers: want at least 1", c.workers)
 	case c.minPause <= 0 || c.maxPause < c.minPause:
 		err = fmt.Errorf("requeue pause from %s to %s: want 0 < first ≤ second", c.minPause, c.maxPause)
+	}
+	if c.from != nil && err == nil {
+		if c.from, err = offsetArgument(c.from); c.autoAck {
+			err = errors.New("a stream needs acks: automatic ack does not go with it")
+		}
 	}
 	return c, errors.Join(err,
 		wire.ValidateShortstr("queue", queue), wire.ValidateShortstr("consumer tag", c.tag), wire.ValidateTable(c.args))

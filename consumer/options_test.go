@@ -62,3 +62,50 @@ func TestTagsAreTheirOwn(t *testing.T) {
 		t.Errorf("tags %q and %q", a.Tag(), b.Tag())
 	}
 }
+
+func TestStreamOffsetsAreValidated(t *testing.T) {
+	for _, from := range []any{-1, 1.5, uint64(math.MaxUint64), struct{}{}} {
+		if _, err := New(nil, "s", FromOffset(from)); err == nil {
+			t.Errorf("%v was accepted", from)
+		}
+	}
+	for _, from := range []any{"first", 5, int64(5), uint64(5), time.Now()} {
+		if _, err := New(nil, "s", FromOffset(from)); err != nil {
+			t.Errorf("%v: %v", from, err)
+		}
+	}
+	if _, err := New(nil, "s", FromOffset("first"), AutoAck()); err == nil {
+		t.Error("a stream with automatic ack was accepted")
+	}
+}
+
+func TestOffsets(t *testing.T) {
+	o := newOffsets()
+	round, _, known := o.restart()
+	if known {
+		t.Error("known before anything was delivered")
+	}
+	want := func(next uint64) {
+		t.Helper()
+		if got, known := o.position(); !known || got != next {
+			t.Errorf("at %d, %t; want %d", got, known, next)
+		}
+	}
+	for _, offset := range []uint64{10, 11, 15} { // streams have gaps
+		o.delivered(round, offset)
+	}
+	want(10)
+	o.settled(11)
+	want(10)
+	o.settled(10)
+	want(15)
+	if _, next, _ := o.restart(); next != 15 {
+		t.Errorf("restarts at %d", next)
+	}
+	o.delivered(round, 16) // a late note of the subscription before
+	o.settled(11)
+	want(15)
+	o.delivered(round+1, 15)
+	o.settled(15)
+	want(16)
+}

@@ -13,6 +13,7 @@ import (
 // and dies once.
 type subscription struct {
 	ch       *core.Channel
+	round    int // which of the consumer's
 	consumer *core.Consumer
 	ctx      context.Context // of handlers: ends when their deliveries go stale, with the cause
 	end      context.CancelCauseFunc
@@ -39,26 +40,27 @@ func (f *feed) subscribe(s *recovery.Session) (*subscription, error) {
 	if err != nil {
 		return nil, err
 	}
-	consumer, err := f.c.consume(f.ctx, ch)
+	args, round := f.c.arguments()
+	consumer, err := f.c.consume(f.ctx, ch, args)
 	if err != nil {
 		// The first error counts. A channel that is closed requeues whatever a
 		// consume-ok that came too late has started.
 		_ = ch.Close(f.handlers)
 		return nil, err
 	}
-	sub := &subscription{ch: ch, consumer: consumer}
+	sub := &subscription{ch: ch, round: round, consumer: consumer}
 	sub.ctx, sub.end = context.WithCancelCause(f.handlers)
 	go sub.runWatch()
 	return sub, nil
 }
 
-func (c *Consumer) consume(ctx context.Context, ch *core.Channel) (*core.Consumer, error) {
+func (c *Consumer) consume(ctx context.Context, ch *core.Channel, args core.Table) (*core.Consumer, error) {
 	if !c.cfg.autoAck {
 		if err := ch.Qos(ctx, core.BasicQos{PrefetchCount: uint16(c.cfg.prefetch)}); err != nil {
 			return nil, err
 		}
 	}
 	return ch.Consume(ctx, core.BasicConsume{
-		Queue: c.Queue(), ConsumerTag: c.cfg.tag, NoAck: c.cfg.autoAck, Exclusive: c.cfg.exclusive, Arguments: c.cfg.args,
+		Queue: c.Queue(), ConsumerTag: c.cfg.tag, NoAck: c.cfg.autoAck, Exclusive: c.cfg.exclusive, Arguments: args,
 	})
 }

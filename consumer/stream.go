@@ -1,0 +1,129 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+)
+
+// offsetHeader is the argument of basic.consume that says where in a stream to
+// begin, and the header with a delivery's offset. (RabbitMQ, "Streams".)
+const offsetHeader = "x-stream-offset"
+
+// FromOffset consumes a stream, from a place on: "first", "last" (the last
+// chunk), "next", a uint64 offset, a time.Time, or an interval such as "1h".
+//
+// After a loss the consumer goes on at the first message that it has not
+// settled, instead of at that place again; only while none was delivered yet
+// does it begin anew, and with "next" then misses what came in between.
+// [Consumer.Offset] tells how far it is, to be stored by whoever wants to go
+// on there in another process.
+//
+// A stream delivers nothing again by itself: a handler that fails, or asks for
+// a requeue, is called again with the same delivery after the [RequeuePause].
+// [AutoAck] does not go with streams.
+func FromOffset(from any) Option { return func(c *config) { c.from = from } }
+
+// offsetArgument returns what x-stream-offset is to be for from.
+func offsetArgument(from any) (any, error) {
+	switch v := from.(type) {
+	case string, time.Time:
+		return v, nil
+	case int:
+		if v >= 0 {
+			return int64(v), nil
+		}
+	case int64:
+		if v >= 0 {
+			return v, nil
+		}
+	case uint64:
+		if v <= math.MaxInt64 {
+			return int64(v), nil
+		}
+	}
+	return nil, fmt.Errorf(`stream offset %v of type %T: want "first", "last", "next", an interval, an offset or a time.Time`, from, from)
+}
+
+// Offset returns the offset of the first message of the stream that is not
+// settled; false until one was delivered, and for consumers without [FromOffset].
+func (c *Consumer) Offset() (next uint64, known bool) {
+	if c.offsets == nil {
+		return 0, false
+	}
+	return c.offsets.position()
+}
+
+// arguments returns the arguments of the next basic.consume, and which of them it is.
+func (c *Consumer) arguments() (core.Table, int) {
+	if c.offsets == nil {
+		return c.cfg.args, 0
+	}
+	args := core.Table{}
+	if len(c.cfg.args) > 0 {
+		args = c.cfg.args.Clone()
+	}
+	args[offsetHeader] = c.cfg.from
+	round, next, known := c.offsets.restart()
+	if known {
+		args[offsetHeader] = int64(next)
+	}
+	return args, round
+}
+
+// receive returns the next delivery of sub. Those of a stream are received one
+// at a time, so that they are noted in order.
+func (c *Consumer) receive(ctx context.Context, sub *subscription) (*core.Delivery, error) {
+	if c.offsets == nil {
+		return sub.consumer.Receive(ctx)
+	}
+	select {
+	case c.offsets.turn <- struct{}{}:
+		defer func() { <-c.offsets.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	d, err := sub.consumer.Receive(ctx)
+	if err == nil {
+		if offset, ok := offsetOf(d); ok {
+			c.offsets.delivered(sub.round, offset)
+		}
+	}
+	return d, err
+}
+
+// settled notes that a delivery of a stream is done with.
+func (c *Consumer) settled(d *core.Delivery) {
+	if c.offsets == nil {
+		return
+	}
+	if offset, ok := offsetOf(d); ok {
+		c.offsets.settled(offset)
+	}
+}
+
+func offsetOf(d *core.Delivery) (uint64, bool) {
+	v, _ := d.Header(offsetHeader)
+	offset, ok := v.(int64)
+	return uint64(offset), ok && offset >= 0
+}
+
+// repeat calls the handler of a stream's delivery again and again until it
+// succeeds or rejects, the delivery goes stale, or the consumer stops.
+func (c *Consumer) repeat(ctx context.Context, f *feed, d *core.Delivery, handle Handler, result error) error {
+	for result != nil && !errors.Is(result, ErrReject) && ctx.Err() == nil {
+		if !errors.Is(result, ErrRequeue) {
+			f.report(result)
+		}
+		c.rest(ctx, f)
+		if f.ctx.Err() != nil {
+			break
+		}
+		result = c.call(ctx, d, handle)
+	}
+	return result
+}

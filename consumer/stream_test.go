@@ -1,0 +1,117 @@
+package consumer_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/consumer"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+)
+
+func TestStreamGoesOnBehindWhatWasSettled(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("s", wire.Table{"x-queue-type": "stream"})
+		e.publish("s", 1, 20)
+		var got seen
+		var hold atomic.Bool
+		hold.Store(true)
+		r := e.run("s", func(ctx context.Context, d *core.Delivery) error {
+			if string(d.Body) == "8" && hold.Load() {
+				<-ctx.Done() // it is not settled when the connection is lost
+				return ctx.Err()
+			}
+			got.add(d)
+			return nil
+		}, consumer.FromOffset(uint64(4)), consumer.Workers(3), consumer.Prefetch(10))
+		time.Sleep(time.Second)
+		if next, ok := r.Offset(); !ok || next != 7 {
+			t.Errorf("the first not settled is %d, %t; want 7", next, ok)
+		}
+		hold.Store(false)
+		e.broker.Cut()
+		time.Sleep(time.Minute)
+		all := got.all()
+		slices.Sort(all)
+		want := slices.Concat(numbers(5, 20), numbers(9, 20)) // from the one held on again
+		slices.Sort(want)
+		if !slices.Equal(all, want) {
+			t.Errorf("handled %v", got.all())
+		}
+		if next, ok := r.Offset(); !ok || next != 20 {
+			t.Errorf("the first not settled is %d, %t; want 20", next, ok)
+		}
+		e.publish("s", 21, 21)
+		synctest.Wait()
+		if all := got.all(); all[len(all)-1] != "21" {
+			t.Errorf("handled %v", all)
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A stream delivers nothing again: the handler is called again instead.
+func TestStreamHandlerIsCalledAgain(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("s", wire.Table{"x-queue-type": "stream"})
+		e.publish("s", 1, 3)
+		var got seen
+		var calls atomic.Int64
+		r := e.run("s", func(_ context.Context, d *core.Delivery) error {
+			got.add(d)
+			switch calls.Add(1) {
+			case 2:
+				return errors.New("bad luck")
+			case 3:
+				return consumer.ErrRequeue
+			case 4:
+				return consumer.ErrReject
+			}
+			return nil
+		}, consumer.FromOffset("first"))
+		time.Sleep(time.Minute)
+		e.wantSeen(&got, []string{"1", "2", "2", "2", "3"})
+		if next, _ := r.Offset(); next != 3 {
+			t.Errorf("the first not settled is %d; want 3", next)
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestStreamIteration(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("s", wire.Table{"x-queue-type": "stream"})
+		e.publish("s", 1, 10)
+		c := e.consumer("s", consumer.FromOffset("first"))
+		var got []string
+		for d, err := range c.All(e.ctx) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, string(d.Body))
+			_ = d.Ack() // stale in one case
+			if len(got) == 4 {
+				e.broker.Cut()
+				synctest.Wait()
+			}
+			if len(got) == 10 {
+				break
+			}
+		}
+		if !slices.Equal(got, numbers(1, 10)) {
+			t.Errorf("got %v", got)
+		}
+		if next, ok := c.Offset(); !ok || next != 9 { // of the last one the loop said nothing
+			t.Errorf("the first not settled is %d, %t; want 9", next, ok)
+		}
+	})
+}
