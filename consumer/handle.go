@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // Handler processes one delivery. Its result settles the delivery on the
@@ -66,18 +67,27 @@ func (c *Consumer) runWorker(ctx context.Context, f *feed, handle Handler) {
 	}
 }
 
+// call calls the handler once.
 func (c *Consumer) call(ctx context.Context, d *core.Delivery, handle Handler) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
+	if c.cfg.warnAfter > 0 {
+		defer time.AfterFunc(c.cfg.warnAfter, c.warn).Stop()
+	}
 	if c.cfg.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, c.cfg.timeout, core.ErrTimeout)
 		defer cancel()
 	}
 	return handle(ctx, d)
+}
+
+// warn tells of a handler that is slow.
+func (c *Consumer) warn() {
+	c.conn.Emit(recovery.Event{Kind: recovery.HandlerSlow, Entity: c.cfg.name, Delay: c.cfg.warnAfter})
 }
 
 // settle settles d as the handler's result says.

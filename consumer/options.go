@@ -25,6 +25,7 @@ type config struct {
 	from        any // where in a stream to begin; nil: it is none
 	stopTimeout time.Duration
 	timeout     time.Duration
+	warnAfter   time.Duration
 	minPause    time.Duration
 	maxPause    time.Duration
 }
@@ -105,6 +106,12 @@ func StopTimeout(d time.Duration) Option { return func(c *config) { c.stopTimeou
 
 // Timeout bounds one call of the handler: its context ends then. Default: none.
 func Timeout(d time.Duration) Option { return func(c *config) { c.timeout = d } }
+
+// WarnAfter reports an event [recovery.HandlerSlow] for each call of the handler
+// that has run for so long. RabbitMQ takes deliveries away that are not acked
+// within its consumer timeout (30 minutes, unless configured otherwise), the
+// time in the prefetch included: be warned well before. Default: no warning.
+func WarnAfter(d time.Duration) Option { return func(c *config) { c.warnAfter = d } }
 
 // RequeuePause is how long a worker waits before it requeues a message whose
 // handler failed: from first, doubling with every failure in a row, to limit.

@@ -158,3 +158,27 @@ func TestAcksAreTrue(t *testing.T) {
 		}
 	})
 }
+
+func TestSlowHandlersAreReported(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		r := e.run("q", func(_ context.Context, d *core.Delivery) error {
+			if string(d.Body) == "2" {
+				time.Sleep(20 * time.Minute)
+			}
+			return nil
+		}, consumer.WarnAfter(15*time.Minute))
+		e.publish("q", 1, 3)
+		time.Sleep(14 * time.Minute)
+		if n := e.count(recovery.HandlerSlow); n != 0 {
+			t.Errorf("%d warnings too early", n)
+		}
+		time.Sleep(time.Hour)
+		if n := e.count(recovery.HandlerSlow); n != 1 {
+			t.Errorf("%d warnings; want 1", n)
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

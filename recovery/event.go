@@ -38,6 +38,9 @@ const (
 	Ended
 	// HandlerFailed: a consumer's handler returned an error or panicked (Entity, Err).
 	HandlerFailed
+	// HandlerSlow: a consumer's handler has been running for long (Entity, Delay);
+	// RabbitMQ takes the delivery away when its consumer timeout has passed.
+	HandlerSlow
 	// Recreated: a queue that should have survived was gone, with its messages (Entity).
 	Recreated
 	// SecretRenewed: the credentials of the open connection were replaced before they expired.
@@ -53,7 +56,7 @@ const (
 var kindNames = [...]string{
 	Opened: "opened", Lost: "lost", Retrying: "retrying", StageChanged: "stage changed", Recovered: "recovered",
 	Quarantined: "quarantined", Restored: "restored", Renamed: "renamed", Blocked: "blocked", Unblocked: "unblocked",
-	ConsumerLost: "consumer lost", ChannelLost: "channel lost", Ended: "ended", HandlerFailed: "handler failed",
+	ConsumerLost: "consumer lost", ChannelLost: "channel lost", Ended: "ended", HandlerFailed: "handler failed", HandlerSlow: "handler slow",
 	Recreated: "recreated", SecretRenewed: "secret renewed", SecretNotRenewed: "secret not renewed", NotRecorded: "not recorded",
 	Dropped: "events dropped",
 }
