@@ -105,11 +105,18 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 func (s *supervision) isDue(conn *core.Conn, step topology.Step, p *patient, ends upstream) bool {
 	switch {
 	case p == nil:
-		return ends.holds(step.Entity) && len(s.admitted([]topology.Step{step})) == 1
+		return ends.holds(step.Entity) && !s.quarantined(step)
 	case p.Reason == Fatal:
 		return s.harmless(conn, step)
 	}
 	return true
+}
+
+// quarantined reports whether an entity waits for its own time.
+func (s *supervision) quarantined(step topology.Step) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.quarantine.find(entityKey(step.Entity)) != nil
 }
 
 // missingEnds returns what must exist for the bindings among due that were

@@ -16,7 +16,7 @@ const Module = "github.com/warren-mq/warren"
 // the standard library and each other.
 type floor struct {
 	folder  string   // below the module; "." is the module's root package alone
-	below   []string // folders of the module; "internal" allows all of them
+	below   []string // floors, or single folders of one
 	modules []string // other modules, by their path
 }
 
@@ -30,7 +30,8 @@ const (
 
 // floors are in the order of the design, highest first.
 var floors = []floor{
-	{"cmd", []string{".", "publisher", "consumer", "recovery", "topology", "core", "core/wire", "logging", "brokertest", "internal"}, []string{zap}},
+	{"cmd", []string{"internal/demo", ".", "publisher", "consumer", "recovery", "topology", "core", "core/wire", "logging", "brokertest", "internal"}, []string{zap}},
+	{"internal/demo", []string{".", "publisher", "consumer", "recovery", "topology", "core", "core/wire", "logging", "brokertest", "internal"}, []string{zap}},
 	{".", []string{"publisher", "consumer", "recovery", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
 	{"publisher", []string{"recovery", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
 	{"consumer", []string{"recovery", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
@@ -96,13 +97,9 @@ func (f floor) allows(imported string) bool {
 }
 
 func (f floor) allowsFolder(imported string) bool {
-	if to, ok := floorOf(imported); ok && to.folder == f.folder {
-		return true
+	to, ok := floorOf(imported)
+	if !ok {
+		return false
 	}
-	for _, below := range f.below {
-		if imported == below || below == "internal" && holds(below, imported) {
-			return true
-		}
-	}
-	return false
+	return to.folder == f.folder || slices.Contains(f.below, to.folder) || slices.Contains(f.below, imported)
 }
