@@ -79,13 +79,15 @@ func TestBlock(t *testing.T) {
 
 // block is what every broker does that is short of memory.
 func block(t *testing.T, say func(...string) []string, alarm, calm func()) {
-	say("a1 queue.declare Queue=q Durable", "b1 queue.declare Queue=q Passive")
+	say("a1 queue.declare Queue=q Durable")
+	say("b1 queue.declare Queue=q Passive")
 	alarm()
 	expect(t, say())
 	expect(t, say(`a1 basic.publish RoutingKey=q Body="1"`), `a0 connection.blocked Reason="low on memory"`)
-	expect(t, say("a1 queue.declare Queue=q Passive", "b1 queue.declare Queue=q Passive"), "b1 queue.declare-ok Queue=q")
+	expect(t, say("a1 channel.flow Active", "b1 channel.flow Active"), "b1 channel.flow-ok Active")
 	calm()
-	expect(t, say(), "a0 connection.unblocked", "a1 queue.declare-ok Queue=q MessageCount=1")
+	expect(t, say(), "a0 connection.unblocked", "a1 channel.flow-ok Active")
+	expect(t, say("b1 basic.get Queue=q NoAck"), `b1 basic.get-ok DeliveryTag=1 RoutingKey=q Body="1"`)
 }
 
 func TestCloseWhileBlocked(t *testing.T) {

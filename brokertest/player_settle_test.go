@@ -9,14 +9,15 @@ import (
 // settleByTime waits until every request has its answer and as much has come as the scenario says, and then
 // until nothing has come for a while.
 func settleByTime(p *player) {
-	const patience = 3 * time.Second
+	const patience, expectation = 3 * time.Second, time.Minute
 	quiet := 150 * time.Millisecond
 	if *update {
 		quiet, p.expected = 500*time.Millisecond, 0 // what comes is not known
 	}
 	start := time.Now()
 	for end := start.Add(quiet); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if p.grown() || (p.unanswered() || p.seen < p.expected) && time.Since(start) < patience {
+		waited := time.Since(start)
+		if p.grown() || p.unanswered() && waited < patience || p.seen < p.expected && waited < expectation {
 			end = time.Now().Add(quiet)
 		}
 	}
