@@ -7,16 +7,8 @@ import (
 	"testing"
 )
 
-// seeds is how many runs of the model a test looks at.
-func seeds(t *testing.T, n uint64) uint64 {
-	if testing.Short() {
-		return n / 2
-	}
-	return n
-}
-
 func TestACorrectClientIsGreen(t *testing.T) {
-	for seed := range seeds(t, 40) {
+	for seed := range uint64(30) {
 		if r := simulate(seed, ""); r.Verdict() != Green {
 			t.Fatalf("seed %d:\n%s", seed, r)
 		}
@@ -68,27 +60,20 @@ var mistakes = map[string]string{
 	"skip a binding":            "S16",
 }
 
-// TestEveryMistakeIsCaught shows the checker's teeth: for each mistake there are runs
-// that break a rule which is there to see it. A mistake may find no occasion in a run.
+// TestEveryMistakeIsCaught shows the checker's teeth: each mistake breaks a rule that
+// is there to see it, in one of a few runs, for a mistake may find no occasion in one.
 func TestEveryMistakeIsCaught(t *testing.T) {
 	for mistake, rules := range mistakes {
 		t.Run(mistake, func(t *testing.T) {
 			var runs []string
-			caught := uint64(0)
-			n := seeds(t, 4)
-			for seed := range n {
+			for seed := range uint64(8) {
 				r := simulate(seed, mistake)
-				runs = append(runs, fmt.Sprint("seed ", seed, ": ", r.Verdict(), " ", r.Counts))
-				if slices.ContainsFunc(r.Broken(), func(rule string) bool {
-					return slices.Contains(strings.Fields(rules), rule)
-				}) {
-					caught++
+				if slices.ContainsFunc(r.Broken(), func(rule string) bool { return slices.Contains(strings.Fields(rules), rule) }) {
+					return
 				}
+				runs = append(runs, fmt.Sprint("seed ", seed, ": ", r.Verdict(), " ", r.Counts))
 			}
-			t.Logf("caught in %d of %d runs", caught, n)
-			if caught == 0 || caught < n/3 {
-				t.Errorf("broke none of %s:\n%s", rules, strings.Join(runs, "\n"))
-			}
+			t.Errorf("broke none of %s:\n%s", rules, strings.Join(runs, "\n"))
 		})
 	}
 }
