@@ -54,6 +54,12 @@ type Config struct {
 
 	// Recorder is what is replayed on every new connection; nil: nothing.
 	Recorder *topology.Recorder
+	// ReplayAll declares everything on every connection. Otherwise the broker is
+	// asked which exchanges and queues it still has, and only what the loss took
+	// is declared; that is much faster, but does not notice a binding that
+	// somebody else removed between an exchange and a queue that are both
+	// there. Set it where the endpoints are brokers with nothing in common.
+	ReplayAll bool
 	// Gate, if set, must return nil before a session is announced.
 	Gate func(context.Context) error
 

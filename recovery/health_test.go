@@ -49,7 +49,14 @@ func TestHealth(t *testing.T) {
 		}
 		a.on(func(p *peer, channel uint16, m wire.Method) bool {
 			d, ok := m.(*wire.QueueDeclare)
-			return ok && d.Queue == "bad" && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+			switch {
+			case !ok || d.Queue != "bad":
+				return false
+			case d.Passive:
+				return p.refuse(channel, m, core.ErrNotFound, "NOT_FOUND")
+			default:
+				return p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+			}
 		})
 		a.listen(t)
 		awaitEpoch(t, c, 2)
@@ -78,13 +85,13 @@ func TestReport(t *testing.T) {
 		if got.Attempts < 3 || got.Endpoint != "a:1" || e.Connection != "main" || got.Total < time.Minute || got.Dial < time.Minute || got.Total != time.Since(got.Lost) {
 			t.Errorf("report %+v", got)
 		}
-		if got.Declared != 4 || got.Survived != 1 || len(got.Renamed) != 1 || len(got.Phases) != 3 {
+		if got.Declared != 2 || got.Survived != 1 || len(got.Renamed) != 1 || len(got.Phases) != 4 {
 			t.Errorf("report %+v", got)
 		}
 		if got.Tally != (Tally{2, 1, 3}) {
 			t.Errorf("tally %+v", got.Tally)
 		}
-		for _, want := range []string{"recovered from", "4 declared", "1 renamed", "1 survived", "2 publishes unknown", "1 publishes not sent", "3 stale acks"} {
+		for _, want := range []string{"recovered from", "2 declared", "1 renamed", "1 survived", "2 publishes unknown", "1 publishes not sent", "3 stale acks"} {
 			if !strings.Contains(got.String(), want) {
 				t.Errorf("%q is missing in %q", want, got.String())
 			}

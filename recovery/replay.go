@@ -14,24 +14,20 @@ import (
 // waits for the gate. Entities that are refused are quarantined; only the
 // loss of the connection, or its being closed, is an error.
 func (s *supervision) restore(conn *core.Conn) error {
-	phases, renamed := s.phases(), 0
-	for i := range phases {
-		if n := len(s.report.Renamed); n > renamed { // bindings are planned by present names
-			phases, renamed = s.phases(), n
-		}
-		phase := phases[i]
+	begun := time.Now()
+	phases, err := s.lossPlan(conn)
+	if err != nil {
+		return err
+	}
+	s.report.Phases["survey"] = time.Since(begun)
+	for _, phase := range phases {
 		begun := time.Now()
-		steps, err := s.lookFirst(conn, s.admitted(phase.Steps))
-		if err == nil {
-			err = s.replayPhase(conn, steps)
-		}
-		if err != nil {
+		if err := s.replayPhase(conn, s.admitted(phase.Steps)); err != nil {
 			return err
 		}
-		if len(phase.Steps) > 0 {
-			s.report.Phases[phase.Name] = time.Since(begun)
-		}
+		s.report.Phases[phase.Name] = time.Since(begun)
 	}
+	s.complete = true
 	if s.cfg.Gate == nil {
 		return nil
 	}

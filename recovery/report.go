@@ -13,17 +13,17 @@ type Report struct {
 	Endpoint string
 	Lost     time.Time
 	Dial     time.Duration            // from the loss to an open connection
-	Phases   map[string]time.Duration // of the replay: exchanges, queues, bindings
+	Phases   map[string]time.Duration // of the replay: survey, exchanges, queues, bindings
 	Total    time.Duration            // from the loss to publish-ready
 
 	// What became of the topology.
 	Declared int       // entities declared, those that existed as asked for included
-	Survived int       // queues found as they were left
+	Survived int       // queues that are still there, and were left alone
 	Failed   []Failure // in quarantine, tried again in the background
 	Skipped  []Failure // left until the next connection, as the application decided
 	Adopted  []string  // taken as they are, as the application decided
-	// Recreated are queues that should have survived and were gone. When more
-	// than a few are, the others are not told apart.
+	// Recreated are queues that should have survived and were gone. When some
+	// hundreds are, everything is declared, and they are not told apart.
 	Recreated []string
 	Renamed   map[string]string // old queue name → new
 

@@ -55,6 +55,7 @@ type supervision struct {
 	dialled   core.Config // the endpoint of the present connection
 	renewAt   time.Time   // when its credentials are to be renewed; zero: never
 	suspects  suspects
+	complete  bool            // everything was declared on the last connection, or refused
 	doubtful  map[string]bool // entities that were refused on the last connection
 }
 

@@ -347,12 +347,13 @@ func TestALossAtEveryStepStartsOver(t *testing.T) {
 		t.Run(fmt.Sprintf("step %d", step), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newServer(t, &memnet.Network{}, "a:1")
-				c, j := connected(t, Config{Recorder: recorder(t)}, a.endpoint())
-				seen := 0
-				a.on(func(p *peer, _ uint16, _ wire.Method) bool {
+				c, _ := connected(t, Config{Recorder: recorder(t)}, a.endpoint())
+				seen, replaying := 0, false
+				a.on(func(p *peer, _ uint16, m wire.Method) bool {
 					if p.number != 2 {
 						return false
 					}
+					replaying = replaying || p.open
 					if seen++; seen == step {
 						cut = true
 						p.nc.Reset()
@@ -360,6 +361,7 @@ func TestALossAtEveryStepStartsOver(t *testing.T) {
 					}
 					return false
 				})
+				a.received()
 				a.drop()
 				s, err := c.SessionAfter(t.Context(), 1)
 				if err != nil {
@@ -368,11 +370,13 @@ func TestALossAtEveryStepStartsOver(t *testing.T) {
 				if s.Conn.Err() != nil { // cut right behind the last step
 					s = awaitEpoch(t, c, s.Epoch+1)
 				}
-				a.received()
-				c.Reconnect(nil)
-				awaitEpoch(t, c, s.Epoch+1)
+				synctest.Wait()
 				got := fmt.Sprint(a.received())
-				for _, want := range []string{"exchange.declare x", "queue.declare passive q", "queue.bind q x k", "queue.declare ", "queue.bind amq.gen"} {
+				wanted := []string{"exchange.declare ", "queue.declare ", "queue.bind amq.gen-"}
+				if cut && replaying { // what is there now is not known
+					wanted = append(wanted, "exchange.declare x", "queue.declare q", "queue.bind q x k")
+				}
+				for _, want := range wanted {
 					if !strings.Contains(got, want) {
 						t.Errorf("replayed %s; without %q", got, want)
 					}
@@ -380,7 +384,6 @@ func TestALossAtEveryStepStartsOver(t *testing.T) {
 				if d := c.State().Degraded; len(d) != 0 {
 					t.Errorf("degraded: %v", d)
 				}
-				_ = j
 			})
 		})
 		if !cut {
@@ -411,7 +414,7 @@ func TestASilentServerIsGivenUpAtEveryStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
 		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
-		c, _ := connected(t, Config{Recorder: recorded(t, topology.Queue{Name: "q"}), ReplayTimeout: 40 * time.Second}, a.endpoint(), b.endpoint())
+		c, _ := connected(t, Config{Recorder: recorded(t, topology.Queue{Name: "q", Exclusive: true}), ReplayTimeout: 40 * time.Second}, a.endpoint(), b.endpoint())
 		b.on(silent)
 		a.on(func(_ *peer, _ uint16, m wire.Method) bool { // answers no declaration
 			_, ok := m.(*wire.QueueBind)

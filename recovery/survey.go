@@ -1,0 +1,64 @@
+package recovery
+
+import (
+	"context"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/topology"
+)
+
+// lossPlan returns what has to be declared on a new connection. After a
+// connection on which everything was declared that is what the loss took: the
+// broker is asked, in a few round trips, which exchanges and queues it still
+// has, and spared the rest. Otherwise it is everything.
+func (s *supervision) lossPlan(conn *core.Conn) ([]topology.Phase, error) {
+	if s.cfg.Recorder == nil || !s.complete || s.cfg.ReplayAll {
+		return s.phases(), nil
+	}
+	s.complete = false // until this replay is
+	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
+	defer cancel()
+	phases, err := s.cfg.Recorder.Survey(ctx, conn, topology.Loss{Scope: topology.LostConnection})
+	if err != nil {
+		return nil, err
+	}
+	s.report.Survived = s.cfg.Recorder.Stats().Queues
+	for _, phase := range phases {
+		for _, step := range phase.Steps {
+			s.tookQueue(step)
+		}
+	}
+	return s.withDoubtful(phases), nil
+}
+
+// tookQueue notes a queue that is to be declared again.
+func (s *supervision) tookQueue(step topology.Step) {
+	if _, ok := step.Entity.(topology.Queue); !ok {
+		return
+	}
+	s.report.Survived--
+	if step.Missing {
+		s.report.Recreated = append(s.report.Recreated, step.Entity.String())
+		s.Emit(Event{Kind: Recreated, Entity: step.Entity.String()})
+	}
+}
+
+// withDoubtful adds what was refused on the last connection, which may be
+// missing though both of its ends are there, or different from what was asked.
+func (s *supervision) withDoubtful(phases []topology.Phase) []topology.Phase {
+	if len(s.doubtful) == 0 {
+		return phases
+	}
+	for i, phase := range s.phases() {
+		planned := map[string]bool{}
+		for _, step := range phases[i].Steps {
+			planned[entityKey(step.Entity)] = true
+		}
+		for _, step := range phase.Steps {
+			if key := entityKey(step.Entity); s.doubtful[key] && !planned[key] {
+				phases[i].Steps = append(phases[i].Steps, step)
+			}
+		}
+	}
+	return phases
+}

@@ -1,0 +1,67 @@
+package recovery
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/topology"
+)
+
+func TestOnlyWhatTheLossTookIsDeclared(t *testing.T) {
+	tests := []struct {
+		all  bool
+		want string
+	}{
+		{false, "exchange.declare passive x, queue.declare passive kept, queue.declare mine, queue.bind mine x k"},
+		{true, "exchange.declare x, queue.declare kept, queue.declare mine, queue.bind kept x k, queue.bind mine x k"},
+	}
+	for _, test := range tests {
+		t.Run(fmt.Sprintf("ReplayAll=%t", test.all), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				r := recorded(t, topology.Queue{Name: "kept"}, topology.Queue{Name: "mine", Exclusive: true})
+				c, _ := connected(t, Config{Recorder: r, ReplayAll: test.all}, a.endpoint())
+				a.received()
+				a.drop()
+				awaitEpoch(t, c, 2)
+				if got := strings.Join(a.received(), ", "); got != test.want {
+					t.Errorf("sent %s; want %s", got, test.want)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatWasRefusedBeforeTheLossIsDeclaredAfterIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		refuse := func(p *peer, channel uint16, m wire.Method) bool {
+			b, ok := m.(*wire.QueueBind)
+			return ok && b.Queue == "two" && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+		}
+		a.on(refuse)
+		c, _ := connected(t, Config{Recorder: recorded(t, queues("one two")...)}, a.endpoint())
+		for epoch := range uint64(3) {
+			if got := entities(c.State().Degraded); got != `binding of queue "two" to "x" with key "k"` {
+				t.Errorf("degraded: %s", got)
+			}
+			a.drop()
+			awaitEpoch(t, c, epoch+2)
+		}
+		a.on(nil)
+		a.received()
+		a.drop()
+		awaitEpoch(t, c, 5)
+		if got := strings.Join(a.received(), ", "); !strings.Contains(got, "queue.bind two x k") || strings.Contains(got, "queue.bind one") {
+			t.Errorf("sent %s", got)
+		}
+		if s := c.State(); !s.Ready() {
+			t.Errorf("state %+v", s)
+		}
+	})
+}
