@@ -31,6 +31,9 @@ type fakeBroker struct {
 	most     int        // open at once
 }
 
+// fakeChannelMax is how many channels a connection to it may have.
+const fakeChannelMax = 100
+
 // silence is the answer of a broker that does not answer.
 var silence wire.Method = &wire.ChannelFlowOk{}
 
@@ -42,7 +45,7 @@ func connect(t *testing.T, oneWay time.Duration, answer func(uint16, wire.Method
 	client.Out().SetBuffer(16 << 20)
 	server.Out().SetBuffer(16 << 20)
 	go f.run()
-	conn, err := core.Open(t.Context(), net.Conn(client), core.Config{Heartbeat: -1})
+	conn, err := core.Open(t.Context(), net.Conn(client), core.Config{Heartbeat: -1, ChannelMax: fakeChannelMax})
 	if err != nil {
 		t.Fatal(err)
 	}

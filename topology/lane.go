@@ -6,12 +6,12 @@ import (
 	"sync/atomic"
 
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/core/wire"
 )
 
 // lane declares its steps in order, on one channel after another.
 type lane struct {
 	conn   *core.Conn
+	first  *core.Channel // open already; nil if it is used, or there was none
 	window int
 	given  []Step
 	steps  []Step // its own copy, in which Else takes the place of Method
@@ -34,7 +34,6 @@ type late struct {
 
 // run works until every step has its verdict, or err is met.
 func (l *lane) run(ctx context.Context) {
-	l.err = nil
 	for l.err == nil && l.next < len(l.steps) {
 		l.once(ctx)
 		if l.maxRefused > 0 && l.refused.Load() > l.maxRefused {
@@ -52,10 +51,11 @@ type sent struct {
 
 // once declares on one channel, until the first refusal.
 func (l *lane) once(ctx context.Context) {
-	ch, err := l.conn.Channel(ctx)
-	if err != nil {
-		l.err = err
-		return
+	ch := l.first
+	if l.first = nil; ch == nil {
+		if ch, l.err = l.conn.Channel(ctx); l.err != nil {
+			return
+		}
 	}
 	defer closeSoon(ch)
 	var flight []sent
@@ -156,8 +156,9 @@ func (l *lane) fail(err error, flight []sent) {
 // closeSoon closes a channel without waiting for the answer: nothing is left
 // on it, and its number is free when the answer comes.
 func closeSoon(ch *core.Channel) {
-	// An error means that the channel is closed already.
-	_, _ = ch.Request(context.Background(), &wire.ChannelClose{ReplyCode: 200})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = ch.Close(ctx) // gives the channel up at once and tells the broker
 }
 
 // undo takes back what was declared just when the application deleted it, or

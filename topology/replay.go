@@ -64,17 +64,19 @@ func Replay(ctx context.Context, conn *core.Conn, steps []Step) (results []Resul
 // were. A step that is no longer wanted (see [Step.Wanted]) is not declared,
 // or taken back when that turns out too late, and has no result.
 func (r Replayer) Replay(ctx context.Context, conn *core.Conn, steps []Step) ([]Result, error) {
-	lanes := r.lanes(conn, steps)
+	if len(steps) == 0 {
+		return nil, nil
+	}
+	channels, err := r.open(ctx, conn, len(steps))
+	if err != nil {
+		return nil, &InterruptedError{Err: err}
+	}
+	lanes := r.lanes(conn, channels, steps)
 	var running sync.WaitGroup
 	for _, l := range lanes {
 		running.Go(func() { l.run(ctx) })
 	}
 	running.Wait()
-	for _, l := range lanes {
-		if errors.Is(l.err, core.ErrChannelsExhausted) && len(lanes) > 1 { // the others' are free now
-			l.run(ctx)
-		}
-	}
 	var results []Result
 	for _, l := range lanes {
 		results = append(results, l.results...)
@@ -85,23 +87,46 @@ func (r Replayer) Replay(ctx context.Context, conn *core.Conn, steps []Step) ([]
 	return results, undo(ctx, conn, lanes)
 }
 
-// lanes deals the steps out.
-func (r Replayer) lanes(conn *core.Conn, steps []Step) []*lane {
-	channels, window := r.Channels, r.Window
-	if channels <= 0 {
-		channels = defaultChannels
+// open opens as many channels as so many steps are worth, or as the
+// connection has left, at least one.
+func (r Replayer) open(ctx context.Context, conn *core.Conn, steps int) ([]*core.Channel, error) {
+	n := r.Channels
+	if n <= 0 {
+		n = defaultChannels
 	}
+	n = max(1, min(n, steps/laneSteps))
+	channels, errs := make([]*core.Channel, n), make([]error, n)
+	var opening sync.WaitGroup
+	for i := range n {
+		opening.Go(func() { channels[i], errs[i] = conn.Channel(ctx) })
+	}
+	opening.Wait()
+	channels = slices.DeleteFunc(channels, func(ch *core.Channel) bool { return ch == nil })
+	for _, err := range errs {
+		if err != nil && (len(channels) == 0 || !errors.Is(err, core.ErrChannelsExhausted)) {
+			for _, ch := range channels {
+				closeSoon(ch)
+			}
+			return nil, err
+		}
+	}
+	return channels, nil
+}
+
+// lanes deals the steps out.
+func (r Replayer) lanes(conn *core.Conn, channels []*core.Channel, steps []Step) []*lane {
+	window, n := r.Window, len(channels)
 	if window <= 0 {
 		window = defaultWindow
 	}
-	n := max(1, min(channels, len(steps)/laneSteps))
 	var lanes []*lane
 	var refused atomic.Int64
-	for i := range n {
+	for i, ch := range channels {
 		part := steps[i*len(steps)/n : (i+1)*len(steps)/n]
-		if len(part) > 0 {
-			lanes = append(lanes, &lane{conn: conn, window: window, given: part, steps: slices.Clone(part), refused: &refused, maxRefused: int64(r.maxRefused)})
-		}
+		lanes = append(lanes, &lane{
+			conn: conn, first: ch, window: window, given: part, steps: slices.Clone(part),
+			refused: &refused, maxRefused: int64(r.maxRefused),
+		})
 	}
 	return lanes
 }

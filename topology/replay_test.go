@@ -66,9 +66,13 @@ func TestReplayUsesSeveralChannels(t *testing.T) {
 					t.Fatalf("result %d is of %s", i, r.Declared())
 				}
 			}
-			synctest.Wait()
 			if channels, most := f.counts(); channels != c.want || most != c.want {
 				t.Errorf("%d steps on %d channels, %d at once, want %d", c.steps, channels, most, c.want)
+			}
+			time.Sleep(10 * time.Millisecond) // fake time, in which the network brings what is under way
+			synctest.Wait()
+			if left := len(f.open); left > 0 {
+				t.Errorf("%d channels are left open", left)
 			}
 		})
 	}
@@ -344,6 +348,41 @@ func TestBindingsFollowTheirQueues(t *testing.T) {
 		}
 		if got := f.log(); !slices.Equal(got, []string{"q ", "amq.topic→amq.gen-1", "amq.topic→other"}) {
 			t.Errorf("the broker saw %q", got)
+		}
+	})
+}
+
+// TestReplayMakesDoWithTheChannelsThatAreLeft: here three, then none.
+func TestReplayMakesDoWithTheChannelsThatAreLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, f := connect(t, time.Millisecond, nil)
+		var taken []*core.Channel
+		for range fakeChannelMax - 3 {
+			ch, err := conn.Channel(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			taken = append(taken, ch)
+		}
+		results, err := topology.Replay(t.Context(), conn, queueSteps(500))
+		if err != nil || len(results) != 500 || len(f.log()) != 500 {
+			t.Errorf("%d results, error %v", len(results), err)
+		}
+		time.Sleep(10 * time.Millisecond) // fake time, in which the network brings what is under way
+		synctest.Wait()
+		for range 3 {
+			ch, err := conn.Channel(t.Context())
+			if err != nil {
+				t.Fatal("a channel was left open: ", err)
+			}
+			taken = append(taken, ch)
+		}
+		results, err = topology.Replay(t.Context(), conn, queueSteps(500))
+		if _, ok := errors.AsType[*topology.InterruptedError](err); !ok || !errors.Is(err, core.ErrChannelsExhausted) || len(results) != 0 {
+			t.Errorf("%d results, error %v", len(results), err)
+		}
+		if taken[0].Err() != nil {
+			t.Error("another channel was hurt")
 		}
 	})
 }
