@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -30,11 +31,11 @@ func publishes(t *testing.T, p *peer, ch *Channel, n int) []*Confirmation {
 // outcomes lists the verdicts once all goroutines wait.
 func outcomes(all []*Confirmation) string {
 	synctest.Wait()
-	s := ""
+	var s strings.Builder
 	for _, c := range all {
-		s += map[Outcome]string{Pending: ".", Confirmed: "a", Returned: "r", Nacked: "n", NotSent: "-", Unknown: "?"}[c.Verdict().Outcome]
+		s.WriteString(map[Outcome]string{Pending: ".", Confirmed: "a", Returned: "r", Nacked: "n", NotSent: "-", Unknown: "?"}[c.Verdict().Outcome])
 	}
-	return s
+	return s.String()
 }
 
 func TestConfirms(t *testing.T) {

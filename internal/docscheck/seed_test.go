@@ -21,7 +21,7 @@ func TestSeedHasEveryRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := map[string]int{}
-	for _, line := range strings.Split(string(text), "\n") {
+	for line := range strings.SplitSeq(string(text), "\n") {
 		cells := strings.Split(line, "|")
 		if len(cells) != 6 {
 			continue

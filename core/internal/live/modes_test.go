@@ -131,12 +131,12 @@ func testGetAndAcks(t *testing.T, addr string) {
 	s.ok(all[1].Nack(true)) // between two acks
 	s.ok(all[3].Reject(false))
 	s.ok(s.Nack(0, true, true)) // the other two
-	var back string
+	var back strings.Builder
 	for range 3 {
-		back += string(s.get(q).Body)
+		back.WriteString(string(s.get(q).Body))
 	}
-	if back != "145" {
-		t.Errorf("back came %q", back)
+	if back.String() != "145" {
+		t.Errorf("back came %q", back.String())
 	}
 	s.ok(s.Err())
 	s.ok(s.Publish(s.ctx, &core.Publishing{RoutingKey: q}))
