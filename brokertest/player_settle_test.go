@@ -15,10 +15,13 @@ func settleByTime(p *player) {
 		quiet, p.expected = 500*time.Millisecond, 0 // what comes is not known
 	}
 	start := time.Now()
-	for end := start.Add(quiet); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		waited := time.Since(start)
+	for last := start; ; time.Sleep(5 * time.Millisecond) {
+		now := time.Now()
+		waited := now.Sub(start)
 		if p.grown() || p.unanswered() && waited < patience || p.seen < p.expected && waited < expectation {
-			end = time.Now().Add(quiet)
+			last = now
+		} else if now.Sub(last) >= quiet {
+			break
 		}
 	}
 	clear(p.asked)

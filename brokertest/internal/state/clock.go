@@ -2,26 +2,15 @@ package state
 
 import "time"
 
-// Next returns when [VHost.Tick] has something to do, the zero time for never.
-func (v *VHost) Next() time.Time {
-	var next time.Time
-	earlier := func(t time.Time) {
-		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
+// Next returns when [VHost.Tick] has something to do, or may have, the zero time for never.
+func (v *VHost) Next() time.Time { return v.next }
+
+// due notes that q has something to do at a time.
+func (v *VHost) due(q *Queue, at time.Time) {
+	v.timed[q] = true
+	if v.next.IsZero() || at.Before(v.next) {
+		v.next = at
 	}
-	for q := range v.timed {
-		n := 0
-		q.ready.heads(func(e *Entry) { earlier(e.expires); n++ })
-		if q.expires >= 0 && len(q.consumers) == 0 {
-			earlier(q.lastUsed.Add(q.expires))
-			n++
-		}
-		if n == 0 && q.expires < 0 {
-			delete(v.timed, q)
-		}
-	}
-	return next
 }
 
 // Tick drops messages and queues whose time is over.
@@ -35,4 +24,27 @@ func (v *VHost) Tick() {
 		v.touch(q)
 	}
 	v.Settle()
+	v.next = time.Time{}
+	for q := range v.timed {
+		if !q.nextDue() {
+			delete(v.timed, q)
+		}
+	}
+}
+
+// nextDue notes what the queue waits for. It returns false if that is nothing.
+func (q *Queue) nextDue() (waits bool) {
+	q.ready.heads(func(e *Entry) {
+		if !e.expires.IsZero() {
+			q.vhost.due(q, e.expires)
+		}
+		waits = true // a message without a time may hide others behind it
+	})
+	if q.expires >= 0 {
+		if len(q.consumers) == 0 {
+			q.vhost.due(q, q.lastUsed.Add(q.expires))
+		}
+		waits = true
+	}
+	return waits
 }

@@ -208,6 +208,7 @@ func (q *Queue) Get(noAck bool) (*Entry, *Refusal) {
 		q.unacked++
 	}
 	q.dropExpired() // what is behind it does not count as left
+	q.vhost.touch(q)
 	return e, nil
 }
 

@@ -49,7 +49,7 @@ func (q *Queue) publish(m *Message) bool {
 	e := &Entry{Message: m, Redelivered: m.failed > 0, failed: m.failed, position: q.positions}
 	if ttl := q.messageTTL(m); ttl >= 0 {
 		e.expires = q.vhost.Now().Add(ttl)
-		q.vhost.timed[q] = true
+		q.vhost.due(q, e.expires)
 	}
 	q.ready.push(e)
 	if q.ready.len == 1 && !e.expires.IsZero() {
@@ -86,8 +86,8 @@ func (q *Queue) settle() {
 			q.vhost.deadLetter(q, q.ready.pop(), deathMaxLength)
 		}
 	}
-	if q.expires >= 0 {
-		q.vhost.timed[q] = true
+	if q.expires >= 0 || q.vhost.timed[q] {
+		q.nextDue()
 	}
 }
 

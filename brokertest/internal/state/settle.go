@@ -44,7 +44,7 @@ func (q *Queue) Settle(c *Consumer, e *Entry, v Verdict) {
 	}
 	q.ready.putBack(e)
 	if !e.expires.IsZero() {
-		q.vhost.timed[q] = true
+		q.vhost.due(q, e.expires)
 	}
 }
 

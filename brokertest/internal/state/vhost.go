@@ -17,9 +17,10 @@ type VHost struct {
 	exchanges map[string]*Exchange
 	queues    map[string]*Queue
 	replies   map[string]*Queue
-	touched   []*Queue // in which something may follow, see Settle
-	timed     map[*Queue]bool
-	created   uint64 // serial number of the last queue or exchange
+	touched   []*Queue        // in which something may follow, see Settle
+	timed     map[*Queue]bool // in which time counts
+	next      time.Time       // when to look at them, or earlier
+	created   uint64          // serial number of the last queue or exchange
 
 	routes []*Queue // what route found last, kept for its memory
 }

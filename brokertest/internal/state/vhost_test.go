@@ -190,6 +190,30 @@ func TestTimeMovesMessagesAndQueues(t *testing.T) {
 	}
 }
 
+// TestHiddenMessageExpires has a message come to the head of its queue before its time, after the clock has
+// ticked for another reason.
+func TestHiddenMessageExpires(t *testing.T) {
+	w := newWorld(t)
+	q := w.queue("q", nil)
+	w.publish("", "q", "head")
+	m := w.message("", "q", "hidden")
+	m.TTL, m.HasTTL = 10*time.Second, true
+	x, _ := w.Exchange("")
+	w.Publish(x, m)
+	w.Settle()
+	w.now = w.now.Add(3 * time.Second)
+	w.Tick()
+	if _, r := q.Get(true); r != nil {
+		t.Fatal(r)
+	}
+	w.Settle()
+	w.now = w.Next()
+	w.Tick()
+	if q.Len() != 0 || w.now != time.Unix(1010, 0) {
+		t.Errorf("%d messages at %v", q.Len(), w.now)
+	}
+}
+
 func want[T comparable](got, want T) error {
 	if got != want {
 		return fmt.Errorf("%v, want %v", got, want)
