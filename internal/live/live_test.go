@@ -1,0 +1,303 @@
+package live
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/warren-mq/warren"
+	"github.com/warren-mq/warren/consumer"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/docker"
+	"github.com/warren-mq/warren/internal/docker/dockertest"
+	"github.com/warren-mq/warren/publisher"
+)
+
+// env is a client of a RabbitMQ, for one test.
+type env struct {
+	*testing.T
+	broker *docker.Broker
+	client *warren.Client
+	ctx    context.Context
+}
+
+func TestClientWithRabbitMQ(t *testing.T) {
+	broker := dockertest.Run(t, docker.MainVersion, docker.Options{})
+	for name, run := range map[string]func(e *env){
+		"outcomes": testOutcomes, "poison among many": testPoison, "connections closed by an operator": testClosedByOperator,
+		"queue deleted under a consumer": testDeletedQueue, "ack timeout": testAckTimeout, "stream": testStream,
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			client, err := warren.Dial(ctx, broker.URL(), warren.WithConnection(func(c *core.Config) { c.MaxPublish = 64 << 20 }))
+			if err != nil {
+				t.Fatal(err)
+			}
+			run(&env{t, broker, client, ctx})
+			if err := client.Drain(ctx); err != nil {
+				t.Errorf("drain: %v", err)
+			}
+		})
+	}
+}
+
+func (e *env) declare(queues ...warren.Queue) {
+	e.Helper()
+	if _, err := e.client.Declare(e.ctx, warren.Topology{Queues: queues}); err != nil {
+		e.Fatal(err)
+	}
+}
+
+func (e *env) publisher(opts ...publisher.Option) *publisher.Publisher {
+	e.Helper()
+	p, err := e.client.Publisher(opts...)
+	if err != nil {
+		e.Fatal(err)
+	}
+	return p
+}
+
+// consume handles deliveries until the test ends.
+func (e *env) consume(queue string, handle warren.Handler, opts ...consumer.Option) {
+	go func() {
+		if err := e.client.Consume(e.ctx, queue, handle, opts...); err != nil {
+			e.Errorf("consume %s: %v", queue, err)
+		}
+	}()
+}
+
+// seen counts bodies.
+type seen struct {
+	mu    sync.Mutex // guards the following
+	count map[string]int
+	order []string
+}
+
+func (s *seen) handle(_ context.Context, d *warren.Delivery) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.count == nil {
+		s.count = map[string]int{}
+	}
+	s.count[string(d.Body)]++
+	s.order = append(s.order, string(d.Body))
+	return nil
+}
+
+func (s *seen) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.count)
+}
+
+// await asks again and again whether ok, within the test's time.
+func (e *env) await(what string, ok func() bool) {
+	e.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-e.ctx.Done():
+			e.Fatalf("in vain: %s", what)
+		}
+	}
+}
+
+func testOutcomes(e *env) {
+	e.declare(warren.Queue{Name: "outcomes"},
+		warren.Queue{Name: "full", Args: warren.Table{"x-max-length": 1, "x-overflow": "reject-publish"}})
+	p := e.publisher(publisher.MaxAttempts(1))
+	for _, test := range []struct {
+		message warren.Message
+		want    error
+	}{
+		{warren.Message{Key: "outcomes"}, nil},
+		{warren.Message{Key: "full"}, nil},
+		{warren.Message{Key: "full"}, core.ErrNacked},
+		{warren.Message{Key: "nowhere"}, core.ErrReturned},
+		{warren.Message{Exchange: "none"}, core.ErrNotFound},
+		{warren.Message{Key: "outcomes", Properties: warren.Properties{Expiration: "soon"}}, core.ErrPreconditionFailed},
+		{warren.Message{Key: "outcomes"}, nil},
+	} {
+		if err := p.Publish(e.ctx, test.message); !errors.Is(err, test.want) || (err == nil) != (test.want == nil) {
+			e.Errorf("%+v: %v; want %v", test.message, err, test.want)
+		}
+	}
+}
+
+func testPoison(e *env) {
+	e.declare(warren.Queue{Name: "poison"})
+	p := e.publisher()
+	for _, poison := range []warren.Message{
+		{Exchange: "none"}, {Key: "poison", Body: make([]byte, 17<<20)}, {Key: "poison", Properties: warren.Properties{Expiration: "soon"}},
+	} {
+		var receipts []*publisher.Receipt
+		var bad *publisher.Receipt
+		for i := range 1000 {
+			m := warren.Message{Key: "poison", Body: []byte(fmt.Sprint(i))}
+			if i == 500 {
+				m = poison
+			}
+			r, err := p.Send(e.ctx, m)
+			if err != nil {
+				e.Fatal(err)
+			}
+			if i == 500 {
+				bad = r
+			}
+			receipts = append(receipts, r)
+		}
+		for i, r := range receipts {
+			if out, err := r.Wait(e.ctx); (out == core.Confirmed) == (r == bad) {
+				e.Errorf("message %d: %v, %v", i, out, err)
+			}
+		}
+		out, err := bad.Wait(e.ctx)
+		if _, ok := errors.AsType[*core.Error](err); !ok {
+			e.Errorf("%v", err)
+		}
+		e.Logf("%v: %v; %d sent again so far", out, err, p.Stats().Republished)
+	}
+}
+
+func testClosedByOperator(e *env) {
+	e.declare(warren.Queue{Name: "closed"})
+	var got seen
+	e.consume("closed", got.handle, consumer.Workers(4))
+	p := e.publisher()
+	closed := make(chan error, 1)
+	go func() {
+		_, err := e.broker.Exec(e.ctx, "rabbitmqctl", "close_all_connections", "test")
+		closed <- err
+	}()
+	pace := time.NewTicker(time.Millisecond)
+	defer pace.Stop()
+	var receipts []*publisher.Receipt
+	for over := false; !over; {
+		r, err := p.Send(e.ctx, warren.Message{Key: "closed", Body: []byte(fmt.Sprint(len(receipts)))})
+		if err != nil {
+			e.Fatalf("message %d: %v; %+v, %+v", len(receipts), err, p.Stats(), e.client.State())
+		}
+		receipts = append(receipts, r)
+		select {
+		case err := <-closed:
+			if over = true; err != nil {
+				e.Fatal(err)
+			}
+		case <-pace.C:
+		}
+	}
+	for i, r := range receipts {
+		if out, err := r.Wait(e.ctx); out != core.Confirmed {
+			e.Errorf("message %d: %v, %v", i, out, err)
+		}
+	}
+	e.await("each message is handled", func() bool { return got.len() == len(receipts) })
+	if s := e.client.State(); s.Epoch < 2 {
+		e.Errorf("no connection was lost: %+v", s)
+	}
+	e.Logf("of %d messages %d sent again, %d handled again", len(receipts), p.Stats().Republished, len(got.order)-len(receipts))
+}
+
+func testDeletedQueue(e *env) {
+	e.declare(warren.Queue{Name: "deleted"})
+	var got seen
+	e.consume("deleted", got.handle)
+	p := e.publisher()
+	publish := func(body string) {
+		e.Helper()
+		e.await("a publish is routed", func() bool {
+			return p.Publish(e.ctx, warren.Message{Key: "deleted", Body: []byte(body)}) == nil
+		})
+	}
+	publish("1")
+	e.await("the first is handled", func() bool { return got.len() == 1 })
+	if _, err := e.broker.Exec(e.ctx, "rabbitmqctl", "delete_queue", "deleted"); err != nil {
+		e.Fatal(err)
+	}
+	publish("2")
+	e.await("the second is handled", func() bool { return got.len() == 2 })
+}
+
+// RabbitMQ 4.3 cancels a consumer of a quorum queue whose ack is late.
+func testAckTimeout(e *env) {
+	e.declare(warren.Queue{Name: "late", Type: "quorum", Args: warren.Table{"x-consumer-timeout": 4000}})
+	causes := make(chan error, 1)
+	var once sync.Once
+	var got seen
+	e.consume("late", func(ctx context.Context, d *warren.Delivery) error {
+		once.Do(func() {
+			<-ctx.Done()
+			causes <- context.Cause(ctx)
+		})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return got.handle(ctx, d)
+	})
+	if err := e.publisher().Publish(e.ctx, warren.Message{Key: "late", Body: []byte("1")}); err != nil {
+		e.Fatal(err)
+	}
+	select {
+	case err := <-causes:
+		if !errors.Is(err, core.ErrStale) || !errors.Is(err, core.ErrCancelled) {
+			e.Errorf("cause %v", err)
+		}
+	case <-e.ctx.Done():
+		e.Fatal("the consumer was not cancelled")
+	}
+	e.await("the message is handled after all", func() bool { return got.len() == 1 })
+	if s := e.client.State(); s.Epoch > 2 { // two connections, each opened once
+		e.Errorf("a connection was lost: %+v", s)
+	}
+}
+
+func testStream(e *env) {
+	const messages = 400
+	e.declare(warren.Queue{Name: "stream", Type: "stream"})
+	p := e.publisher()
+	for i := range messages {
+		if _, err := p.Send(e.ctx, warren.Message{Key: "stream", Body: []byte(fmt.Sprint(i))}); err != nil {
+			e.Fatal(err)
+		}
+	}
+	c, err := e.client.Consumer("stream", consumer.FromOffset("first"), consumer.Prefetch(20))
+	if err != nil {
+		e.Fatal(err)
+	}
+	var got seen
+	held := make(chan struct{})
+	var once sync.Once
+	go func() {
+		_ = c.Run(e.ctx, func(ctx context.Context, d *warren.Delivery) error {
+			if got.len() == messages/2 {
+				once.Do(func() {
+					close(held)
+					<-ctx.Done() // until the connection is closed
+				})
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return got.handle(ctx, d)
+		})
+	}()
+	<-held
+	if next, ok := c.Offset(); !ok || next != messages/2 {
+		e.Errorf("at %d, %t; want %d", next, ok, messages/2)
+	}
+	if _, err := e.broker.Exec(e.ctx, "rabbitmqctl", "close_all_connections", "test"); err != nil {
+		e.Fatal(err)
+	}
+	e.await("each message is handled", func() bool { return got.len() == messages })
+	if !slices.IsSortedFunc(got.order, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }) || len(got.order) != messages {
+		e.Errorf("%d handled, not each once in order: %v", len(got.order), got.order)
+	}
+}
