@@ -48,6 +48,7 @@ type supervision struct {
 	rotation  rotation
 	wallet    wallet
 	endpoints int         // how many the resolver returned last
+	asked     bool        // the connection was dropped by Reconnect
 	fresh     bool        // the next attempt has renewed credentials
 	cause     error       // why the last connection was lost, nil at first
 	lostAt    time.Time   // when; at first, the beginning
@@ -88,6 +89,9 @@ func (s *supervision) recovers(cause error) bool {
 func (s *supervision) lost(cause error, uptime time.Duration) {
 	s.cause, s.lostAt = cause, time.Now()
 	s.schedule.lost(uptime)
+	if s.asked { // by the application, which need not wait for it
+		s.schedule.calm, s.asked = true, false
+	}
 	s.wallet.lost()
 	if uptime >= s.cfg.StableAfter {
 		s.rotation.settle()

@@ -313,7 +313,11 @@ func TestReconnectDropsTheConnection(t *testing.T) {
 			c.Reconnect(errors.ErrUnsupported)
 		}
 		close(hold)
+		begun := time.Now()
 		awaitEpoch(t, c, 2)
+		if took := time.Since(begun); took != 0 { // though the last one did not last
+			t.Errorf("it took %s", took)
+		}
 		time.Sleep(time.Minute)
 		if c.State().Epoch != 2 || first.Conn.Err() == nil || !errors.Is(j.last(t, Recovered).Report.Cause, errors.ErrUnsupported) {
 			t.Errorf("epoch %d, report %v", c.State().Epoch, j.last(t, Recovered).Report)

@@ -24,6 +24,7 @@ func (s *supervision) watch(conn *core.Conn) error {
 		case <-conn.Done():
 			return conn.Err()
 		case reason := <-s.force:
+			s.asked = true
 			return because(reason)
 		case <-s.ctx.Done():
 			return context.Cause(s.ctx)
