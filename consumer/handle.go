@@ -112,6 +112,9 @@ func (c *Consumer) settle(ctx context.Context, f *feed, d *core.Delivery, result
 		c.rest(ctx, f)
 		err = d.Nack(true)
 	}
+	if errors.Is(err, core.ErrStale) {
+		c.conn.Tally(recovery.Tally{StaleAcks: 1})
+	}
 	c.counters.note(result, err)
 	if err == nil && (result == nil || errors.Is(result, ErrReject)) {
 		c.settled(d)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // settle takes a channel's verdict on one attempt: the outcome, or a reason
@@ -26,9 +27,11 @@ func (p *Publisher) settle(r *Receipt, v core.Verdict) {
 		r.free = !r.handing
 		p.finish(r, v)
 	case v.Outcome == core.Unknown:
+		p.conn.Tally(recovery.Tally{Unknown: 1})
 		r.suspect = true
 		p.lost = append(p.lost, r)
 	case v.Outcome == core.NotSent:
+		p.conn.Tally(recovery.Tally{NotSent: 1})
 		r.attempts--
 		p.lost = append(p.lost, r)
 	case p.final(r):
