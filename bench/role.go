@@ -22,8 +22,9 @@ const (
 	roleBroker = "broker" // prints its address, and serves until its standard input ends
 )
 
-// clientGrace is what a client may take beyond its job's duration.
-const clientGrace = 30 * time.Second
+// clientGrace is what a client may take beyond its job's duration: a slow broker takes its time for what sockets
+// and proxies have buffered.
+const clientGrace = 3 * time.Minute
 
 // recoverLimit is what a client may take for all its recoveries: with 10 ms of round trip, one that declares
 // 10,000 entities one by one takes minutes.

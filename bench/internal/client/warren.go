@@ -14,7 +14,7 @@ import (
 
 // warrenOpen opens a connection and its channels. The window of unconfirmed publishes is the connection's own.
 func warrenOpen(ctx context.Context, j job.Job) (*core.Conn, []*core.Channel, error) {
-	conn, err := core.Dial(ctx, core.Config{Addr: j.Addr, ConfirmWindow: j.Window, CloseTimeout: time.Minute, MaxPublish: core.MaxBody})
+	conn, err := core.Dial(ctx, core.Config{Addr: j.Addr, ConfirmWindow: j.Window, CloseTimeout: 3 * time.Minute, MaxPublish: core.MaxBody})
 	if err != nil {
 		return nil, nil, err
 	}
