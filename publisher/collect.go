@@ -1,7 +1,6 @@
 package publisher
 
 import (
-	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -10,7 +9,7 @@ import (
 )
 
 // collect takes up what the death of a channel left behind, in the order in
-// which it was accepted, before everything that waits. What was refused keeps
+// which it was sent, before everything that waits. What was refused keeps
 // its pause: first of all it would be refused again. The lock is held, and the
 // channel has given all its verdicts.
 //
@@ -20,7 +19,6 @@ import (
 func (p *Publisher) collect(cause error) (isolating bool) {
 	lost := p.lost
 	p.lost = nil
-	slices.SortFunc(lost, func(a, b *Receipt) int { return cmp.Compare(a.order, b.order) })
 	p.isolation.restart()
 	var culprit *Receipt
 	refusal, blamed := refusedPublish(cause)

@@ -41,7 +41,6 @@ type Publisher struct {
 	session   *recovery.Session // that the present channel is on
 	live      *core.Channel     // where new messages go; nil: into the queue
 	window    window
-	accepted  uint64 // messages so far
 	queue     queue
 	lost      []*Receipt // of the present channel, which died
 	refused   []*Receipt // nacked or returned, to be sent again after a pause
@@ -175,8 +174,6 @@ func (p *Publisher) admit(ctx context.Context, r *Receipt) (*core.Channel, error
 			return nil, p.notSent(p.closedBecause())
 		}
 	}
-	p.accepted++
-	r.order = p.accepted
 	if r.pub.Properties.MessageID == "" && p.cfg.messageIDs {
 		r.pub.Properties.MessageID = p.ids.next()
 	}

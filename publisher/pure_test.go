@@ -57,7 +57,7 @@ func TestQueueKeepsOrder(t *testing.T) {
 	var q queue
 	r := make([]*Receipt, 6)
 	for i := range r {
-		r[i] = &Receipt{order: uint64(i)}
+		r[i] = &Receipt{attempts: i} // to tell them apart
 	}
 	q.push(r[3])
 	q.push(r[4])
@@ -71,11 +71,11 @@ func TestQueueKeepsOrder(t *testing.T) {
 	if q.len() != 3 {
 		t.Errorf("%d left; want 3", q.len())
 	}
-	var got []uint64
+	var got []int
 	for x := q.pop(); x != nil; x = q.pop() {
-		got = append(got, x.order)
+		got = append(got, x.attempts)
 	}
-	if !slices.Equal(got, []uint64{2, 3, 5}) || q.len() != 0 {
+	if !slices.Equal(got, []int{2, 3, 5}) || q.len() != 0 {
 		t.Errorf("%v", got)
 	}
 }

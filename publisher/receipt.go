@@ -16,7 +16,6 @@ type Receipt struct {
 	pub core.Publishing
 
 	// Guarded by the publisher's lock.
-	order     uint64 // of admission
 	phase     phase
 	attempts  int
 	handing   bool          // the runner is handing it to a channel
