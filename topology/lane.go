@@ -57,7 +57,7 @@ func (l *lane) once(ctx context.Context) {
 			return
 		}
 	}
-	defer closeSoon(ch)
+	defer l.leave(ctx, ch)
 	var flight []sent
 	var broken error // the channel takes no more
 	for to := l.next; ; {
@@ -153,12 +153,13 @@ func (l *lane) fail(err error, flight []sent) {
 	}
 }
 
-// closeSoon closes a channel without waiting for the answer: nothing is left
-// on it, and its number is free when the answer comes.
-func closeSoon(ch *core.Channel) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	_ = ch.Close(ctx) // gives the channel up at once and tells the broker
+// leave closes a channel. That the connection lives when it is closed is what
+// makes the verdicts good: what was declared for the connection is still there.
+func (l *lane) leave(ctx context.Context, ch *core.Channel) {
+	_ = ch.Close(ctx) // nothing is left on it, and it is given up if ctx ends
+	if err := l.conn.Err(); err != nil && l.err == nil {
+		l.err = err
+	}
 }
 
 // undo takes back what was declared just when the application deleted it, or

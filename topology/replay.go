@@ -105,7 +105,7 @@ func (r Replayer) open(ctx context.Context, conn *core.Conn, steps int) ([]*core
 	for _, err := range errs {
 		if err != nil && (len(channels) == 0 || !errors.Is(err, core.ErrChannelsExhausted)) {
 			for _, ch := range channels {
-				closeSoon(ch)
+				_ = ch.Close(ctx) // the other error counts
 			}
 			return nil, err
 		}

@@ -36,7 +36,7 @@ func TestReplayCostsRoundTripsNotEntities(t *testing.T) {
 	for _, c := range []struct {
 		steps int
 		trips time.Duration
-	}{{1, 2}, {300, 2}, {8 * 1024, 2}, {50_000, 8}} { // one opens the channels
+	}{{1, 3}, {300, 3}, {8 * 1024, 3}, {50_000, 9}} { // one opens the channels, one closes them
 		synctest.Test(t, func(t *testing.T) {
 			conn, f := connect(t, trip/2, nil)
 			begun := time.Now()
@@ -69,7 +69,6 @@ func TestReplayUsesSeveralChannels(t *testing.T) {
 			if channels, most := f.counts(); channels != c.want || most != c.want {
 				t.Errorf("%d steps on %d channels, %d at once, want %d", c.steps, channels, most, c.want)
 			}
-			time.Sleep(10 * time.Millisecond) // fake time, in which the network brings what is under way
 			synctest.Wait()
 			if left := len(f.open); left > 0 {
 				t.Errorf("%d channels are left open", left)
@@ -368,8 +367,6 @@ func TestReplayMakesDoWithTheChannelsThatAreLeft(t *testing.T) {
 		if err != nil || len(results) != 500 || len(f.log()) != 500 {
 			t.Errorf("%d results, error %v", len(results), err)
 		}
-		time.Sleep(10 * time.Millisecond) // fake time, in which the network brings what is under way
-		synctest.Wait()
 		for range 3 {
 			ch, err := conn.Channel(t.Context())
 			if err != nil {
