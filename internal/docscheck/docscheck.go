@@ -17,18 +17,22 @@ var (
 	link     = regexp.MustCompile(`\[([^\]]+)\]\(([^)\s]+)\)`)
 	testName = regexp.MustCompile("^`((?:Test|Fuzz|Example)[A-Z]\\w*)(?:/([^`]+))?`$")
 	testSpan = regexp.MustCompile("`(?:Test|Fuzz)[A-Z]\\w*(?:/[^`]+)?`")
-	function = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Example)\w*)\(`)
 )
 
+// Checker checks pages. It reads the tests of each package once; the zero value is ready.
+type Checker struct {
+	sources map[string]string // by folder
+}
+
 // Check returns one line for each thing wrong with a page of the project.
-func Check(page string) ([]string, error) {
+func (c *Checker) Check(page string) ([]string, error) {
 	text, err := os.ReadFile(page)
 	if err != nil {
 		return nil, err
 	}
 	var problems []string
 	for i, line := range strings.Split(withoutCode(string(text)), "\n") {
-		for _, problem := range checkLine(filepath.Dir(page), line) {
+		for _, problem := range c.checkLine(filepath.Dir(page), line) {
 			problems = append(problems, fmt.Sprintf("%s:%d: %s", page, i+1, problem))
 		}
 	}
@@ -36,10 +40,10 @@ func Check(page string) ([]string, error) {
 }
 
 // checkLine checks the links of a line, and that it names no test without one.
-func checkLine(dir, line string) []string {
+func (c *Checker) checkLine(dir, line string) []string {
 	var problems []string
 	for _, m := range link.FindAllStringSubmatch(line, -1) {
-		if problem := checkLink(dir, m[1], m[2]); problem != "" {
+		if problem := c.checkLink(dir, m[1], m[2]); problem != "" {
 			problems = append(problems, problem)
 		}
 	}
@@ -50,7 +54,7 @@ func checkLine(dir, line string) []string {
 }
 
 // checkLink returns what is wrong with a link of a page in dir, or nothing.
-func checkLink(dir, text, target string) string {
+func (c *Checker) checkLink(dir, text, target string) string {
 	target, _, _ = strings.Cut(target, "#")
 	if target == "" || strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
 		return ""
@@ -63,7 +67,7 @@ func checkLink(dir, text, target string) string {
 	if m == nil {
 		return ""
 	}
-	source, err := tests(path)
+	source, err := c.tests(path)
 	switch {
 	case err != nil:
 		return err.Error()
@@ -76,7 +80,10 @@ func checkLink(dir, text, target string) string {
 }
 
 // tests returns the source of the tests of a package's folder.
-func tests(folder string) (string, error) {
+func (c *Checker) tests(folder string) (string, error) {
+	if source, ok := c.sources[folder]; ok {
+		return source, nil
+	}
 	files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
 	if err != nil {
 		return "", err
@@ -89,16 +96,16 @@ func tests(folder string) (string, error) {
 		}
 		all.Write(text)
 	}
+	if c.sources == nil {
+		c.sources = map[string]string{}
+	}
+	c.sources[folder] = all.String()
 	return all.String(), nil
 }
 
+// declares reports whether source has a test of that name.
 func declares(source, name string) bool {
-	for _, m := range function.FindAllStringSubmatch(source, -1) {
-		if m[1] == name {
-			return true
-		}
-	}
-	return false
+	return strings.HasPrefix(source, "func "+name+"(") || strings.Contains(source, "\nfunc "+name+"(")
 }
 
 // withoutCode blanks the lines of fenced code blocks, which link to nothing.

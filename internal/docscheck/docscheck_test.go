@@ -37,8 +37,9 @@ func TestEveryTestAndFileThatThePagesNameExists(t *testing.T) {
 	if !slices.Contains(found, filepath.Join(root, "docs", "guarantees.md")) {
 		t.Fatalf("docs/guarantees.md is not among the pages %v", found)
 	}
+	var checker Checker
 	for _, page := range found {
-		problems, err := Check(page)
+		problems, err := checker.Check(page)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +98,7 @@ func TestCheck(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			write("docs/page.md", "# Page\n"+tt.text+"\n")
-			got, err := Check(filepath.Join(dir, "docs", "page.md"))
+			got, err := new(Checker).Check(filepath.Join(dir, "docs", "page.md"))
 			if err != nil {
 				t.Fatal(err)
 			}
