@@ -198,21 +198,22 @@ func readConformance(t *testing.T) (files []conformanceFile) {
 func compare(t *testing.T, files []conformanceFile, play func(*testing.T, *scenario) [][]string) {
 	for _, f := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(f.path), ".txt"), func(t *testing.T) {
-			text := f.preamble
+			var text strings.Builder
+			text.WriteString(f.preamble)
 			for _, s := range f.scenarios {
 				t.Run(s.title, func(t *testing.T) {
 					got := play(t, s)
 					if got == nil {
 						got = s.wants()
 					}
-					text += s.format(got) + "\n"
+					text.WriteString(s.format(got) + "\n")
 					if !*update {
 						s.check(t, got)
 					}
 				})
 			}
 			if *update && !t.Failed() {
-				if err := os.WriteFile(f.path, []byte(strings.TrimRight(text, "\n")+"\n"), 0o644); err != nil {
+				if err := os.WriteFile(f.path, []byte(strings.TrimRight(text.String(), "\n")+"\n"), 0o644); err != nil {
 					t.Error(err)
 				}
 			}

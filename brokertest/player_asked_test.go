@@ -2,6 +2,7 @@ package brokertest
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 
@@ -23,9 +24,7 @@ func (p *player) ask(who string, m wire.Method) {
 // unanswered reports whether a request is without an answer, and its channel not closed.
 func (p *player) unanswered() bool {
 	left := map[string]int{}
-	for who, n := range p.asked {
-		left[who] = n
-	}
+	maps.Copy(left, p.asked)
 	p.unconfirmed(left)
 	for name, c := range p.clients {
 		c.mu.Lock()

@@ -157,7 +157,7 @@ func (e *env) publish(queue string, first, last int) {
 		e.Fatal(err)
 	}
 	for i := first; i <= last; i++ {
-		c, err := ch.PublishConfirm(e.ctx, &core.Publishing{RoutingKey: queue, Mandatory: true, Body: []byte(fmt.Sprint(i))})
+		c, err := ch.PublishConfirm(e.ctx, &core.Publishing{RoutingKey: queue, Mandatory: true, Body: fmt.Append(nil, i)})
 		if err != nil {
 			e.Fatal(err)
 		}

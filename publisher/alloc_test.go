@@ -1,3 +1,7 @@
+//go:build !race
+
+// The race detector allocates by itself and has pools forget: make test runs these tests without it.
+
 package publisher
 
 import (

@@ -66,7 +66,7 @@ func ExamplePublisher_Send() {
 	ctx := context.Background()
 	var receipts []*publisher.Receipt
 	for i := range 100 {
-		r, err := pub.Send(ctx, publisher.Message{Key: "orders", Body: []byte(fmt.Sprint(i))})
+		r, err := pub.Send(ctx, publisher.Message{Key: "orders", Body: fmt.Append(nil, i)})
 		if err != nil {
 			panic(err)
 		}

@@ -24,7 +24,7 @@ func TestQuarantineWaits(t *testing.T) {
 			var q quarantine
 			now := time.Now()
 			var got []string
-			for range strings.Fields(test.want) {
+			for range strings.FieldsSeq(test.want) {
 				q.refuse(topology.Queue{Name: "q"}, test.err, now)
 				at, ok := q.next()
 				if !ok {
