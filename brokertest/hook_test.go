@@ -220,7 +220,7 @@ func TestSometimesIsTheSameForASeed(t *testing.T) {
 		}
 		return s
 	}
-	if draw(1) != draw(1) || draw(1) == draw(2) {
+	if first, again := draw(1), draw(1); first != again || first == draw(2) {
 		t.Error("chance does not follow the seed")
 	}
 }

@@ -202,7 +202,9 @@ func FuzzConnection(f *testing.F) {
 			if n := len(b.Links()); n != 1 {
 				t.Errorf("%d connections are left, want the other one", n)
 			}
-			b.mu.Lock() // and nobody else has it
+			if !b.mu.TryLock() {
+				t.Fatal("somebody still holds the broker's lock")
+			}
 			b.mu.Unlock()
 		})
 	})

@@ -13,7 +13,6 @@ type reader struct {
 	buf     []byte
 	start   int // of what is not yet parsed
 	decoder wire.Decoder
-	publish wire.BasicPublish
 }
 
 // space returns where to read to.

@@ -124,12 +124,6 @@ func recorded(t *testing.T, queues ...topology.Queue) *topology.Recorder {
 	return r
 }
 
-// hangUp is a script that resets every connection at the first byte.
-func hangUp(p *peer, _ uint16, _ wire.Method) bool {
-	p.nc.Reset()
-	return true
-}
-
 // refusePassword is a script that refuses every login.
 func refusePassword(p *peer, _ uint16, m wire.Method) bool {
 	if _, ok := m.(*wire.ConnectionStartOk); !ok {

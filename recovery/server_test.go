@@ -253,18 +253,6 @@ func (p *peer) send(channel uint16, m wire.Method) {
 	_, _ = p.nc.Write(b) // fails when the client has gone
 }
 
-// deliver brings a message with an empty body to a consumer.
-func (p *peer) deliver(channel uint16, tag string, delivery uint64) {
-	b, err := wire.AppendMethod(nil, channel, &wire.BasicDeliver{ConsumerTag: tag, DeliveryTag: delivery})
-	if err != nil {
-		panic(err)
-	}
-	// Content header: type, channel, size 14, class 60, weight, body size, flags.
-	b = append(b, wire.FrameHeader, byte(channel>>8), byte(channel), 0, 0, 0, 14, 0, 60, 0, 0)
-	b = append(b, make([]byte, 10)...)
-	_, _ = p.nc.Write(append(b, wire.FrameEnd))
-}
-
 // refuse closes the channel over m.
 func (p *peer) refuse(channel uint16, m wire.Method, code core.Code, text string) bool {
 	id := uint32(m.ID())
