@@ -17,7 +17,7 @@ type fault struct {
 }
 
 const (
-	faultTimeout = 2 * time.Minute // for the strike and what it shows
+	faultTimeout = 5 * time.Minute // for the strike and what it shows
 	flowMessages = 200             // confirmed and consumed after each fault before the next
 )
 
