@@ -141,7 +141,7 @@ func testPoison(e *env) {
 		var receipts []*publisher.Receipt
 		var bad *publisher.Receipt
 		for i := range 1000 {
-			m := warren.Message{Key: "poison", Body: []byte(fmt.Sprint(i))}
+			m := warren.Message{Key: "poison", Body: fmt.Append(nil, i)}
 			if i == 500 {
 				m = poison
 			}
@@ -181,7 +181,7 @@ func testClosedByOperator(e *env) {
 	defer pace.Stop()
 	var receipts []*publisher.Receipt
 	for over := false; !over; {
-		r, err := p.Send(e.ctx, warren.Message{Key: "closed", Body: []byte(fmt.Sprint(len(receipts)))})
+		r, err := p.Send(e.ctx, warren.Message{Key: "closed", Body: fmt.Append(nil, len(receipts))})
 		if err != nil {
 			e.Fatalf("message %d: %v; %+v, %+v", len(receipts), err, p.Stats(), e.client.State())
 		}
@@ -264,7 +264,7 @@ func testStream(e *env) {
 	e.declare(warren.Queue{Name: "stream", Type: "stream"})
 	p := e.publisher()
 	for i := range messages {
-		if _, err := p.Send(e.ctx, warren.Message{Key: "stream", Body: []byte(fmt.Sprint(i))}); err != nil {
+		if _, err := p.Send(e.ctx, warren.Message{Key: "stream", Body: fmt.Append(nil, i)}); err != nil {
 			e.Fatal(err)
 		}
 	}
