@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
@@ -173,7 +174,11 @@ func (ch *Channel) onReply(m wire.Method, d *Delivery) error {
 		return ch.lateMethod(m.ID())
 	}
 	if len(ch.calls) == 0 || !ch.calls[0].takes(m.ID()) {
+		condemned := ch.closing && !ch.awaitsClose() // and dies in this instant
 		ch.mu.Unlock()
+		if condemned {
+			return ch.lateMethod(m.ID())
+		}
 		return unexpected(m)
 	}
 	p := ch.calls[0]
@@ -199,6 +204,11 @@ func (ch *Channel) onReply(m wire.Method, d *Delivery) error {
 		return ch.discard(m, d)
 	}
 	return nil
+}
+
+// awaitsClose reports whether an RPC in flight is channel.close. The lock is held.
+func (ch *Channel) awaitsClose() bool {
+	return slices.ContainsFunc(ch.calls, func(p *pending) bool { return p.request == wire.MethodChannelClose })
 }
 
 // discard undoes what a late reply did that nobody waits for.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"strings"
 	"syscall"
 	"testing"
@@ -245,5 +246,25 @@ func TestUpdateSecret(t *testing.T) {
 		done.get(t)
 		mustAs[*ValidationError](t, c.UpdateSecret(bg, Secret(strings.Repeat("x", 1<<18)), ""))
 		p.quiet()
+	})
+}
+
+// The close of a channel that is given up is on its way, and the channel has
+// not died yet when the answer comes: the connection must live on.
+func TestCloseOkWhileAChannelIsGivenUp(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		ch.mu.Lock() // the first half of condemn
+		ch.closing = true
+		ch.sendClose(ErrClosed)
+		ch.mu.Unlock()
+		want[*wire.ChannelClose](p, ch.id)
+		p.send(ch.id, &wire.ChannelCloseOk{})
+		synctest.Wait()
+		ch.die(ErrClosed, math.MaxUint64) // the second
+		noErr(t, ch.conn.Err())
+		if next := p.channel(ch.conn); next.conn.Err() != nil {
+			t.Error(next.conn.Err())
+		}
 	})
 }
