@@ -44,7 +44,7 @@ func TestALossAtEveryStepStartsOver(t *testing.T) {
 					t.Fatal(err)
 				}
 				if s.Conn.Err() != nil { // cut right behind the last step
-					s = awaitEpoch(t, c, s.Epoch+1)
+					awaitEpoch(t, c, s.Epoch+1)
 				}
 				synctest.Wait()
 				got := fmt.Sprint(a.received())
