@@ -104,3 +104,14 @@ func (s session) count(queue string) int {
 	s.ok(err)
 	return int(q.MessageCount)
 }
+
+// awaitCount waits until so many messages are ready.
+func (s session) awaitCount(queue string, want int) {
+	s.t.Helper()
+	for begin := time.Now(); time.Since(begin) < 5*time.Second; {
+		if s.count(queue) == want {
+			return
+		}
+	}
+	s.t.Fatalf("%d messages are ready, want %d", s.count(queue), want)
+}

@@ -116,6 +116,7 @@ func testQueues(t *testing.T, addr string) {
 	s.ok(s.Publish(s.ctx, &core.Publishing{RoutingKey: q.Queue}))
 	s.get(q.Queue)
 	s.ok(s.Publish(s.ctx, &core.Publishing{RoutingKey: q.Queue}))
+	s.awaitCount(q.Queue, 1) // the channel that deletes next is not the one that published
 	_, err = s.again().QueueDelete(s.ctx, core.QueueDelete{Queue: q.Queue, IfEmpty: true})
 	s.fails(err, core.ErrPreconditionFailed, core.ScopeChannel)
 	if n, err := s.QueueDelete(s.ctx, core.QueueDelete{}); err != nil || n != 1 {
