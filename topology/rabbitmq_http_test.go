@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/warren-mq/warren/internal/docker"
 	"github.com/warren-mq/warren/topology"
@@ -70,26 +71,37 @@ func testCompareWithManagement(t *testing.T, broker *docker.Broker) {
 	}
 }
 
-// lasting is t without the queues that expire: other tests left them, and they
-// may be gone by the time of a comparison.
-func lasting(t topology.Topology) topology.Topology {
-	t.Queues = slices.DeleteFunc(t.Queues, func(q topology.Queue) bool {
-		_, expires := q.Args["x-expires"]
-		return expires
-	})
-	return t
+// awaitExpiry waits until the queues that other tests left to expire are gone.
+func awaitExpiry(t *testing.T, broker *docker.Broker) {
+	t.Helper()
+	expiring := func() bool {
+		d, err := document.ParseDefinitions(call(t, broker, http.MethodGet, "/api/definitions", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(d.Topology("/").Queues, func(q topology.Queue) bool {
+			ms, _ := q.Args["x-expires"].(int64)
+			return ms > 0 && ms < 60_000
+		})
+	}
+	for begin := time.Now(); expiring(); {
+		if time.Since(begin) > 30*time.Second {
+			t.Fatal("queues do not expire")
+		}
+	}
 }
 
 // testDefinitions exports, reads, changes and imports, and compares with
 // what the broker then has.
 func testDefinitions(t *testing.T, broker *docker.Broker) {
+	awaitExpiry(t, broker)
 	api := &management.Client{URL: managementURL(broker)}
 	for _, path := range []string{"/api/definitions", "/api/definitions/%2F"} {
 		d, err := document.ParseDefinitions(call(t, broker, http.MethodGet, path, nil))
 		if err != nil {
 			t.Fatal(err)
 		}
-		all := lasting(d.Topology("/"))
+		all := d.Topology("/")
 		all.Exchanges = append(all.Exchanges, topology.Exchange{Name: "imported", Internal: true})
 		all.Queues = append(all.Queues, topology.Queue{Name: "imported", Type: topology.Stream}.With(topology.Argument("x-max-age", "1D")))
 		all.Bindings = append(all.Bindings, topology.Binding{Source: "imported", Destination: "imported", Args: topology.Table{"n": int32(5)}})
@@ -114,7 +126,7 @@ func testDefinitions(t *testing.T, broker *docker.Broker) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := topology.Compare(t.Context(), nil, lasting(d.Topology("/")), topology.With(api))
+	c, err := topology.Compare(t.Context(), nil, d.Topology("/"), topology.With(api))
 	if err != nil || !c.Settled() {
 		t.Errorf("rabbitmqctl: error %v\n%s", err, c)
 	}
