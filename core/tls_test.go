@@ -125,9 +125,9 @@ func TestTLSCloseDoesNotWaitForThePeer(t *testing.T) {
 			raw = s.NetConn().(*memnet.Conn)
 			p := &peer{t: t, nc: raw}
 			playOpen(s, p)
-			raw.In().SetBuffer(0)
 		})
 		noErr(t, err)
+		raw.In().SetBuffer(0)
 		begin := time.Now()
 		mustIs(t, c.Close(bg), ErrTimeout)
 		<-c.Done()
