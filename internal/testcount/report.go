@@ -26,6 +26,7 @@ type report struct {
 	output                  map[test][]string // of tests that have not ended
 	failures                map[string]int    // failed tests by package
 	reasons                 map[string]int    // why tests were skipped
+	digests                 []string          // of failed tests that said much
 }
 
 func newReport(w io.Writer) *report {
@@ -105,10 +106,38 @@ func (r *report) show(t test) {
 			fmt.Fprint(r.w, line)
 		}
 	}
+	if len(r.output[t]) > digestLines {
+		r.digests = append(r.digests, fmt.Sprintf("--- FAIL: %s %s, in short\n%s", t.pkg, t.name, digest(r.output[t])))
+	}
 }
 
-// finish writes why tests were skipped, and last the counts.
+const (
+	digestLines  = 40  // of a failed test are told again at the end, where a long output hid them
+	digestLength = 300 // bytes of a line
+)
+
+// digest returns the last lines that a test itself wrote, without those of logs and libraries.
+func digest(output []string) string {
+	var own []string
+	inOwn := false
+	for _, line := range output {
+		if !strings.HasPrefix(line, "        ") { // else it continues the line before
+			place, _, _ := strings.Cut(line, ": ")
+			inOwn = strings.Contains(place, "_test.go:") || strings.HasPrefix(line, "panic:")
+		}
+		if inOwn {
+			line = strings.TrimSuffix(line, "\n")
+			own = append(own, line[:min(len(line), digestLength)]+"\n")
+		}
+	}
+	return strings.Join(own[max(0, len(own)-digestLines):], "")
+}
+
+// finish writes what failed tests said, if it was much, why tests were skipped, and last the counts.
 func (r *report) finish() {
+	for _, d := range r.digests {
+		fmt.Fprint(r.w, d)
+	}
 	for _, why := range slices.Sorted(maps.Keys(r.reasons)) {
 		fmt.Fprintf(r.w, "%d skipped: %s\n", r.reasons[why], why)
 	}

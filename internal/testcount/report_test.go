@@ -88,3 +88,23 @@ func TestOutputThatIsNoEventIsAnError(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// A long log does not hide why a test failed: its own lines come again before the counts.
+func TestReportTellsLongFailuresAgain(t *testing.T) {
+	var b strings.Builder
+	r := newReport(&b)
+	failing := test{"p", "TestA"}
+	r.add(event{Action: "output", Package: "p", Test: "TestA", Output: "    a_test.go:1: broken\n"})
+	r.add(event{Action: "output", Package: "p", Test: "TestA", Output: "        in two places\n"})
+	for range digestLines {
+		r.add(event{Action: "output", Package: "p", Test: "TestA", Output: "    logger.go:146: noise\n"})
+		r.add(event{Action: "output", Package: "p", Test: "TestA", Output: "        more noise\n"})
+	}
+	r.endTest(failing, "fail")
+	b.Reset()
+	r.finish()
+	want := "--- FAIL: p TestA, in short\n    a_test.go:1: broken\n        in two places\n0 passed, 1 failed, 0 skipped\n"
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
