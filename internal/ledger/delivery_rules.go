@@ -112,7 +112,7 @@ func (v *view) mayComeAgain(d *delivery) bool {
 		return true
 	case d.settlement == open:
 		return e.closed != never || v.revoked(d) != never
-	case e.closed != never && !v.heard(e, d.settled):
+	case e.closed != never && !v.reached(e, d.settled):
 		return true
 	}
 	return v.revoked(d) < d.settled+v.grace // the ack came too late, or may have

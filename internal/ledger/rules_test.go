@@ -103,6 +103,8 @@ var ruleCases = []struct {
 	{name: "prefetch forgotten", script: "open 2; consume 2 q", rules: Rules{Prefetch: map[string]int{"q": 10}}, broken: "S14/client"},
 
 	{name: "acknowledged and redelivered", script: begin + one + "wait; redeliver 2 1 1; rehandle q 1; handled q 1; settle 2 2", broken: "S15/broker"},
+	{name: "acknowledged, redelivered after the end of its channel", script: begin + one + "wait; silent 2 1000; open 3; consume 3 q; redeliver 3 1 1; rehandle q 1; handled q 1; settle 3 1", broken: "S15/broker"},
+	{name: "acknowledged to a frozen broker", script: begin + one + "wait; silent 2 5000; open 3; consume 3 q; redeliver 3 1 1; rehandle q 1; handled q 1; settle 3 1"},
 	{name: "acknowledged too late", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; handle q 1; handled q 1; revoke 2 1; cancel 2 1; settle 2 1; consume 2 q; redeliver 2 2 1; rehandle q 1; handled q 1; settle 2 2"},
 
 	{name: "topology missing and left over", script: "open 1", facts: Facts{Drained: true, Declared: []string{"a", "b"}, Actual: []string{"b", "c"}}, broken: "S16/client"},

@@ -14,6 +14,7 @@ import (
 //	invoke M, again M, result M OUTCOME       the application publishes message M (publisher 1), once more; how it ended
 //	handle Q M, rehandle Q M, handled Q M, failed Q M
 //	conn, open E, select E, close E, refuse E  a connection; a channel epoch: opened, in confirm mode, ended by client, server
+//	silent E MS                               ended, when the broker has said nothing for so long
 //	pub E M, ack E T, acks E T, nack E T, return E M
 //	qos E N, consume E Q, cancel E C, revoke E C
 //	deliver E C M, redeliver E C M, strange E C M (with another routing key), settle E T, settles E T, requeue E T
@@ -114,6 +115,8 @@ func (s *script) channel(w []string) bool {
 		s.confirms[r.Epoch]++
 		r = scriptRecord(WirePub, number(w, 2))
 		r.Tag = s.confirms[uint32(e)]
+	case w[0] == "silent":
+		r = Record{Kind: EpochClose, Seq: r.Tag * uint64(ms), Flags: Lost}
 	case w[0] == "return":
 		r = scriptRecord(WireReturn, number(w, 2))
 	case w[0] == "consume":

@@ -114,6 +114,7 @@ const noQueue = 1<<16 - 1
 type epoch struct {
 	conn, channel  uint32
 	opened, closed int64
+	silence        int64 // of the broker before the end
 	flags          Flags
 	code           uint16
 	confirms       bool
@@ -174,9 +175,12 @@ type faultView struct {
 	heals                 []int64
 }
 
-// heard reports whether the client must have read, or the broker got, what passed at
-// that time on that channel.
+// heard reports whether the client must have read what passed at that time on that channel.
 func (v *view) heard(e *epoch, at int64) bool { return min(e.closed, v.end) > at+v.grace }
+
+// reached reports whether the broker must have read it. A broker that is frozen, or behind a dead link, reads
+// nothing, and what waits for it is lost with the connection: only a sign of life that is younger says that it did.
+func (v *view) reached(e *epoch, at int64) bool { return min(e.closed-e.silence, v.end) > at+v.grace }
 
 // slotOf returns the slot of the attempt that r is about.
 func (v *view) slotOf(r *Record) (int, bool) {

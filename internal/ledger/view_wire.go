@@ -11,7 +11,7 @@ func (v *view) frame(r *Record) {
 	case EpochOpen:
 		e.conn, e.channel, e.opened = uint32(low(r.Tag)), uint32(high(r.Tag)), r.Time
 	case EpochClose:
-		e.closed, e.flags, e.code = r.Time, r.Flags, uint16(r.Tag)
+		e.closed, e.silence, e.flags, e.code = r.Time, int64(r.Seq), r.Flags, uint16(r.Tag)
 	case ConfirmSelect:
 		e.confirms, e.firstConfirmed = true, len(e.pubs)
 	case WirePub:

@@ -18,6 +18,7 @@ type Conn struct {
 	mu       sync.Mutex // guards the following
 	decoder  wire.Decoder
 	channels map[uint16]*channel
+	spoke    int64 // when the broker sent its last frame
 }
 
 // channel is a channel of a connection, from one channel.open to the next.
@@ -75,7 +76,7 @@ func (c *Conn) end(ch *channel, code uint16, flags Flags) {
 		return
 	}
 	ch.closed = true
-	c.add(Record{Kind: EpochClose, Epoch: ch.epoch, Tag: uint64(code), Flags: flags})
+	c.add(Record{Kind: EpochClose, Epoch: ch.epoch, Seq: uint64(c.ledger.now() - c.spoke), Tag: uint64(code), Flags: flags})
 }
 
 // open begins a new epoch of the channel of that id.
@@ -104,6 +105,9 @@ const (
 func (c *Conn) frame(f wire.Frame, way int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if way == toClient {
+		c.spoke = c.ledger.now()
+	}
 	ch := c.channels[f.Channel]
 	switch f.Type {
 	case wire.FrameMethod:
