@@ -25,6 +25,8 @@ type feed struct {
 	done     chan struct{} // closed when the feed has ended
 	consumed atomic.Bool   // it was subscribed at least once
 
+	recreations int // of the stream, as far as is known; of runFeed
+
 	mu      sync.Mutex // guards the following
 	latest  *subscription
 	current *subscription // latest while it may have deliveries, else nil
@@ -34,7 +36,7 @@ type feed struct {
 }
 
 func newFeed(c *Consumer, ctx context.Context) *feed {
-	f := &feed{c: c, member: c.conn.Join(c.cfg.name), done: make(chan struct{})}
+	f := &feed{c: c, member: c.conn.Join(c.cfg.name), done: make(chan struct{}), recreations: c.conn.Recreations(c.Queue())}
 	f.ctx, f.stop = context.WithCancelCause(ctx)
 	f.handlers, f.abort = context.WithCancelCause(context.WithoutCancel(ctx))
 	return f
@@ -136,6 +138,9 @@ func (f *feed) lost(s *recovery.Session, err error, failures int) {
 	f.c.conn.Emit(recovery.Event{Kind: recovery.ConsumerLost, Entity: f.c.cfg.name, Err: err, Attempt: failures})
 	if failures > 1 {
 		f.pause(s, failures-1)
+	}
+	if f.c.offsets != nil && errors.Is(err, core.ErrNotFound) {
+		f.c.offsets.replaced() // whoever declares it again
 	}
 	if errors.Is(err, core.ErrCancelled) || errors.Is(err, core.ErrNotFound) {
 		// What this does not restore shows when the subscription is tried.

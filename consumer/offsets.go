@@ -64,6 +64,15 @@ func (o *offsets) restart() (round int, next uint64, known bool) {
 	return o.round, next, known
 }
 
+// replaced notes that there is another stream under the name, all of which is new.
+func (o *offsets) replaced() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.round++
+	o.known = o.known || len(o.pending) > 0
+	o.next, o.pending = 0, nil
+}
+
 // position returns the first offset that is not settled.
 func (o *offsets) position() (next uint64, known bool) {
 	o.mu.Lock()

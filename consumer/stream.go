@@ -20,6 +20,7 @@ const offsetHeader = "x-stream-offset"
 // After a loss the consumer goes on at the first message that it has not
 // settled, instead of at that place again; only while none was delivered yet
 // does it begin anew, and with "next" then misses what came in between.
+// If the broker lost the stream meanwhile and it was declared again, it goes on at its first message.
 // [Consumer.Offset] tells how far it is, to be stored by whoever wants to go
 // on there in another process.
 //
@@ -73,6 +74,18 @@ func (c *Consumer) arguments() (core.Table, int) {
 		args[offsetHeader] = int64(next)
 	}
 	return args, round
+}
+
+// checkReplaced begins a stream anew if it was gone, and declared again, since the
+// last subscription.
+func (f *feed) checkReplaced() {
+	if f.c.offsets == nil {
+		return
+	}
+	if n := f.c.conn.Recreations(f.c.Queue()); n != f.recreations {
+		f.recreations = n
+		f.c.offsets.replaced()
+	}
 }
 
 // receive returns the next delivery of sub. Those of a stream are received one

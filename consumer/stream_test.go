@@ -9,9 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/consumer"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/topology"
 )
 
 func TestStreamGoesOnBehindWhatWasSettled(t *testing.T) {
@@ -55,6 +57,46 @@ func TestStreamGoesOnBehindWhatWasSettled(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestAStreamThatWasReplacedIsReadFromItsBeginning: its offsets count from 0 again.
+func TestAStreamThatWasReplacedIsReadFromItsBeginning(t *testing.T) {
+	for name, replace := range map[string]func(e *env){
+		"deleted":   func(e *env) { e.broker.DeleteQueue("s") },
+		"forgotten": func(e *env) { e.broker.Restart(brokertest.Forget) },
+		"deleted during an outage": func(e *env) {
+			e.broker.Stop()
+			e.broker.DeleteQueue("s")
+			e.broker.Start()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(e *env) {
+				e.declare(topology.Topology{Queues: []topology.Queue{{Name: "s", Type: topology.Stream}}})
+				e.publish("s", 1, 20)
+				var got seen
+				r := e.run("s", got.handler, consumer.FromOffset("first"), consumer.Tag("mine"))
+				synctest.Wait()
+				replace(e)
+				time.Sleep(time.Minute)
+				e.publish("s", 21, 25)
+				synctest.Wait()
+				e.wantSeen(&got, numbers(1, 25))
+				if next, ok := r.Offset(); !ok || next != 5 {
+					t.Errorf("the first not settled is %d, %t; want 5", next, ok)
+				}
+				// One that is still there is not begun again.
+				e.broker.CancelConsumer("mine")
+				time.Sleep(time.Minute)
+				e.broker.Cut()
+				time.Sleep(time.Minute)
+				e.wantSeen(&got, numbers(1, 25))
+				if err := r.stop(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
 }
 
 // A stream delivers nothing again: the handler is called again instead.

@@ -40,6 +40,7 @@ func (f *feed) subscribe(s *recovery.Session) (*subscription, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.checkReplaced()
 	args, round := f.c.arguments()
 	consumer, err := f.c.consume(f.ctx, ch, args)
 	if err != nil {

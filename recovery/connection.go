@@ -33,10 +33,11 @@ type Connection struct {
 	members     []*Member
 	channels    int // opened so far, for their names
 	losses      int
-	attempts    int       // since the loss
-	nextAttempt time.Time // while waiting for it
-	tally       Tally     // since the last report
-	state       State     // as announced last
+	recreations map[string]int // by queue
+	attempts    int            // since the loss
+	nextAttempt time.Time      // while waiting for it
+	tally       Tally          // since the last report
+	state       State          // as announced last
 	changed     gate.Gate
 }
 
@@ -46,7 +47,7 @@ func New(cfg Config) *Connection {
 	return &Connection{
 		cfg: cfg.withDefaults(), ctx: ctx, stop: stop,
 		force: make(chan error, 1), done: make(chan struct{}),
-		quarantine: quarantine{budget: cfg.Semantic},
+		quarantine: quarantine{budget: cfg.Semantic}, recreations: map[string]int{},
 	}
 }
 

@@ -2,7 +2,10 @@ package recovery
 
 import (
 	"context"
+	"errors"
+	"slices"
 
+	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -28,6 +31,9 @@ func (c *Connection) Redeclare(ctx context.Context, s *Session, queue string) (r
 	}
 	for i := range c.cfg.Recorder.Plan() {
 		steps := c.upstreamSteps(i, queue)
+		if holdsQueue(steps, c.Resolve(queue)) && c.gone(ctx, s, queue) {
+			c.recreated(c.Resolve(queue))
+		}
 		results, lost := topology.Replay(ctx, s.Conn, steps)
 		for _, r := range results {
 			_, isQueue := r.Entity.(topology.Queue)
@@ -45,6 +51,38 @@ func (c *Connection) Redeclare(ctx context.Context, s *Session, queue string) (r
 		}
 	}
 	return recorded, err
+}
+
+// Recreations returns how often a recorded queue was found gone that should have
+// been there, and was declared anew, empty. A stream counts its offsets from 0 then.
+func (c *Connection) Recreations(queue string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.recreations[queue]
+}
+
+func (c *Connection) recreated(queue string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.recreations[queue]++
+}
+
+func holdsQueue(steps []topology.Step, name string) bool {
+	return slices.ContainsFunc(steps, func(step topology.Step) bool {
+		queue, ok := step.Entity.(topology.Queue)
+		return ok && queue.Name == name
+	})
+}
+
+// gone asks the broker whether the queue is not there.
+func (c *Connection) gone(ctx context.Context, s *Session, queue string) bool {
+	ch, err := s.Conn.Channel(ctx)
+	if err != nil {
+		return false
+	}
+	_, err = ch.QueueDeclare(ctx, core.QueueDeclare{Queue: c.Resolve(queue), Passive: true})
+	_ = ch.Close(ctx) // the answer counts
+	return errors.Is(err, core.ErrNotFound)
 }
 
 // upstreamSteps returns the steps of the i-th phase that bring queue back. The

@@ -15,13 +15,13 @@ func (s *supervision) lossPlan(conn *core.Conn) ([]topology.Phase, error) {
 	if s.cfg.Recorder == nil || !s.complete || s.cfg.ReplayAll {
 		return s.phases(), nil
 	}
-	s.complete = false // until this replay is
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
 	defer cancel()
 	phases, err := s.cfg.Recorder.Survey(ctx, conn, topology.Loss{Scope: topology.LostConnection})
 	if err != nil {
-		return nil, err
+		return nil, err // nothing was changed: what is asked next is the same
 	}
+	s.complete = false // until this replay is
 	s.report.Survived = s.cfg.Recorder.Stats().Queues
 	for _, phase := range phases {
 		for _, step := range phase.Steps {
@@ -33,11 +33,13 @@ func (s *supervision) lossPlan(conn *core.Conn) ([]topology.Phase, error) {
 
 // tookQueue notes a queue that is to be declared again.
 func (s *supervision) tookQueue(step topology.Step) {
-	if _, ok := step.Entity.(topology.Queue); !ok {
+	queue, ok := step.Entity.(topology.Queue)
+	if !ok {
 		return
 	}
 	s.report.Survived--
 	if step.Missing {
+		s.recreated(queue.Name)
 		s.report.Recreated = append(s.report.Recreated, step.Entity.String())
 		s.Emit(Event{Kind: Recreated, Entity: step.Entity.String()})
 	}

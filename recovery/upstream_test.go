@@ -116,7 +116,7 @@ func TestRedeclareBringsBackWhatLeadsToTheQueue(t *testing.T) {
 			t.Errorf("Redeclare = %t, %v", recorded, err)
 		}
 		want := []string{
-			"exchange.declare a", "exchange.declare b", "queue.declare q", "exchange.bind", "queue.bind q b ",
+			"exchange.declare a", "exchange.declare b", "queue.declare passive q", "queue.declare q", "exchange.bind", "queue.bind q b ",
 		}
 		if got := s.received(); !slices.Equal(sorted(got), sorted(want)) {
 			t.Errorf("declared %q, want %q", got, want)
