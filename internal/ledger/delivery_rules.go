@@ -1,5 +1,7 @@
 package ledger
 
+import "slices"
+
 // noPhantom is S2: what is delivered was published, with that body.
 func noPhantom(v *view, report func(Violation)) {
 	v.reportOddities("S2", report)
@@ -38,6 +40,9 @@ func noPhantom(v *view, report func(Violation)) {
 // redelivered flag once at most, and the API shows the flag as it was.
 func redeliveredHonest(v *view, report func(Violation)) {
 	for q := range v.queues {
+		if v.stream(q) { // it does not know what it has delivered
+			continue
+		}
 		for slot := range v.messages {
 			first, copies := v.broughtFirst[q*len(v.messages)+slot], v.messages[slot].publications
 			if copies > 0 && first > copies {
@@ -66,7 +71,11 @@ func duplicatesExplained(v *view, report func(Violation)) {
 	for i, spare := range extra {
 		copies := int(v.messages[i.slot].publications)
 		if n := int(v.brought[i.queue*len(v.messages)+i.slot]); copies > 0 && n > copies+spare.any() && spare.acked == 0 {
-			report(v.of(Broker, i.slot, "delivered %d times: %d published, %d requeued", n, copies, spare.any()))
+			blame := Broker
+			if v.stream(i.queue) { // the client says where to begin
+				blame = Client
+			}
+			report(v.of(blame, i.slot, "delivered %d times: %d published, %d requeued", n, copies, spare.any()))
 		}
 	}
 }
@@ -86,6 +95,7 @@ func (s spare) any() int { return s.requeued }
 // became of its deliveries.
 func (v *view) requeued() map[copyKey]spare {
 	all := map[copyKey]spare{}
+	reread := v.reread()
 	for i := range v.deliveries {
 		d := &v.deliveries[i]
 		if d.slot < 0 || d.queue == noQueue || v.brought[int(d.queue)*len(v.messages)+int(d.slot)] < 2 {
@@ -94,6 +104,10 @@ func (v *view) requeued() map[copyKey]spare {
 		key := copyKey{int(d.slot), int(d.queue)}
 		s := all[key]
 		switch {
+		case v.stream(int(d.queue)):
+			if from, again := reread[d.epoch]; again && d.tag >= from {
+				s.requeued++
+			}
 		case v.mayComeAgain(d):
 			s.requeued++
 		case d.settlement == settledAck:
@@ -102,6 +116,28 @@ func (v *view) requeued() map[copyKey]spare {
 		all[key] = s
 	}
 	return all
+}
+
+// stream reports whether a queue is one.
+func (v *view) stream(queue int) bool {
+	return slices.Contains(v.rules.Streams, v.history.Queues[queue])
+}
+
+// reread returns, for each epoch that has ended, from which delivery of a stream on the
+// next consumer may read again: the first one that was not settled.
+func (v *view) reread() map[uint32]uint64 {
+	from := map[uint32]uint64{}
+	for n := range v.epochs {
+		e := &v.epochs[n]
+		for _, i := range e.delivered {
+			d := &v.deliveries[i]
+			if e.closed != never && d.settlement == open && d.queue != noQueue && v.stream(int(d.queue)) {
+				from[uint32(n)] = d.tag
+				break
+			}
+		}
+	}
+	return from
 }
 
 // mayComeAgain reports whether the broker may deliver the message once more.

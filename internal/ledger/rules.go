@@ -10,6 +10,7 @@ type Rules struct {
 	AtMostOnce bool           // the client does not publish again what was not confirmed
 	Patient    bool           // the application waits until each message is confirmed or returned
 	Replay     bool           // each publisher sends on one channel at a time, one after the other, and replays in order
+	Streams    []string       // queues that bring again everything from the first delivery on that was not settled, and never say so
 	Ordered    []string       // queues with one active consumer of one worker, fed by such publishers
 	Prefetch   map[string]int // declared, by queue
 	Consumers  map[string]int // registered, by queue

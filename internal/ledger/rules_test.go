@@ -13,6 +13,12 @@ const begin = "open 1; select 1; open 2; qos 2 10; consume 2 q; "
 // one is the life of message 1, from publish to ack.
 const one = "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; handle q 1; handled q 1; settle 2 1; "
 
+// stream is the life of two messages up to their deliveries, and again how they come once more.
+const (
+	stream = "invoke 1; invoke 2; pub 1 1; pub 1 2; acks 1 2; result 1 confirmed; result 2 confirmed; deliver 2 1 1; deliver 2 1 2; handle q 1; handled q 1; handle q 2; handled q 2; "
+	again  = "open 3; qos 3 10; consume 3 q; deliver 3 1 1; deliver 3 1 2; handle q 1; handled q 1; handle q 2; handled q 2; settles 3 2"
+)
+
 // ruleCases are histories that break one rule or show what it allows.
 var ruleCases = []struct {
 	name   string
@@ -84,6 +90,9 @@ var ruleCases = []struct {
 	{name: "redelivered while it is open", script: begin + "invoke 1; pub 1 1; result 1 unknown; deliver 2 1 1; redeliver 2 1 1", broken: "S11/broker"},
 	{name: "redelivered after a requeue", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; handle q 1; failed q 1; requeue 2 1; redeliver 2 1 1; rehandle q 1; handled q 1; settle 2 2"},
 	{name: "redelivered after the end of its channel", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; handle q 1; handled q 1; close 2; open 3; consume 3 q; redeliver 3 1 1; rehandle q 1; handled q 1; settle 3 1"},
+	{name: "a stream read again from what was not settled on", script: begin + stream + "close 2; " + again, rules: Rules{Streams: []string{"q"}}},
+	{name: "a stream read again from before that", script: begin + stream + "settle 2 1; close 2; " + again, rules: Rules{Streams: []string{"q"}}, broken: "S11/client"},
+	{name: "a stream read again, though all was settled", script: begin + stream + "settle 2 1; settle 2 2; close 2; " + again, rules: Rules{Streams: []string{"q"}}, broken: "S11/client"},
 	{name: "handled twice", script: begin + one + "rehandle q 1; handled q 1", broken: "S11/client S13/client"},
 
 	{name: "settled twice", script: begin + one + "settle 2 1", broken: "S12/client"},
