@@ -54,8 +54,18 @@ func notSentIsNotDelivered(v *view, report func(Violation)) {
 	}
 }
 
+// resultSlack is how long after a decision about a message its result may be noted.
+const resultSlack = int64(50e6)
+
+// givenUp reports whether the sender stopped waiting for the message before the broker
+// gave its verdict, and so was told that it is unknown.
+func (m *message) givenUp(verdict int64) bool {
+	return m.outcome == Unknown && m.resulted < verdict+resultSlack
+}
+
 // confirmsBalance is S4: the broker gives each publish of a channel one verdict at
-// most, and the API passes on each verdict that the client must have read, once.
+// most, and the API passes on each verdict that the client must have read, once,
+// unless the sender had stopped waiting before.
 func confirmsBalance(v *view, report func(Violation)) {
 	v.reportOddities("S4", report)
 	for slot := range v.messages {
@@ -70,6 +80,7 @@ func confirmsBalance(v *view, report func(Violation)) {
 		}
 		m := &v.messages[p.slot]
 		switch {
+		case m.givenUp(p.verdictTime):
 		case p.verdict == acked && m.outcome != Confirmed:
 			report(v.of(Client, int(p.slot), "acknowledged by the broker, and its outcome is %s", m.outcome))
 		case p.verdict == nacked && m.publications == 1 && m.outcome != Nacked:
@@ -92,7 +103,7 @@ func returnsBalance(v *view, report func(Violation)) {
 		if p.slot < 0 || !p.returned || p.verdict == noVerdict || !v.heard(&v.epochs[p.epoch], p.verdictTime) {
 			continue
 		}
-		if m := &v.messages[p.slot]; m.outcome != Returned && m.published <= p.time {
+		if m := &v.messages[p.slot]; m.outcome != Returned && m.published <= p.time && !m.givenUp(p.verdictTime) {
 			report(v.of(Client, int(p.slot), "returned by the broker, and its outcome is %s", m.outcome))
 		}
 	}

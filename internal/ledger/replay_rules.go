@@ -5,9 +5,6 @@ import (
 	"slices"
 )
 
-// replaySlack is how long after a decision to publish no more its result may be noted.
-const replaySlack = int64(50e6)
-
 // stretch is what one publisher published on one channel.
 type stretch struct {
 	epoch *epoch
@@ -106,7 +103,7 @@ func (r *replay) checkNew(p *publication, place map[int32]int) {
 		r.newest = max(r.newest, p.slot)
 	}
 	for slot := range place {
-		if r.messages[slot].resulted > p.time+replaySlack {
+		if r.messages[slot].resulted > p.time+resultSlack {
 			r.report(r.of(Client, int(slot), "left without a verdict, and not published again before %s", r.name(int(p.slot))))
 		}
 	}

@@ -50,10 +50,15 @@ var ruleCases = []struct {
 	{name: "a confirm unheard", script: begin + "invoke 1; pub 1 1; ack 1 1; wait; result 1 unknown; deliver 2 1 1; handle q 1; handled q 1; settle 2 1", broken: "S4/client"},
 	{name: "a confirm lost with its channel", script: begin + "invoke 1; pub 1 1; ack 1 1; close 1; wait; result 1 unknown; deliver 2 1 1; handle q 1; handled q 1; settle 2 1"},
 	{name: "a nack unheard", script: begin + "invoke 1; pub 1 1; nack 1 1; wait; result 1 unknown", broken: "S4/client"},
+	{name: "given up before its confirm", script: begin + "invoke 1; pub 1 1; result 1 unknown; wait; ack 1 1; wait; deliver 2 1 1; handle q 1; handled q 1; settle 2 1"},
+	{name: "given up before its nack", script: begin + "invoke 1; pub 1 1; result 1 unknown; wait; nack 1 1; wait; open 3"},
+	{name: "called nacked before its confirm", script: begin + "invoke 1; pub 1 1; result 1 nacked; wait; ack 1 1; wait; open 3", broken: "S4/client"},
 	{name: "two results", script: begin + one + "result 1 confirmed", broken: "S4/client"},
 
 	{name: "returned", script: begin + "invoke 1; pub 1 1; return 1 1; ack 1 1; result 1 returned; wait"},
 	{name: "a return swallowed", script: begin + "invoke 1; pub 1 1; return 1 1; ack 1 1; result 1 confirmed; wait; open 3", broken: "S1/client S5/client S6/client"},
+	{name: "given up before its return", script: begin + "invoke 1; pub 1 1; result 1 unknown; wait; return 1 1; ack 1 1; wait; open 3"},
+	{name: "a return unheard", script: begin + "invoke 1; pub 1 1; return 1 1; ack 1 1; wait; result 1 unknown", broken: "S5/client"},
 	{name: "a return invented", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 returned", broken: "S5/client"},
 	{name: "a return after its ack", script: begin + "invoke 1; pub 1 1; ack 1 1; return 1 1; result 1 returned", broken: "S5/broker"},
 
