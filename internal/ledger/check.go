@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -50,23 +51,45 @@ var invariants = []invariant{
 // Check tells whether the run kept what always holds and what rules promise. It
 // takes time and memory in proportion to the history.
 func (h *History) Check(rules Rules, facts Facts) *Report {
+	h.look()
 	v := newView(h, &rules, &facts)
-	r := &Report{Summary: h.Summary(time.Duration(v.end)), Counts: map[string]int{}, Recovery: recoveryTimes(v)}
-	for _, inv := range invariants {
+	r := &Report{Counts: map[string]int{}}
+	var all sync.WaitGroup // which only read
+	all.Go(func() { r.Summary = h.Summary(time.Duration(v.end)) })
+	all.Go(func() { r.Recovery = recoveryTimes(v) })
+	found := make([]findings, len(invariants))
+	for i, inv := range invariants {
 		if v.lacks(inv.needs) {
 			r.NotChecked = append(r.NotChecked, inv.rule)
 			continue
 		}
-		inv.check(v, func(found Violation) {
-			found.Rule = inv.rule
-			if r.Counts[inv.rule]++; r.Counts[inv.rule] <= perRule {
-				r.Violations = append(r.Violations, found)
-			}
-		})
+		all.Go(func() { inv.check(v, found[i].add) })
+	}
+	all.Wait()
+	for i, inv := range invariants {
+		if n := found[i].count; n > 0 {
+			r.Counts[inv.rule] = n
+		}
+		for _, f := range found[i].first {
+			f.Rule = inv.rule
+			r.Violations = append(r.Violations, f)
+		}
 	}
 	r.Doubts = doubts(v, &r.Summary)
 	addLives(v, r.Violations)
 	return r
+}
+
+// findings are the violations of one rule.
+type findings struct {
+	first []Violation // perRule at most
+	count int
+}
+
+func (f *findings) add(v Violation) {
+	if f.count++; f.count <= perRule {
+		f.first = append(f.first, v)
+	}
 }
 
 // Check checks what the ledger holds now: call it when the run is over.

@@ -209,6 +209,7 @@ var cuts = map[string]faultproxy.FrameRule{
 func TestTheClientKeepsEveryRule(t *testing.T) {
 	for name, rule := range cuts {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := newClientRun(t, nil)
 			var faults sync.WaitGroup
 			var healed atomic.Bool

@@ -5,7 +5,7 @@ import "slices"
 // noPhantom is S2: what is delivered was published, with that body.
 func noPhantom(v *view, report func(Violation)) {
 	v.reportOddities("S2", report)
-	for _, s := range v.strangers {
+	for _, s := range slices.Concat(v.strangers[0], v.strangers[1]) {
 		slot, ok := v.slotOf(&s.Record)
 		if !ok {
 			slot = -1

@@ -29,8 +29,11 @@ func of(kinds ...Kind) (s set) {
 	return s
 }
 
-// all is every kind.
-const all = ^set(0)
+// all is every kind, application those of the application ledger.
+const (
+	all         = ^set(0)
+	application = set(1)<<ConnOpen - 1
+)
 
 // each calls f with every record of the parts that hold any of the kinds: a part comes
 // from one handle, so it holds few.

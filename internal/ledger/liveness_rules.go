@@ -147,7 +147,6 @@ func dialsBounded(v *view, report func(Violation)) {
 	if v.rules.MaxDials == 0 {
 		return
 	}
-	slices.Sort(v.dials)
 	for i := v.rules.MaxDials; i < len(v.dials); i++ {
 		if from := v.dials[i-v.rules.MaxDials]; v.dials[i]-from < int64(time.Second) {
 			report(general(Client, "more than %d connections within the second from %v on", v.rules.MaxDials, time.Duration(from)))

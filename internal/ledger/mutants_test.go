@@ -9,9 +9,12 @@ import (
 
 func TestACorrectClientIsGreen(t *testing.T) {
 	for seed := range uint64(30) {
-		if r := simulate(seed, ""); r.Verdict() != Green {
-			t.Fatalf("seed %d:\n%s", seed, r)
-		}
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			if r := simulate(seed, ""); r.Verdict() != Green {
+				t.Errorf("%s", r)
+			}
+		})
 	}
 }
 
@@ -65,6 +68,7 @@ var mistakes = map[string]string{
 func TestEveryMistakeIsCaught(t *testing.T) {
 	for mistake, rules := range mistakes {
 		t.Run(mistake, func(t *testing.T) {
+			t.Parallel()
 			var runs []string
 			for seed := range uint64(8) {
 				r := simulate(seed, mistake)

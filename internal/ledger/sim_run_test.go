@@ -29,7 +29,7 @@ func simulate(seed uint64, mistake string) *Report {
 	s.client.publisher.connect()
 	s.produce()
 	s.planFaults()
-	s.run(time.Minute)
+	s.run(20 * time.Second)
 	rules := simRules(s)
 	report, err := s.ledger.Check(rules, s.facts())
 	if err != nil {

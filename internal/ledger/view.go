@@ -24,8 +24,8 @@ type view struct {
 	broughtFirst []uint16 // those of them without the redelivered flag
 	publications []publication
 	deliveries   []delivery
-	epochs       []epoch // by number
-	strangers    []stranger
+	epochs       []epoch       // by number
+	strangers    [2][]stranger // to handlers, on the wire
 	oddities     []oddity
 	windows      []lossWindow
 	faults       []faultView // by number
@@ -70,11 +70,11 @@ type publication struct {
 	epoch        uint32
 	time         int64
 	verdictTime  int64
-	verdict      verdict
-	returned     bool
-	flags        Flags
 	number       uint64 // on its channel
 	publisher    uint32
+	verdict      verdict
+	flags        Flags
+	returned     bool
 	afterTheFact bool // of the server's close of its channel
 }
 

@@ -1,6 +1,9 @@
 package ledger
 
-import "slices"
+import (
+	"slices"
+	"sync"
+)
 
 // newView arranges a history. The records of a handle must stand in the order of
 // its calls; handles may stand in any order.
@@ -44,7 +47,16 @@ func newView(h *History, rules *Rules, facts *Facts) *view {
 	v.handledFirst = make([]uint16, len(v.handled))
 	v.brought = make([]uint16, len(v.handled))
 	v.broughtFirst = make([]uint16, len(v.handled))
-	h.each(all&^of(PubInvoke), v.add)
+	var both sync.WaitGroup // neither writes what the other reads or writes
+	both.Go(func() { h.each(application&^of(PubInvoke), v.say) })
+	both.Go(func() {
+		h.each(all&^application, func(r *Record) {
+			if all&^application&of(r.Kind) != 0 {
+				v.frame(r)
+			}
+		})
+	})
+	both.Wait()
 	v.finish()
 	return v
 }
@@ -61,9 +73,9 @@ func (v *view) invoke(r *Record) {
 	v.messages[slot].invoked, v.messages[slot].crc = r.Time, r.CRC
 }
 
-func (v *view) add(r *Record) {
+// say takes a record of the application ledger.
+func (v *view) say(r *Record) {
 	switch r.Kind {
-	case PubInvoke, kindNone:
 	case Result:
 		v.result(r)
 	case Deliver:
@@ -78,9 +90,6 @@ func (v *view) add(r *Record) {
 		v.fault(r)
 	case LossWindow:
 		v.loss(r)
-	default:
-		v.wire = true
-		v.frame(r)
 	}
 }
 
@@ -97,7 +106,7 @@ func (v *view) result(r *Record) {
 func (v *view) handle(r *Record) {
 	slot, why := v.match(r)
 	if why != "" {
-		v.strangers = append(v.strangers, stranger{*r, why})
+		v.strangers[0] = append(v.strangers[0], stranger{*r, why})
 		return
 	}
 	i := int(r.Node)*len(v.messages) + slot

@@ -4,6 +4,7 @@ import "slices"
 
 // frame takes a record of the wire ledger.
 func (v *view) frame(r *Record) {
+	v.wire = true
 	e := v.epoch(r.Epoch)
 	switch r.Kind {
 	case ConnOpen:
@@ -162,7 +163,7 @@ func (v *view) deliver(e *epoch, r *Record) {
 	if slot, why := v.match(r); why == "" {
 		d.slot = int32(slot)
 	} else {
-		v.strangers = append(v.strangers, stranger{*r, why})
+		v.strangers[1] = append(v.strangers[1], stranger{*r, why})
 	}
 	if uint64(len(e.delivered)+1) != d.tag {
 		v.odd("S12", Broker, int(d.slot), r, "delivery tags are not contiguous")
@@ -253,6 +254,7 @@ func (v *view) settleOne(e *epoch, place int, r *Record) bool {
 
 // finish derives what can be told only when all records are in.
 func (v *view) finish() {
+	slices.Sort(v.dials)
 	for i := range v.publications {
 		p := &v.publications[i]
 		e := &v.epochs[p.epoch]
