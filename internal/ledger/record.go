@@ -47,7 +47,7 @@ const (
 
 	ConnOpen      // a client connects; Tag: connection
 	EpochOpen     // channel.open; Tag: connection, in the upper 16 bits the channel
-	EpochClose    // the channel ends; Tag: reply code, Seq: for how long the broker had been silent on the connection, Flags: ByServer, Lost
+	EpochClose    // the channel ends; Tag: reply code, Seq: for how long nothing had proved that the broker reads, Flags: ByServer, Lost
 	ConfirmSelect // confirm.select
 	WirePub       // to the broker; Tag: publish number in confirm mode, Node: route, Flags: Mandatory, Corrupt, Foreign
 	Confirm       // the broker's ack or nack; Tag, Flags: Multiple, Negative

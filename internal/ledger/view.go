@@ -179,7 +179,7 @@ type faultView struct {
 func (v *view) heard(e *epoch, at int64) bool { return min(e.closed, v.end) > at+v.grace }
 
 // reached reports whether the broker must have read it. A broker that is frozen, or behind a dead link, reads
-// nothing, and what waits for it is lost with the connection: only a sign of life that is younger says that it did.
+// nothing, and what waits for it is lost with the connection: only signs of life that are younger say that it did.
 func (v *view) reached(e *epoch, at int64) bool { return min(e.closed-e.silence, v.end) > at+v.grace }
 
 // slotOf returns the slot of the attempt that r is about.

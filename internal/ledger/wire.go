@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"sync"
+	"time"
 
 	"github.com/warren-mq/warren/core/wire"
 )
@@ -18,7 +19,28 @@ type Conn struct {
 	mu       sync.Mutex // guards the following
 	decoder  wire.Decoder
 	channels map[uint16]*channel
-	spoke    int64 // when the broker sent its last frame
+	broker   liveliness
+}
+
+// steady is for how long a broker must go on talking after a silence, before it has surely read what came meanwhile.
+const steady = time.Second
+
+// liveliness tells when a broker was last surely at work. One that was frozen first lets its timers speak when it
+// thaws: it sends a heartbeat, and may give up a connection of which it has not read what waits there.
+type liveliness struct {
+	spoke  int64 // last frame
+	woke   int64 // first frame after a silence
+	steady int64 // last frame that proves that it reads
+}
+
+func (l *liveliness) frame(now int64) {
+	if now-l.spoke > int64(steady) {
+		l.woke = now
+	}
+	l.spoke = now
+	if now-l.woke >= int64(steady) {
+		l.steady = now
+	}
 }
 
 // channel is a channel of a connection, from one channel.open to the next.
@@ -76,7 +98,7 @@ func (c *Conn) end(ch *channel, code uint16, flags Flags) {
 		return
 	}
 	ch.closed = true
-	c.add(Record{Kind: EpochClose, Epoch: ch.epoch, Seq: uint64(c.ledger.now() - c.spoke), Tag: uint64(code), Flags: flags})
+	c.add(Record{Kind: EpochClose, Epoch: ch.epoch, Seq: uint64(c.ledger.now() - c.broker.steady), Tag: uint64(code), Flags: flags})
 }
 
 // open begins a new epoch of the channel of that id.
@@ -106,7 +128,7 @@ func (c *Conn) frame(f wire.Frame, way int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if way == toClient {
-		c.spoke = c.ledger.now()
+		c.broker.frame(c.ledger.now())
 	}
 	ch := c.channels[f.Channel]
 	switch f.Type {
