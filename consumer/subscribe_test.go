@@ -309,3 +309,36 @@ func TestAutoAckHandlesWhatHasArrived(t *testing.T) {
 		})
 	}
 }
+
+// An exclusive queue that the broker still holds for the lost connection is
+// waited for: to consume it would only be refused.
+func TestAHeldQueueIsNotConsumedBeforeItIsBack(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.declare(topology.Topology{Queues: []topology.Queue{{Name: "mine", Exclusive: true}}})
+		var got seen
+		r := e.run("mine", got.handler)
+		held := e.broker.OnReceive(wire.MethodQueueDeclare, brokertest.Always(brokertest.Refuse(405, "RESOURCE_LOCKED - locked queue 'mine'")))
+		consumes := e.broker.OnReceive(wire.MethodBasicConsume, brokertest.Always(brokertest.Pass))
+		e.broker.Cut()
+		time.Sleep(3 * time.Second)
+		if n := consumes.Hits(); n > 0 || held.Hits() == 0 {
+			t.Errorf("consumed %d times while it was held, declared %d times", n, held.Hits())
+		}
+		if s := e.conn.State(); s.Stage != recovery.PublishReady || len(s.Degraded) != 1 {
+			t.Errorf("state %+v", s)
+		}
+		held.Remove()
+		if err := e.conn.Await(e.ctx, recovery.State.Ready); err != nil {
+			t.Fatal(err)
+		}
+		if n := e.count(recovery.ConsumerLost); n > 0 {
+			t.Errorf("%d events of a lost consumer", n)
+		}
+		e.publish("mine", 1, 1)
+		synctest.Wait()
+		e.wantSeen(&got, numbers(1, 1))
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

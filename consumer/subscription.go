@@ -36,6 +36,9 @@ func stale(cause error) error { return fmt.Errorf("%w: %w", core.ErrStale, cause
 
 // subscribe opens a private channel on s and consumes the queue.
 func (f *feed) subscribe(s *recovery.Session) (*subscription, error) {
+	if err := f.c.conn.AwaitQueue(f.ctx, s, f.c.queue); err != nil {
+		return nil, err
+	}
 	ch, err := s.Conn.Channel(f.ctx)
 	if err != nil {
 		return nil, err

@@ -96,7 +96,7 @@ func (ch *Channel) add(c *Consumer) {
 		ch.consumers = append(ch.consumers, c)
 		ch.taken[c.m.ConsumerTag] = true
 		if ch.member == nil {
-			ch.member = ch.conn.Join(ch.name)
+			ch.member = ch.conn.join(ch.name, ch.look)
 		}
 	}
 	ch.mu.Unlock()

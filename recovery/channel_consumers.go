@@ -58,7 +58,7 @@ func (ch *Channel) missing(physical *core.Channel, now time.Time) []*Consumer {
 	defer ch.mu.Unlock()
 	var all []*Consumer
 	for _, c := range ch.consumers {
-		if !c.on(physical) && !c.due.After(now) && (ch.physical == nil || c.verified || c.sound(physical)) {
+		if !c.on(physical) && !c.due.After(now) && !ch.conn.holds(c.m.Queue) && (ch.physical == nil || c.verified || c.sound(physical)) {
 			all = append(all, c)
 		}
 	}
@@ -196,7 +196,7 @@ func (ch *Channel) ended(physical *core.Channel, now time.Time) []*Consumer {
 			}
 			cancelled = append(cancelled, c)
 		}
-		if c.refusal != nil && !c.due.After(now) {
+		if c.refusal != nil && !c.due.After(now) && !ch.conn.holds(c.m.Queue) {
 			again = append(again, c)
 		}
 	}

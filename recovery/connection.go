@@ -31,6 +31,8 @@ type Connection struct {
 	epoch       uint64
 	quarantine  quarantine
 	members     []*Member
+	behind      int // members that are not established on the present connection
+	failed      int // failures of members
 	channels    int // opened so far, for their names
 	losses      int
 	recreations map[string]int // by queue
@@ -108,7 +110,10 @@ func (c *Connection) State() State {
 
 func (c *Connection) snapshot() State {
 	stage, degraded := c.stage()
-	s := State{Stage: stage, Degraded: degraded, Epoch: c.epoch}
+	s := State{Stage: stage, Epoch: c.epoch}
+	if degraded > 0 {
+		s.Degraded = c.degraded()
+	}
 	if stage == Connecting || stage == Closed {
 		s.Err = c.err
 	}
@@ -203,10 +208,10 @@ func (c *Connection) Close(ctx context.Context) error {
 // update wakes who waits for a change and announces a new state. The lock is held.
 func (c *Connection) update() {
 	c.changed.Wake()
-	s := c.snapshot()
-	if s.Stage == c.state.Stage && len(s.Degraded) == len(c.state.Degraded) && s.Epoch == c.state.Epoch {
+	stage, degraded := c.stage()
+	if stage == c.state.Stage && degraded == len(c.state.Degraded) && c.epoch == c.state.Epoch {
 		return
 	}
-	c.state = s
-	c.cfg.Emit(Event{Kind: StageChanged, Time: time.Now(), Connection: c.cfg.Name, State: s})
+	c.state = c.snapshot()
+	c.cfg.Emit(Event{Kind: StageChanged, Time: time.Now(), Connection: c.cfg.Name, State: c.state})
 }

@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"container/list"
 	"fmt"
 	"slices"
 	"time"
@@ -12,7 +13,9 @@ import (
 // background. It is pure; the connection's lock guards it.
 type quarantine struct {
 	budget  Budget
-	entries []*patient
+	entries map[string]*list.Element // of order, by entityKey
+	order   list.List                // of *patient, as they came
+	held    held
 }
 
 // patient is one refused entity.
@@ -20,6 +23,7 @@ type patient struct {
 	Refusal
 	key   string
 	since time.Time
+	tried int // the round of held in which it was last refused
 	due   time.Time
 	wait  time.Duration // the last one
 	spent bool          // the budget is: it is not tried again on this connection
@@ -29,8 +33,10 @@ type patient struct {
 const (
 	firstRetry = 500 * time.Millisecond
 	lastRetry  = 30 * time.Second
-	// A broker gives up a dead connection's exclusive queues within two of
-	// its heartbeats at most.
+	// What is missing is often just being taken away by the end of the last
+	// connection: an auto-delete queue, and an exchange with its last binding.
+	firstMissing = 100 * time.Millisecond
+	// Another client may give a locked queue up at any time.
 	lastLocked = 2 * time.Second
 	// Whatever closes connections is tried on one of its own, and rarely.
 	firstFatal = time.Minute
@@ -41,6 +47,8 @@ func waits(r Reason) (first, last time.Duration) {
 	switch r {
 	case Locked:
 		return firstRetry, lastLocked
+	case Missing:
+		return firstMissing, lastRetry
 	case Fatal:
 		return firstFatal, lastFatal
 	default:
@@ -56,62 +64,104 @@ func entityKey(entity fmt.Stringer) string {
 	return entity.String()
 }
 
-// refuse takes an entity in, or notes that it was refused again.
-func (q *quarantine) refuse(entity fmt.Stringer, err error, now time.Time) Refusal {
+// admit returns the patient of an entity, a new one if there is none.
+func (q *quarantine) admit(entity fmt.Stringer, now time.Time) *patient {
 	key := entityKey(entity)
 	p := q.find(key)
 	if p == nil {
 		p = &patient{key: key, since: now}
-		q.entries = append(q.entries, p)
+		if q.entries == nil {
+			q.entries = map[string]*list.Element{}
+		}
+		q.entries[key] = q.order.PushBack(p)
 	}
+	return p
+}
+
+// refuse takes an entity in, or notes that it was refused again.
+func (q *quarantine) refuse(entity fmt.Stringer, err error, now time.Time) Refusal {
+	p := q.admit(entity, now)
 	reason := Classify(err)
 	first, last := waits(reason)
 	p.wait = min(max(first, 2*p.wait), last)
 	p.due = now.Add(p.wait)
 	p.Refusal = Refusal{Entity: entity, Reason: reason, Err: err, Attempts: p.Attempts + 1}
 	p.spent = q.budget.spent(p.Attempts, now.Sub(p.since))
+	if queue, ok := entity.(topology.Queue); ok && queue.Exclusive && reason == Locked {
+		p.tried = q.held.rounds + 1
+		q.held.add(p, now)
+	} else {
+		q.held.remove(p)
+	}
 	return p.Refusal
 }
 
+// hold takes an exclusive queue in without having tried it, for others were
+// refused as locked with err.
+func (q *quarantine) hold(entity fmt.Stringer, err error, now time.Time) {
+	p := q.admit(entity, now)
+	p.Refusal = Refusal{Entity: entity, Reason: Locked, Err: err, Attempts: p.Attempts}
+	q.held.add(p, now)
+}
+
 func (q *quarantine) find(key string) *patient {
-	for _, p := range q.entries {
-		if p.key == key {
-			return p
-		}
+	if e := q.entries[key]; e != nil {
+		return e.Value.(*patient)
 	}
 	return nil
 }
 
+// all iterates over the patients, as they came.
+func (q *quarantine) all(yield func(*patient) bool) {
+	for e := q.order.Front(); e != nil; {
+		p := e.Value.(*patient)
+		if e = e.Next(); !yield(p) {
+			return
+		}
+	}
+}
+
 // release lets an entity go.
 func (q *quarantine) release(key string) {
-	q.entries = slices.DeleteFunc(q.entries, func(p *patient) bool { return p.key == key })
+	if e := q.entries[key]; e != nil {
+		q.held.remove(e.Value.(*patient))
+		q.order.Remove(e)
+		delete(q.entries, key)
+	}
 }
 
 // reset lets all go but those that close connections, and gives those that
 // had used up their budget another chance.
 func (q *quarantine) reset() {
-	q.entries = slices.DeleteFunc(q.entries, func(p *patient) bool { return p.Reason != Fatal })
-	for _, p := range q.entries {
+	for p := range q.all {
+		if p.Reason != Fatal {
+			q.release(p.key)
+		}
 		p.spent = false
 	}
+	q.held = held{patience: q.held.patience}
 }
 
-// due returns those whose time has come, by key.
+// due returns those whose time has come, by key, without those that are held.
 func (q *quarantine) due(now time.Time) map[string]*patient {
 	all := map[string]*patient{}
-	for _, p := range q.entries {
-		if !p.spent && !p.due.After(now) {
+	for p := range q.all {
+		if q.held.queues[p.key] == nil && !p.spent && !p.due.After(now) {
 			all[p.key] = p
 		}
 	}
 	return all
 }
 
-// next returns when the next one is due; false: none will be.
+// next returns when the next one is due, or those that are held; false: none will be.
 func (q *quarantine) next() (at time.Time, ok bool) {
-	for _, p := range q.entries {
-		if !p.spent && (!ok || p.due.Before(at)) {
-			at, ok = p.due, true
+	for p := range q.all {
+		due := p.due
+		if q.held.queues[p.key] != nil {
+			due = q.held.due
+		}
+		if !p.spent && (!ok || due.Before(at)) {
+			at, ok = due, true
 		}
 	}
 	return at, ok
@@ -125,7 +175,7 @@ func (q *quarantine) fatal(key string) bool {
 
 // nudge makes those due that missed something, which may be there now.
 func (q *quarantine) nudge(now time.Time) {
-	for _, p := range q.entries {
+	for p := range q.all {
 		if p.Reason == Missing {
 			p.due = now
 		}
@@ -144,16 +194,16 @@ func (q *quarantine) postpone(key string, now time.Time) {
 // keys returns the keys of all.
 func (q *quarantine) keys() map[string]bool {
 	all := map[string]bool{}
-	for _, p := range q.entries {
-		all[p.key] = true
+	for key := range q.entries {
+		all[key] = true
 	}
 	return all
 }
 
 func (q *quarantine) failures() []Failure {
-	var all []Failure
-	for _, p := range q.entries {
+	all := make([]Failure, 0, len(q.entries))
+	for p := range q.all {
 		all = append(all, Failure{p.Entity.String(), p.Err})
 	}
-	return all
+	return slices.Clip(all)
 }

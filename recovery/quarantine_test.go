@@ -16,7 +16,8 @@ func TestQuarantineWaits(t *testing.T) {
 		want string
 	}{
 		{"refused", closed(core.ScopeChannel, core.ErrPreconditionFailed, ""), "500ms 1s 2s 4s 8s 16s 30s 30s"},
-		{"locked, until the old connection is given up", closed(core.ScopeChannel, core.ErrResourceLocked, ""), "500ms 1s 2s 2s"},
+		{"missing, perhaps just taken away", closed(core.ScopeChannel, core.ErrNotFound, ""), "100ms 200ms 400ms 800ms"},
+		{"locked, by somebody else", closed(core.ScopeChannel, core.ErrResourceLocked, ""), "500ms 1s 2s 2s"},
 		{"fatal, tried rarely", closed(core.ScopeConnection, core.ErrInternal, ""), "1m0s 2m0s 4m0s 8m0s 16m0s 32m0s 1h0m0s 1h0m0s"},
 	}
 	for _, test := range tests {

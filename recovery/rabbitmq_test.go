@@ -14,6 +14,7 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/docker"
 	"github.com/warren-mq/warren/internal/docker/dockertest"
+	"github.com/warren-mq/warren/internal/faultproxy"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -25,6 +26,7 @@ func TestWithRabbitMQ(t *testing.T) {
 	})
 	t.Run("an entity that closes the connection", func(t *testing.T) { testFatalOnRabbitMQ(t, broker) })
 	t.Run("an exclusive queue of the last connection", func(t *testing.T) { testLockedOnRabbitMQ(t, broker) })
+	t.Run("many exclusive queues, cut again and again", func(t *testing.T) { testManyLockedOnRabbitMQ(t, broker) })
 	t.Run("an ack that times out", func(t *testing.T) { testAckTimeoutOnRabbitMQ(t, broker) })
 	t.Run("soft errors and a restart", func(t *testing.T) { testRestartOfRabbitMQ(t, broker) })
 }
@@ -168,6 +170,40 @@ func testLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	if len(j.of(Restored)) == 0 {
 		t.Error("nothing was restored")
 	}
+}
+
+// testManyLockedOnRabbitMQ: the broker takes its time to delete the queues of a
+// connection that was reset; what is declared meanwhile is refused.
+func testManyLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
+	const queues, cuts = 300, 3
+	proxy, err := faultproxy.New(broker.Addr())
+	must(t, err)
+	t.Cleanup(proxy.Close)
+	c, j := rabbit(t, broker, Config{Recorder: topology.NewRecorder()}, func(e *core.Config) {
+		e.Addr, e.CloseTimeout = proxy.Addr(), time.Minute // the broker deletes the queues before it answers
+	})
+	ch, err := c.Channel(t.Context())
+	must(t, err)
+	all := exclusive(t, ch, queues)
+	for range cuts {
+		epoch := c.State().Epoch
+		refused := len(j.of(Quarantined))
+		proxy.Reset()
+		begun := time.Now()
+		awaitEpoch(t, c, epoch+1)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		err := c.Await(ctx, State.Ready)
+		cancel()
+		if err != nil {
+			t.Fatalf("%v: %+v", err, c.State())
+		}
+		t.Logf("ready after %s, %d queues were held", time.Since(begun).Round(time.Millisecond), len(j.of(Quarantined))-refused)
+		roundTrips(t, ch, all)
+	}
+	if n := len(j.of(ConsumerLost)) + len(j.of(ChannelLost)); n > 0 {
+		t.Errorf("%d consumers and channels were lost", n)
+	}
+	must(t, ch.Close(t.Context()))
 }
 
 // testAckTimeoutOnRabbitMQ: the broker takes a consumer away whose ack is late

@@ -43,7 +43,8 @@ func (s *supervision) phases() []topology.Phase {
 	return s.cfg.Recorder.Plan()
 }
 
-// admitted leaves out what is known to close connections.
+// admitted leaves out what is known to close connections, and bindings of
+// queues that are held.
 func (s *supervision) admitted(steps []topology.Step) []topology.Step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,7 +52,7 @@ func (s *supervision) admitted(steps []topology.Step) []topology.Step {
 		return steps
 	}
 	return slices.DeleteFunc(slices.Clone(steps), func(step topology.Step) bool {
-		return s.quarantine.fatal(entityKey(step.Entity))
+		return s.quarantine.held.needsHeld(step) || s.quarantine.fatal(entityKey(step.Entity))
 	})
 }
 
@@ -76,33 +77,103 @@ func runCancelOn(conn *core.Conn, cancel context.CancelCauseFunc, stop <-chan st
 // by one, so that the next death of a connection has one possible culprit.
 func (s *supervision) replayPhase(conn *core.Conn, steps []topology.Step) error {
 	sound, suspects := s.suspects.split(steps)
-	if err := s.replay(conn, sound, topology.Replayer{}); err != nil {
+	var others, own []topology.Step
+	for _, step := range sound {
+		if holdable(step) {
+			own = append(own, step)
+		} else {
+			others = append(others, step)
+		}
+	}
+	if _, err := s.replay(conn, others, topology.Replayer{}); err != nil {
 		return err
 	}
-	return s.replay(conn, suspects, topology.Replayer{Channels: 1, Window: 1})
+	if err := s.replayOwn(conn, own); err != nil {
+		return err
+	}
+	_, err := s.replay(conn, suspects, topology.Replayer{Channels: 1, Window: 1})
+	return err
 }
 
-// replay declares steps and sorts the results.
-func (s *supervision) replay(conn *core.Conn, steps []topology.Step, how topology.Replayer) error {
+// replayOwn declares exclusive queues that the lost connection may still hold:
+// one first, if there are many, and all others if that was not locked. If
+// several are locked the rest is held without being tried.
+func (s *supervision) replayOwn(conn *core.Conn, steps []topology.Step) error {
+	if len(steps) > heldRefusals {
+		if locked, err := s.replay(conn, steps[:1], topology.Replayer{}); err != nil {
+			return err
+		} else if locked != nil {
+			s.hold(steps[1:], locked)
+			return nil
+		}
+		steps = steps[1:]
+	}
+	_, err := s.replay(conn, steps, topology.Replayer{MaxRefused: heldRefusals})
+	return err
+}
+
+// replay declares steps and sorts the results. It returns the last refusal of
+// a queue that is locked, if there is one. If there are more refusals than
+// allowed, the rest is held, or, if none was for a lock, declared all the same.
+func (s *supervision) replay(conn *core.Conn, steps []topology.Step, how topology.Replayer) (locked, err error) {
 	if len(steps) == 0 {
-		return nil
+		return nil, nil
 	}
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
 	defer cancel()
 	results, err := how.Replay(ctx, conn, steps)
+	defer s.sorted()
+	answered := map[core.Method]bool{}
 	for _, r := range results {
+		answered[r.Step.Method] = true
 		if r.Err == nil {
 			s.declared(r)
 			continue
 		}
+		if errors.Is(r.Err, core.ErrResourceLocked) {
+			locked = r.Err
+		}
 		if err := s.refused(conn, r.Step, r.Err); err != nil {
-			return err
+			return locked, err
 		}
 	}
-	if err != nil {
-		return s.blame(conn, err)
+	switch {
+	case err == nil:
+		return locked, nil
+	case conn.Err() != nil || !errors.Is(err, topology.ErrTooManyRefused):
+		return locked, s.blame(conn, err)
 	}
-	return nil
+	rest := slices.DeleteFunc(slices.Clone(steps), func(step topology.Step) bool { return answered[step.Method] || !step.Wanted() })
+	if locked != nil {
+		s.hold(rest, locked)
+		return locked, nil
+	}
+	return s.replay(conn, rest, topology.Replayer{})
+}
+
+// sorted follows up on the results of a replay.
+func (s *supervision) sorted() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.healed {
+		s.quarantine.nudge(time.Now())
+		s.healed = false
+	}
+	s.update()
+}
+
+// hold has queues wait that are locked like others.
+func (s *supervision) hold(steps []topology.Step, locked error) {
+	for _, step := range steps {
+		s.mu.Lock()
+		known := s.quarantine.find(entityKey(step.Entity)) != nil
+		s.quarantine.hold(step.Entity, locked, time.Now())
+		s.mu.Unlock()
+		if !known {
+			s.report.Failed = append(s.report.Failed, Failure{step.Entity.String(), locked})
+			s.Emit(Event{Kind: Quarantined, Entity: step.Entity.String(), Err: locked})
+		}
+	}
 }
 
 // declared notes that an entity exists.
@@ -132,9 +203,11 @@ func (s *supervision) cured(r topology.Result) {
 		s.mu.Unlock()
 		return
 	}
+	if q, ok := p.Entity.(topology.Queue); ok && s.quarantine.held.has(q.Name) {
+		s.freed[r.Declared()] = true
+	}
 	s.quarantine.release(key)
-	s.quarantine.nudge(time.Now())
-	s.update()
+	s.healed = true
 	s.mu.Unlock()
 	s.Emit(Event{Kind: Restored, Entity: p.Entity.String(), Attempt: p.Attempts})
 }
@@ -163,9 +236,6 @@ func (s *supervision) refused(conn *core.Conn, step topology.Step, err error) er
 		return &refusedError{f}
 	}
 	s.report.Failed = append(s.report.Failed, f)
-	s.mu.Lock()
-	s.update()
-	s.mu.Unlock()
 	s.Emit(Event{Kind: Quarantined, Entity: f.Entity, Err: err, Attempt: r.Attempts})
 	return nil
 }

@@ -25,6 +25,8 @@ func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
 	s.epoch++
 	s.doubtful = s.quarantine.keys()
 	s.quarantine.reset()
+	s.quarantine.held.patience = patienceFor(conn.Tuned().Heartbeat)
+	s.behind = len(s.members)
 	s.update()
 	s.mu.Unlock()
 	s.planRenewal(time.Now())

@@ -60,20 +60,43 @@ func (f Failure) Unwrap() error { return f.Err }
 type Member struct {
 	conn *Connection
 	name string
+	look func() // called when queues came free that were held; nil: nobody asks. Must not block
 
 	// Guarded by the connection's lock.
 	epoch    uint64    // the connection it is established on
 	failures []Failure // why it could not be
+	left     bool
 }
 
 // Join registers a member. It counts as not established until [Member.Restored].
-func (c *Connection) Join(name string) *Member {
+func (c *Connection) Join(name string) *Member { return c.join(name, nil) }
+
+func (c *Connection) join(name string, look func()) *Member {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m := &Member{conn: c, name: name}
+	m := &Member{conn: c, name: name, look: look}
 	c.members = append(c.members, m)
+	c.count(m, 1)
 	c.update()
 	return m
+}
+
+// count adds a member to what its connection counts, or takes it away with n
+// = -1. The lock is held.
+func (c *Connection) count(m *Member, n int) {
+	if m.epoch != c.epoch {
+		c.behind += n
+	}
+	c.failed += n * len(m.failures)
+}
+
+// lookAgain has members look which queues are held. The lock is held.
+func (c *Connection) lookAgain() {
+	for _, m := range c.members {
+		if m.look != nil {
+			m.look()
+		}
+	}
 }
 
 // Restored notes that the member is established on s.
@@ -87,7 +110,12 @@ func (m *Member) Leave() {
 	c := m.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if m.left {
+		return
+	}
+	m.left = true
 	c.members = slices.DeleteFunc(c.members, func(other *Member) bool { return other == m })
+	c.count(m, -1)
 	c.update()
 }
 
@@ -95,28 +123,36 @@ func (m *Member) set(epoch uint64, failures []Failure) {
 	c := m.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if m.left {
+		return
+	}
+	c.count(m, -1)
 	m.epoch, m.failures = epoch, failures
+	c.count(m, 1)
 	c.update()
 }
 
-// stage derives the stage and what is degraded. The lock is held.
-func (c *Connection) stage() (Stage, []Failure) {
+// stage derives the stage, and how much is degraded. The lock is held.
+func (c *Connection) stage() (s Stage, degraded int) {
+	degraded = len(c.quarantine.entries) + c.failed
+	switch {
+	case c.closed:
+		return Closed, 0
+	case c.conn == nil:
+		return Connecting, degraded
+	case c.session == nil:
+		return Connected, degraded
+	case c.behind > 0:
+		return PublishReady, degraded
+	}
+	return ConsumeReady, degraded
+}
+
+// degraded names what is. The lock is held.
+func (c *Connection) degraded() []Failure {
 	failures := c.quarantine.failures()
 	for _, m := range c.members {
 		failures = append(failures, m.failures...)
 	}
-	switch {
-	case c.closed:
-		return Closed, nil
-	case c.conn == nil:
-		return Connecting, failures
-	case c.session == nil:
-		return Connected, failures
-	}
-	for _, m := range c.members {
-		if m.epoch != c.epoch {
-			return PublishReady, failures
-		}
-	}
-	return ConsumeReady, failures
+	return failures
 }

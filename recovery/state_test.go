@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
@@ -16,6 +18,8 @@ import (
 func TestStage(t *testing.T) {
 	conn, session := new(core.Conn), new(Session)
 	failed := errors.New("refused")
+	var refused quarantine
+	refused.refuse(topology.Queue{Name: "q"}, failed, time.Now())
 	tests := []struct {
 		name     string
 		c        *Connection
@@ -28,19 +32,59 @@ func TestStage(t *testing.T) {
 		{"a consumer is still on the last connection", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {epoch: 1}}}, PublishReady, 0},
 		{"every consumer is on this one", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {epoch: 2}}}, ConsumeReady, 0},
 		{"a consumer was refused", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {failures: []Failure{{"c", failed}}}}}, PublishReady, 1},
-		{"an entity was refused", &Connection{conn: conn, session: session, epoch: 1, quarantine: quarantine{entries: []*patient{{Refusal: Refusal{Entity: topology.Queue{}}}}}}, ConsumeReady, 1},
+		{"an entity was refused", &Connection{conn: conn, session: session, epoch: 1, quarantine: refused}, ConsumeReady, 1},
 		{"closed", &Connection{conn: conn, session: session, closed: true}, Closed, 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			stage, degraded := test.c.stage()
-			if stage != test.want || len(degraded) != test.degraded {
-				t.Errorf("%v, %v; want %v and %d", stage, degraded, test.want, test.degraded)
+			for _, m := range test.c.members {
+				test.c.count(m, 1)
 			}
-			if s := (State{Stage: stage, Degraded: degraded}); s.Ready() != (stage == ConsumeReady && test.degraded == 0) {
+			s := test.c.snapshot()
+			if s.Stage != test.want || len(s.Degraded) != test.degraded {
+				t.Errorf("%v, %v; want %v and %d", s.Stage, s.Degraded, test.want, test.degraded)
+			}
+			if s.Ready() != (s.Stage == ConsumeReady && test.degraded == 0) {
 				t.Errorf("ready: %t", s.Ready())
 			}
 		})
+	}
+}
+
+// TestCountsOfMembersAgreeWithMembers does what may happen to members, in many orders.
+func TestCountsOfMembersAgreeWithMembers(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	c := New(Config{})
+	for range 2000 {
+		switch k := random.IntN(10); {
+		case k == 0:
+			c.Join("new")
+		case k == 1:
+			c.epoch++
+			c.behind = len(c.members) // as when a connection is opened
+		case len(c.members) > 0:
+			m := c.members[random.IntN(len(c.members))]
+			switch k {
+			case 2:
+				m.Leave()
+				m.Leave()
+				m.Failed(errors.New("too late"))
+			case 3, 4, 5:
+				m.Failed(errors.New("refused"))
+			default:
+				m.set(c.epoch-uint64(random.IntN(2)), nil)
+			}
+		}
+		behind, failed := 0, 0
+		for _, m := range c.members {
+			if m.epoch != c.epoch {
+				behind++
+			}
+			failed += len(m.failures)
+		}
+		if behind != c.behind || failed != c.failed {
+			t.Fatalf("%d behind, %d failed; counted %d and %d", behind, failed, c.behind, c.failed)
+		}
 	}
 }
 

@@ -58,6 +58,8 @@ type supervision struct {
 	suspects  suspects
 	complete  bool            // everything was declared on the last connection, or refused
 	doubtful  map[string]bool // entities that were refused on the last connection
+	healed    bool            // something came back, which others may have missed
+	freed     map[string]bool // queues that were held and have come back, by name
 }
 
 func newSupervision(c *Connection) *supervision {
@@ -69,6 +71,7 @@ func newSupervision(c *Connection) *supervision {
 		},
 		wallet:    wallet{source: c.cfg.Credentials},
 		endpoints: 1,
+		freed:     map[string]bool{},
 		lostAt:    time.Now(),
 	}
 }

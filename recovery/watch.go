@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/warren-mq/warren/core"
@@ -67,8 +68,8 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 	s.mu.Lock()
 	due := s.quarantine.due(now)
 	s.mu.Unlock()
-	if len(due) == 0 {
-		return nil
+	if err := s.retryHeld(conn, now); err != nil || len(due) == 0 {
+		return err
 	}
 	recorded := map[string]bool{}
 	phases := s.phases()
@@ -87,7 +88,7 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 				steps = append(steps, step)
 			}
 		}
-		if err := s.replay(conn, steps, topology.Replayer{}); err != nil {
+		if _, err := s.replay(conn, s.withoutHeld(steps), topology.Replayer{}); err != nil {
 			return err
 		}
 	}
@@ -100,6 +101,82 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 	}
 	s.update()
 	return nil
+}
+
+// retryHeld declares the queues that are held, if it is time, and the bindings
+// of those that came free, and has their consumers started.
+func (s *supervision) retryHeld(conn *core.Conn, now time.Time) error {
+	s.mu.Lock()
+	held := &s.quarantine.held
+	before, due := len(held.queues), !held.due.After(now)
+	s.mu.Unlock()
+	if before == 0 || !due {
+		return nil
+	}
+	// 1st: the queues, all together or, once it cannot be the lost connection any more, each.
+	phases := s.phases()
+	queues, presumed := s.heldInTurn(phases[queuesPhase].Steps, now)
+	var err error
+	if presumed {
+		err = s.replayOwn(conn, queues)
+	} else {
+		_, err = s.replay(conn, queues, topology.Replayer{})
+	}
+	if err != nil {
+		return err
+	}
+	// 2nd: their bindings.
+	freed := s.freed
+	s.freed = map[string]bool{}
+	var bindings []topology.Step
+	for _, step := range phases[bindingsPhase].Steps {
+		if b := step.Entity.(topology.Binding); !b.ToExchange && freed[b.Destination] {
+			bindings = append(bindings, step)
+		}
+	}
+	if _, err := s.replay(conn, bindings, topology.Replayer{}); err != nil {
+		return err
+	}
+	// 3rd: their consumers.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held.ended(len(held.queues) < before, time.Now())
+	if len(freed) > 0 {
+		s.lookAgain()
+	}
+	s.update()
+	return nil
+}
+
+// heldInTurn returns the steps of the queues that are held, after those that
+// were deleted meanwhile are let go, and whether the lock can still be that of
+// the lost connection.
+func (s *supervision) heldInTurn(steps []topology.Step, now time.Time) (turn []topology.Step, presumed bool) {
+	recorded := map[string]bool{}
+	for _, step := range steps {
+		recorded[entityKey(step.Entity)] = true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.quarantine.held.queues {
+		if !recorded[key] {
+			s.quarantine.release(key)
+		}
+	}
+	return s.quarantine.held.inTurn(steps), s.quarantine.held.presumed(now)
+}
+
+// The places of phases in a plan.
+const (
+	queuesPhase   = 1
+	bindingsPhase = 2
+)
+
+// withoutHeld leaves out the bindings of queues that are held.
+func (s *supervision) withoutHeld(steps []topology.Step) []topology.Step {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(steps, s.quarantine.held.needsHeld)
 }
 
 // isDue reports whether step, an entity that may be the patient p, is to be declared.

@@ -37,7 +37,7 @@ func (l *lane) run(ctx context.Context) {
 	for l.err == nil && l.next < len(l.steps) {
 		l.once(ctx)
 		if l.maxRefused > 0 && l.refused.Load() > l.maxRefused {
-			l.err = errTooMany
+			l.err = ErrTooManyRefused
 		}
 	}
 }

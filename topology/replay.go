@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,9 +38,14 @@ type Replayer struct {
 	// hide any round trip, few enough to redo cheaply behind a refused one.
 	// Default 1024; 1 declares one by one, on one channel if Channels is 1.
 	Window int
-
-	maxRefused int // give up after so many refusals; 0: never
+	// MaxRefused, if not 0, has the replay give up with [ErrTooManyRefused] when
+	// more than so many steps were refused. Channels that meet no refusal still
+	// finish; steps that were not answered have no result.
+	MaxRefused int
 }
+
+// ErrTooManyRefused: see [Replayer].
+var ErrTooManyRefused = errors.New("topology: too many refusals")
 
 const (
 	defaultChannels = 8
@@ -60,8 +66,8 @@ func Replay(ctx context.Context, conn *core.Conn, steps []Step) (results []Resul
 // in the same way, its result is [core.ErrTimeout].
 //
 // It returns a result for each step that was answered, in the order of steps,
-// and an [*InterruptedError] if the connection died or ctx ended before all
-// were. A step that is no longer wanted (see [Step.Wanted]) is not declared,
+// and an [*InterruptedError] if the connection died, ctx ended or too many were
+// refused before all were. A step that is no longer wanted (see [Step.Wanted]) is not declared,
 // or taken back when that turns out too late, and has no result.
 func (r Replayer) Replay(ctx context.Context, conn *core.Conn, steps []Step) ([]Result, error) {
 	if len(steps) == 0 {
@@ -81,10 +87,11 @@ func (r Replayer) Replay(ctx context.Context, conn *core.Conn, steps []Step) ([]
 	for _, l := range lanes {
 		results = append(results, l.results...)
 	}
-	if err := interrupted(lanes); err != nil {
-		return results, err
+	err = interrupted(lanes)
+	if err == nil || errors.Is(err, ErrTooManyRefused) {
+		err = cmp.Or(undo(ctx, conn, lanes), err)
 	}
-	return results, undo(ctx, conn, lanes)
+	return results, err
 }
 
 // open opens as many channels as so many steps are worth, or as the
@@ -125,7 +132,7 @@ func (r Replayer) lanes(conn *core.Conn, channels []*core.Channel, steps []Step)
 		part := steps[i*len(steps)/n : (i+1)*len(steps)/n]
 		lanes = append(lanes, &lane{
 			conn: conn, first: ch, window: window, given: part, steps: slices.Clone(part),
-			refused: &refused, maxRefused: int64(r.maxRefused),
+			refused: &refused, maxRefused: int64(r.MaxRefused),
 		})
 	}
 	return lanes

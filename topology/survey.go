@@ -23,8 +23,8 @@ func (r *Recorder) Survey(ctx context.Context, conn *core.Conn, l Loss) ([]Phase
 		return r.Lost(l), nil
 	}
 	presumed, looks := r.presumed(l)
-	results, err := Replayer{Channels: surveyChannels, maxRefused: maxMissing}.Replay(ctx, conn, looks)
-	if errors.Is(err, errTooMany) {
+	results, err := Replayer{Channels: surveyChannels, MaxRefused: maxMissing}.Replay(ctx, conn, looks)
+	if errors.Is(err, ErrTooManyRefused) {
 		return r.Lost(Loss{Scope: LostEverything, Connection: l.Connection}), nil
 	}
 	if err != nil {
@@ -51,8 +51,6 @@ func (r *Recorder) Survey(ctx context.Context, conn *core.Conn, l Loss) ([]Phase
 
 // maxMissing is after how many missing entities the broker counts as empty.
 const maxMissing = 256
-
-var errTooMany = errors.New("too many refusals")
 
 // presumed returns what a loss should have spared, and how to look for it.
 func (r *Recorder) presumed(l Loss) ([]*vertex, []Step) {

@@ -1,0 +1,267 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/brokertest"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/topology"
+)
+
+func TestHeldWaits(t *testing.T) {
+	var q quarantine
+	q.held.patience = 10 * time.Second
+	begun := time.Now()
+	locked := closed(core.ScopeChannel, core.ErrResourceLocked, "")
+	q.refuse(topology.Queue{Name: "a", Exclusive: true}, locked, begun)
+	q.hold(topology.Queue{Name: "b", Exclusive: true}, locked, begun)
+	q.refuse(topology.Queue{Name: "shared"}, locked, begun) // somebody's exclusive queue has its name
+	if !q.held.has("a") || !q.held.has("b") || q.held.has("shared") || len(q.failures()) != 3 {
+		t.Fatalf("held %v of %v", q.held.queues, q.failures())
+	}
+	q.release(`queue "shared"`)
+	var got []string
+	for now := begun; ; {
+		at, ok := q.next()
+		if !ok || len(q.due(at)) != 0 {
+			t.Fatal("held queues are due by themselves, and together")
+		}
+		got = append(got, at.Sub(now).String())
+		if now = at; !q.held.presumed(now) {
+			break
+		}
+		q.held.ended(false, now)
+	}
+	if want := "25ms 50ms 100ms 200ms 400ms 800ms 1s 1s 1s 1s 1s 1s 1s 1s 1s"; strings.Join(got, " ") != want {
+		t.Errorf("waits %v; want %s", got, want)
+	}
+	q.held.ended(false, q.held.due)
+	if q.held.wait != lastLocked {
+		t.Errorf("then %s; want %s", q.held.wait, lastLocked)
+	}
+	q.held.ended(true, q.held.due)
+	if q.held.wait != firstHeld {
+		t.Errorf("after progress %s; want %s", q.held.wait, firstHeld)
+	}
+	q.refuse(topology.Queue{Name: "a", Exclusive: true}, closed(core.ScopeChannel, core.ErrAccessRefused, ""), begun)
+	if q.held.has("a") {
+		t.Error("refused for another reason, and still held")
+	}
+	q.reset()
+	if q.held.has("b") || len(q.failures()) != 0 {
+		t.Error("held on a new connection")
+	}
+}
+
+func TestHeldTakeTurns(t *testing.T) {
+	var q quarantine
+	now := time.Now()
+	locked := closed(core.ScopeChannel, core.ErrResourceLocked, "")
+	var steps []topology.Step
+	for _, name := range []string{"a", "b", "c", "other"} {
+		e := topology.Queue{Name: name, Exclusive: true}
+		steps = append(steps, topology.Step{Entity: e, Method: e.Declare(), Name: name})
+	}
+	q.refuse(steps[0].Entity, locked, now)
+	for _, step := range steps[1:3] {
+		q.hold(step.Entity, locked, now)
+	}
+	for _, want := range []string{"b c a", "c a b", "a b c", "b c a"} {
+		q.held.ended(false, now)
+		turn := q.held.inTurn(steps)
+		if got := names(turn); got != want {
+			t.Errorf("turn %s; want %s", got, want)
+		}
+		q.refuse(turn[0].Entity, locked, now)
+	}
+}
+
+// half makes every connection of a bed one that fails on the client's side
+// alone with breakOff; end ends the broker's side.
+type half struct {
+	*bed
+	client atomic.Pointer[halfOpen]
+	broker atomic.Pointer[brokertest.Link]
+}
+
+func newHalf(t *testing.T, cfg Config) *half {
+	t.Helper()
+	h := &half{bed: &bed{Broker: brokertest.New(t), recorder: topology.NewRecorder()}}
+	h.OnConnect(func(l *brokertest.Link) { h.broker.Store(l) })
+	cfg.Recorder = h.recorder
+	h.conn, h.journal = connected(t, cfg, core.Config{
+		Addr: "broker:5672", Heartbeat: 10 * time.Second,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			nc, err := h.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			client := &halfOpen{Conn: nc}
+			h.client.Store(client)
+			t.Cleanup(func() { _ = nc.Close() })
+			return client, nil
+		},
+	})
+	return h
+}
+
+// breakOff loses the connection, and returns what ends it at the broker.
+func (h *half) breakOff(t *testing.T) (end func()) {
+	t.Helper()
+	epoch := h.conn.State().Epoch
+	old := h.broker.Load()
+	h.client.Load().breakOff()
+	awaitEpoch(t, h.conn, epoch+1)
+	synctest.Wait()
+	return old.Reset
+}
+
+// exclusive declares n exclusive queues, each bound and consumed.
+func exclusive(t *testing.T, ch *Channel, n int) (all []*Consumer) {
+	t.Helper()
+	for i := range n {
+		name := fmt.Sprintf("mine-%d", i)
+		declare(t, ch, core.QueueDeclare{Queue: name, Exclusive: true})
+		must(t, ch.QueueBind(t.Context(), core.QueueBind{Queue: name, Exchange: "amq.topic", RoutingKey: name}))
+		all = append(all, consume(t, ch, name, name))
+	}
+	return all
+}
+
+// roundTrips sends a message through each binding, and receives it.
+func roundTrips(t *testing.T, ch *Channel, all []*Consumer) {
+	t.Helper()
+	for _, c := range all {
+		must(t, ch.Publish(t.Context(), &core.Publishing{Exchange: "amq.topic", RoutingKey: c.Tag(), Body: []byte(c.Tag())}))
+		if got := receive(t, c); got != c.Tag() {
+			t.Fatalf("%s received %q", c.Tag(), got)
+		}
+	}
+}
+
+// refusals counts the channels that the broker closes.
+func refusals(b *brokertest.Broker) *brokertest.Hook {
+	return b.OnSend(wire.MethodChannelClose, brokertest.Always(brokertest.Pass))
+}
+
+func TestExclusiveQueuesHeldForTheLostConnectionComeBackTogether(t *testing.T) {
+	const n = 300
+	for _, held := range []time.Duration{0, 10 * time.Millisecond, 300 * time.Millisecond, 20 * time.Second} {
+		t.Run(held.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHalf(t, Config{StableAfter: time.Second})
+				ch, calm := h.channel(t), h.channel(t)
+				all := exclusive(t, ch, n)
+				declare(t, calm, core.QueueDeclare{Queue: "durable", Durable: true})
+				must(t, calm.QueueBind(t.Context(), core.QueueBind{Queue: "durable", Exchange: "amq.topic", RoutingKey: "other"}))
+				other := consume(t, calm, "durable", "other")
+				roundTrips(t, ch, append(all, other))
+				time.Sleep(time.Minute)
+				closed := refusals(h.Broker)
+				end := h.breakOff(t)
+				lost := time.Now()
+				if s := h.conn.State(); s.Stage != PublishReady || len(s.Degraded) != n {
+					t.Errorf("stage %v, %d degraded while the queues are held", s.Stage, len(s.Degraded))
+				}
+				if got := strings.Count(" "+tags(h.Broker), " other"); got != 2 { // one is left on the lost connection
+					t.Errorf("%d consumers of the durable queue, which does not wait for them", got)
+				}
+				time.Sleep(held)
+				end()
+				h.ready(t)
+				if late := time.Since(lost) - held; late > lastHeld || held < time.Second && late > held+firstHeld {
+					t.Errorf("ready %s after the broker has given them up", late)
+				}
+				if got := closed.Hits(); got > 8+int(held/lastHeld) {
+					t.Errorf("%d channels were closed", got)
+				}
+				roundTrips(t, ch, append(all, other))
+				if q, r := len(h.journal.of(Quarantined)), len(h.journal.of(Restored)); q < n || r != n {
+					t.Errorf("%d quarantined, %d restored; want %d", q, r, n)
+				}
+				if got := len(h.journal.of(ConsumerLost)) + len(h.journal.of(ChannelLost)); got > 0 {
+					t.Errorf("%d consumers and channels were lost", got)
+				}
+			})
+		})
+	}
+}
+
+func TestAQueueThatSomebodyElseHoldsKeepsNoOtherWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 40
+		h := newHalf(t, Config{StableAfter: time.Second})
+		ch := h.channel(t)
+		all := exclusive(t, ch, n)
+		end := h.breakOff(t)
+		end()
+		synctest.Wait()
+		thief, err := core.Dial(t.Context(), core.Config{Addr: "broker:5672", DialContext: h.DialContext})
+		must(t, err)
+		taken, err := thief.Channel(t.Context())
+		must(t, err)
+		for _, name := range []string{"mine-0", "mine-1", "mine-7"} {
+			_, err := taken.QueueDeclare(t.Context(), core.QueueDeclare{Queue: name, Exclusive: true})
+			must(t, err)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if s := h.conn.State(); len(s.Degraded) != 3 || s.Stage != PublishReady {
+			t.Errorf("state %v, %s", s.Stage, entities(s.Degraded))
+		}
+		roundTrips(t, ch, all[10:])
+		time.Sleep(10 * time.Minute)
+		must(t, thief.Close(t.Context()))
+		freed := time.Now()
+		h.ready(t)
+		if late := time.Since(freed); late > lastLocked {
+			t.Errorf("ready %s after they were free", late)
+		}
+		roundTrips(t, ch, all)
+	})
+}
+
+func TestAHeldQueueMayBeDeletedByTheApplication(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHalf(t, Config{StableAfter: time.Second})
+		ch := h.channel(t)
+		all := exclusive(t, ch, 20)
+		end := h.breakOff(t)
+		h.recorder.DeleteQueue("mine-3")
+		must(t, all[3].Cancel(t.Context()))
+		end()
+		h.ready(t)
+		if _, there := h.Queue("mine-3"); there {
+			t.Error("a deleted queue came back")
+		}
+		roundTrips(t, ch, append(all[:3], all[4:]...))
+	})
+}
+
+// TestManyCutsOfExclusiveQueues: nothing hangs, no consumer is missing.
+func TestManyCutsOfExclusiveQueues(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHalf(t, Config{StableAfter: time.Second})
+		ch := h.channel(t)
+		all := exclusive(t, ch, 50)
+		for i := range 30 {
+			end := h.breakOff(t)
+			if i%3 == 0 { // lost again while they are held
+				again := h.breakOff(t)
+				time.AfterFunc(time.Duration(i)*7*time.Millisecond, again)
+			}
+			time.AfterFunc(time.Duration(i)*5*time.Millisecond, end)
+			h.ready(t)
+			roundTrips(t, ch, all)
+			time.Sleep(2 * time.Second)
+		}
+	})
+}
