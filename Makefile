@@ -2,6 +2,7 @@
 # make lint    gofmt, go vet, go fix, staticcheck
 # make fuzz    every fuzz target for FUZZTIME
 # make chaos   the long scenarios against real brokers; VERSIONS="4.3 4.0 3.10"
+# make soak    random scenarios for DURATION, the first one of SEED
 # make bench   Warren beside its peers, into docs/performance.md; BENCHFLAGS=-quick: a minute, prints only
 #              make cover: coverage of the unit tests
 
@@ -16,7 +17,7 @@ RACE ?= $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 # Nested modules are modules of their own for users, one project for its tests.
 MODULES := $(sort $(dir $(wildcard go.mod */go.mod)))
 
-.PHONY: test images lint fuzz chaos bench cover
+.PHONY: test images lint fuzz chaos soak bench cover
 
 test: images
 	@[ -n "$(RACE)" ] || echo "no C compiler: tests run without the race detector"
@@ -34,6 +35,12 @@ fuzz:
 
 chaos: images
 	cd chaos_test && WARREN_CHAOS=all WARREN_VERSIONS="$(VERSIONS)" $(GO) test $(RACE) -count=1 -timeout=3h -v .
+
+DURATION ?= 1h
+
+soak: images
+	cd chaos_test && WARREN_SOAK=$(DURATION) WARREN_SEED=$(SEED) WARREN_VERSIONS="$(VERSIONS)" \
+		$(GO) test $(RACE) -count=1 -timeout=0 -v -run='^TestSoak$$' .
 
 BENCHFLAGS ?= -document ../docs/performance.md
 

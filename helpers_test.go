@@ -46,6 +46,15 @@ func (e *env) dialled() int {
 	return len(e.dials)
 }
 
+// resetDials returns when the broker was dialled since the last reset.
+func (e *env) resetDials() []time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	dials := e.dials
+	e.dials = nil
+	return dials
+}
+
 // overMemory has a client reach the broker without a socket.
 func (e *env) overMemory() warren.Option {
 	return warren.WithConnection(func(c *core.Config) { c.DialContext = e.dialContext })

@@ -2,11 +2,16 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/docker"
+	"github.com/warren-mq/warren/internal/faultproxy"
 )
 
 // faults are those of a cluster as a whole.
@@ -14,8 +19,78 @@ func (c *cluster) faults() []fault {
 	return []fault{
 		{name: "rolling restart", strike: c.rollingRestart, shows: lost},
 		{name: "leader of the queue moved", quiet: true, strike: c.moveLeader},
-		{name: "two of three nodes down", strike: c.killTwo, shows: lost, heal: c.restartTwo},
+		{name: "two of three nodes down", strike: c.killTwo, heal: c.restartTwo},
+		{
+			name: "cut off from one node", shows: lost,
+			strike: c.away(func(p *faultproxy.Proxy) { p.Refuse(true); p.Reset() }),
+			heal:   c.back(func(p *faultproxy.Proxy) { p.Refuse(false) }),
+		},
+		{
+			name: "silence of one node", shows: lostBy(core.ErrSilent),
+			strike: c.away(func(p *faultproxy.Proxy) { p.Pause(faultproxy.Both) }),
+			heal:   c.back(func(p *faultproxy.Proxy) { p.Resume(faultproxy.Both) }),
+		},
+		{name: "leader of the queue partitioned", strike: c.isolateLeader, heal: c.reunite},
 	}
+}
+
+// away breaks the links to the node that the client's connections lead to, or to one of two.
+func (c *cluster) away(cut func(*faultproxy.Proxy)) func(context.Context, *load) error {
+	return func(context.Context, *load) error {
+		for _, b := range c.nodes {
+			if b.proxy.Conns() > 0 {
+				c.cut = b
+				cut(b.proxy)
+				return nil
+			}
+		}
+		return errors.New("the client is connected to no node")
+	}
+}
+
+// back wants messages to flow through other nodes before it heals the links.
+func (c *cluster) back(heal func(*faultproxy.Proxy)) func(context.Context, *load) error {
+	return func(ctx context.Context, l *load) error {
+		if err := l.flow(ctx, flowMessages); err != nil {
+			return fmt.Errorf("through other nodes: %w", err)
+		}
+		heal(c.cut.proxy)
+		return nil
+	}
+}
+
+// isolateLeader cuts the node that leads the main queue off from its peers, until they see it.
+func (c *cluster) isolateLeader(ctx context.Context, _ *load) error {
+	leader, err := c.leader(ctx)
+	if err != nil {
+		return err
+	}
+	c.cut = c.Node(leader)
+	if err := c.Partition(ctx, c.cut); err != nil {
+		return err
+	}
+	if !eventuallyEvery(ctx, commandInterval, clusterTimeout, func() bool { return c.others(ctx, c.cut) == clusterSize-1 }) {
+		return errors.New("its peers do not miss it")
+	}
+	return nil
+}
+
+// others returns how many nodes a node other than b sees running, 0 if none answers.
+func (c *cluster) others(ctx context.Context, b *broker) int {
+	i := slices.IndexFunc(c.nodes, func(other *broker) bool { return other != b })
+	out, err := c.nodes[i].Ctl(ctx, "eval", "length(rabbit_nodes:list_running()).")
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(out)
+	return n
+}
+
+func (c *cluster) reunite(ctx context.Context, _ *load) error {
+	if err := c.Heal(ctx, c.cut); err != nil {
+		return err
+	}
+	return c.WaitRunning(ctx, clusterSize)
 }
 
 // rollingRestart stops and starts one node after the other, as an upgrade does.
@@ -59,12 +134,15 @@ func (c *cluster) moveLeader(ctx context.Context, _ *load) error {
 		next = "rabbit@rabbit2"
 	}
 	move := fmt.Sprintf("ra:transfer_leadership({'%%2F_%s', '%s'}, {'%%2F_%[1]s', '%s'}).", mainQueue, before, next)
-	if out, err := c.nodes[0].Ctl(ctx, "eval", move); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
+	var now, out string
+	moved := func() bool {
+		if now, err = c.leader(ctx); err == nil && now != next {
+			out, err = c.nodes[0].Ctl(ctx, "eval", move) // in vain while that node is behind
+		}
+		return err == nil && now == next
 	}
-	var now string
-	if !eventually(ctx, faultTimeout, func() bool { now, err = c.leader(ctx); return err == nil && now == next }) {
-		return fmt.Errorf("the leader is %s after a transfer from %s to %s: %w", now, before, next, err)
+	if !eventuallyEvery(ctx, commandInterval, clusterTimeout, moved) {
+		return fmt.Errorf("the leader is %s after a transfer from %s to %s: %q, %w", now, before, next, out, err)
 	}
 	return nil
 }
@@ -100,5 +178,5 @@ func TestClusterFaultsUnderLoad(t *testing.T) {
 	}
 	c := startCluster(t, docker.MainVersion)
 	l := startLoad(t, c.nodes[0], plan{rate: 1000, nodes: c.nodes}, c.URLs()...)
-	l.run(t, c.faults())
+	l.run(t, shuffled(t, c.faults()))
 }

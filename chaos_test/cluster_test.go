@@ -18,7 +18,7 @@ import (
 
 const (
 	clusterSize    = 3
-	clusterTimeout = 3 * time.Minute
+	clusterTimeout = 5 * time.Minute
 	clusterConf    = "../deploy/cluster/rabbitmq.conf"
 	cookie         = "warren"
 )
@@ -29,6 +29,7 @@ const (
 type cluster struct {
 	nodes   []*broker
 	network *testcontainers.DockerNetwork
+	cut     *broker // by the present fault
 }
 
 // startCluster returns a cluster of version of which all nodes run, and removes it when the test ends.
@@ -105,7 +106,7 @@ func (c *cluster) Node(name string) *broker {
 // WaitRunning waits until every node sees n nodes running.
 func (c *cluster) WaitRunning(ctx context.Context, n int) error {
 	var last string
-	ok := eventually(ctx, clusterTimeout, func() bool {
+	ok := eventuallyEvery(ctx, commandInterval, clusterTimeout, func() bool {
 		for _, b := range c.nodes {
 			out, err := b.Ctl(ctx, "eval", "length(rabbit_nodes:list_running()).")
 			if last = fmt.Sprintf("%s: %s %v", b.name, out, err); err != nil || out != fmt.Sprint(n) {

@@ -22,11 +22,13 @@ type guest struct {
 	events events
 }
 
-// visit returns a client of b that is closed when the test ends.
-func visit(t *testing.T, b *broker) *guest {
+// visit returns a client of b that is closed when the test ends. Options may name another way to it.
+func visit(t *testing.T, b *broker, options ...warren.Option) *guest {
 	t.Helper()
 	g := &guest{}
-	client, err := warren.Dial(within(t, dialTimeout), b.URL(), warren.WithRetry(shortRetry), warren.WithListener(g.events.add))
+	options = append([]warren.Option{warren.WithResolver(recovery.Endpoints(core.Config{Addr: b.Addr()})),
+		warren.WithRetry(shortRetry), warren.WithListener(g.events.add)}, options...)
+	client, err := warren.Dial(within(t, dialTimeout), "", options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +48,18 @@ func mustCtl(t *testing.T, b *broker, args ...string) {
 	}
 }
 
+// leaveNoQueue has the main queue deleted when the test, its clients closed, has ended: the next one may want it
+// to be of another type.
+func leaveNoQueue(t *testing.T, b *broker) {
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if _, err := b.Ctl(ctx, "delete_queue", mainQueue); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestOneBrokerManyTroubles shares a broker between tests that leave it as they found it.
 func TestOneBrokerManyTroubles(t *testing.T) {
 	b := startBroker(t, docker.MainVersion)
@@ -54,10 +68,34 @@ func TestOneBrokerManyTroubles(t *testing.T) {
 		test func(*testing.T, *broker)
 	}{
 		{"an alarm that was there first", alarmBeforeConnecting},
-		{"a handler that takes too long", consumerTimeout},
+		{"a handler that takes too long", func(t *testing.T, b *broker) { consumerTimeout(t, b, core.ErrCancelled) }},
 		{"permissions revoked and restored", permissionsRevoked},
+		{"an exclusive queue held by a dead connection", exclusiveRace},
+		{"dead letters", deadLetters},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.test(t, b) })
+	}
+}
+
+// TestOneBrokerManyMoreTroubles does so too, with what takes longer.
+func TestOneBrokerManyMoreTroubles(t *testing.T) {
+	if !long() {
+		t.Skip("what takes longer runs with make chaos")
+	}
+	for _, version := range versions() {
+		t.Run(version, func(t *testing.T) {
+			b := startBroker(t, version)
+			for _, test := range []struct {
+				name string
+				test func(*testing.T, *broker)
+			}{
+				{"recovery cut at every step", replayCut},
+				{"queue deleted under publisher and consumer", mainQueueDeleted},
+				{"stream", streamUnderLoad},
+			} {
+				t.Run(test.name, func(t *testing.T) { test.test(t, b) })
+			}
+		})
 	}
 }
 
@@ -91,9 +129,18 @@ func alarmBeforeConnecting(t *testing.T, b *broker) {
 	}
 }
 
-// consumerTimeout lets a handler take longer than its queue allows. The broker takes the message back by
-// basic.cancel and keeps the consumer until it is answered.
-func consumerTimeout(t *testing.T, b *broker) {
+// TestConsumerTimeoutClosesTheChannel with RabbitMQ before 4.3.
+func TestConsumerTimeoutClosesTheChannel(t *testing.T) {
+	if !long() {
+		t.Skip("the consumer timeout of older versions runs with make chaos")
+	}
+	b := startBroker(t, "4.0", withConf("channel_tick_interval = 1000"))
+	consumerTimeout(t, b, core.ErrPreconditionFailed)
+}
+
+// consumerTimeout lets a handler take longer than its queue allows. RabbitMQ 4.3 takes the message back by
+// basic.cancel and keeps the consumer until it is answered; before, it closes the channel with 406.
+func consumerTimeout(t *testing.T, b *broker, by error) {
 	g := visit(t, b)
 	ctx := within(t, 3*time.Minute)
 	_, err := g.Declare(ctx, warren.Topology{Queues: []warren.Queue{
@@ -123,8 +170,8 @@ func consumerTimeout(t *testing.T, b *broker) {
 	}
 	select {
 	case cause := <-causes:
-		if !errors.Is(cause, core.ErrStale) {
-			t.Errorf("the handler's context ended by %v, want %v", cause, core.ErrStale)
+		if !errors.Is(cause, core.ErrStale) || !errors.Is(cause, by) {
+			t.Errorf("the handler's context ended by %v, want %v and %v", cause, core.ErrStale, by)
 		}
 	case <-ctx.Done():
 		t.Fatal("the handler's context did not end")

@@ -63,11 +63,7 @@ func TestClusterPartitionIsSeenAndHealed(t *testing.T) {
 	if err := c.Partition(ctx, cut); err != nil {
 		t.Fatal(err)
 	}
-	alone := func() bool {
-		out, err := c.nodes[0].Ctl(ctx, "eval", "length(rabbit_nodes:list_running()).")
-		return err == nil && out == "2"
-	}
-	if !eventually(ctx, 2*time.Minute, alone) {
+	if !eventuallyEvery(ctx, commandInterval, 2*time.Minute, func() bool { return c.others(ctx, cut) == clusterSize-1 }) {
 		t.Error("the partition had no effect")
 	}
 	if err := c.Heal(ctx, cut); err != nil {

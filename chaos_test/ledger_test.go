@@ -29,6 +29,9 @@ func (l *load) judge(t *testing.T, drained bool, after string) {
 		Consumers: map[string]int{mainQueue: 1},
 		Recovery:  recoverTimeout, MinConfirmed: l.plan.messages, MinConsumed: l.plan.messages,
 	}
+	if l.plan.stream() {
+		rules.Streams = []string{mainQueue}
+	}
 	facts := ledger.Facts{Drained: drained, Declared: strings.Split(l.before, "\n"), Actual: strings.Split(after, "\n")}
 	report, err := l.ledger.Check(rules, facts)
 	if err != nil {
@@ -36,14 +39,16 @@ func (l *load) judge(t *testing.T, drained bool, after string) {
 	}
 	if report.Verdict() != ledger.Green {
 		t.Errorf("%s", report)
-		l.keepTranscript(t)
 		return
 	}
 	t.Logf("verdict: %s; from the end of a fault to progress: %+v", report.Verdict(), report.Recovery)
 }
 
-// keepTranscript keeps what both ledgers hold, as text and for ledger.Read, and says where.
-func (l *load) keepTranscript(t *testing.T) {
+// keepTranscript keeps what both ledgers of a failed run hold, as text and for ledger.Read, and says where.
+func (l *load) keepTranscript(t testing.TB) {
+	if !t.Failed() {
+		return
+	}
 	history, err := l.ledger.History()
 	if err != nil {
 		t.Error(err)

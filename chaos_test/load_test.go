@@ -32,8 +32,12 @@ type plan struct {
 	window    int           // default 1000
 	prefetch  int           // default 200
 	heartbeat time.Duration // default 4 s
+	deleted   bool          // the main queue is deleted: messages may be lost in it or returned
 	nodes     []*broker     // all those that the URLs lead to; default: the load's own
 }
+
+// stream says whether the main queue is a stream, which keeps its messages and forgets its consumers.
+func (p plan) stream() bool { return p.queue == topology.Stream }
 
 func (p plan) withDefaults() plan {
 	p.queue = cmp.Or(p.queue, topology.Quorum)
@@ -80,6 +84,7 @@ func startLoad(t testing.TB, node *broker, p plan, urls ...string) *load {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { l.keepTranscript(t) })
 	t.Cleanup(func() { l.close(t) })
 	if _, err := l.client.Declare(ctx, loadTopology(l.plan.queue)); err != nil {
 		t.Fatal(err)
@@ -107,7 +112,11 @@ func shortRetry() backoff.BackOff {
 func (l *load) startConsumers(t testing.TB) {
 	t.Helper()
 	var err error
-	if l.cons, err = l.client.Consumer(mainQueue, consumer.Prefetch(l.plan.prefetch), consumer.Workers(2), consumer.Tag(mainQueue)); err != nil {
+	options := []consumer.Option{consumer.Prefetch(l.plan.prefetch), consumer.Workers(2), consumer.Tag(mainQueue)}
+	if l.plan.stream() {
+		options = append(options, consumer.FromOffset("first"))
+	}
+	if l.cons, err = l.client.Consumer(mainQueue, options...); err != nil {
 		t.Fatal(err)
 	}
 	received := l.ledger.Consumer(mainQueue)

@@ -24,6 +24,13 @@ func TestEveryFaultUnderLoad(t *testing.T) {
 	l.run(t, shuffled(t, singleFaults))
 }
 
+// streamUnderLoad has the consumer of a stream go on where it was, again and again.
+func streamUnderLoad(t *testing.T, b *broker) {
+	leaveNoQueue(t, b)
+	l := startLoad(t, b, plan{queue: topology.Stream, messages: 3000, rate: 1000}, b.URL())
+	l.run(t, shuffled(t, []fault{reset, closedByOperator, reset, deafClient, reset}))
+}
+
 // versions are the RabbitMQ versions that the long scenarios run on.
 func versions() []string {
 	if list := strings.Fields(os.Getenv("WARREN_VERSIONS")); len(list) > 0 {
@@ -44,6 +51,7 @@ func TestLongScenarios(t *testing.T) {
 	}{
 		{"window and prefetch of one", plan{window: 1, prefetch: 1, rate: 500}, singleFaults},
 		{"window of 5000, prefetch of 2000", plan{window: 5000, prefetch: 2000, rate: 8000}, singleFaults},
+		{"stream, with kills", plan{queue: topology.Stream}, slices.Concat(singleFaults, repeat(3, killed))},
 		{"large messages", plan{size: 1 << 20, rate: 50, window: 20}, singleFaults},
 		{"killed 50 times", plan{messages: 100_000}, repeat(50, killed)},
 		{"everything twice, with kills", plan{queue: topology.Classic}, slices.Concat(singleFaults, singleFaults, repeat(5, killed))},

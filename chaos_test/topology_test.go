@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -41,6 +42,9 @@ func loadTopology(queueType string) warren.Topology {
 	}
 }
 
+// resumed is where a consumer of a stream was begun: at another place after each loss.
+var resumed = regexp.MustCompile(`\{"x-stream-offset",[^}]*\}`)
+
 // inventory is what the broker holds of a load: exchanges, queues, bindings and consumers with their
 // properties, as sorted lines.
 func inventory(ctx context.Context, b *broker) (string, error) {
@@ -57,7 +61,7 @@ func inventory(ctx context.Context, b *broker) (string, error) {
 		}
 		for line := range strings.Lines(out) {
 			if strings.Contains(line, "orders") {
-				lines = append(lines, list[0][len("list_"):]+": "+strings.TrimSpace(line))
+				lines = append(lines, list[0][len("list_"):]+": "+resumed.ReplaceAllString(strings.TrimSpace(line), "offset"))
 			}
 		}
 	}

@@ -1,0 +1,75 @@
+package warren_test
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren"
+	"github.com/warren-mq/warren/brokertest"
+)
+
+// TestAThousandClientsComeBack is promise P8 for many at once: after the attempt that each makes without a wait
+// the clients spread, the longer an outage lasts the more, and all are back soon after it.
+func TestAThousandClientsComeBack(t *testing.T) {
+	const clients, outage = 1000, 3 * time.Minute
+	inBubble(t, func(e *env) {
+		var all []*warren.Client
+		for range clients {
+			client := e.dial()
+			e.declare(client, warren.Topology{Queues: []warren.Queue{{Exclusive: true, Transient: true}}})
+			all = append(all, client)
+		}
+		time.Sleep(time.Minute)
+		e.resetDials()
+		lost := time.Now()
+		e.broker.Stop()
+		time.Sleep(outage)
+		e.broker.Start()
+		begun := time.Now()
+		for _, client := range all {
+			if err := client.AwaitReady(e.ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		back := time.Since(begun)
+		synctest.Wait()
+		dials := e.resetDials()
+		within := func(from, to time.Duration) []time.Time {
+			return slices.DeleteFunc(slices.Clone(dials), func(d time.Time) bool { return d.Sub(lost) < from || d.Sub(lost) >= to })
+		}
+		first, calm := densest(within(0, time.Minute), time.Second), densest(within(time.Minute, outage+time.Minute), time.Second)
+		t.Logf("%d attempts: at most %d within a second, after a minute %d; all back after %v", len(dials), first, calm, back)
+		if calm > clients*15/100 {
+			t.Errorf("%d attempts within a second after a minute, want at most 15 %% of the clients", calm)
+		}
+		if first > 4*clients {
+			t.Errorf("%d attempts within the first second", first)
+		}
+		if most := clients * 40; len(dials) > most {
+			t.Errorf("%d attempts in %v, want at most %d", len(dials), outage, most)
+		}
+		if back > 30*time.Second {
+			t.Errorf("all back after %v, the longest wait is 30 s", back)
+		}
+		if n := len(e.broker.Queues()); n != clients {
+			t.Errorf("%d queues", n)
+		}
+		for _, client := range all {
+			e.close(client)
+		}
+	}, brokertest.WithHeartbeat(0))
+}
+
+// densest returns the most of sorted times that lie within any window of d.
+func densest(times []time.Time, d time.Duration) (most int) {
+	from := 0
+	for i := range times {
+		for times[i].Sub(times[from]) >= d {
+			from++
+		}
+		most = max(most, i-from+1)
+	}
+	return most
+}
