@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/moby/moby/client"
@@ -41,9 +42,19 @@ func (b *broker) Restart(ctx context.Context) error {
 	return b.WaitReady(ctx)
 }
 
+// pauseAttempts is how often the engine may say that it cannot freeze a container: on a busy machine it gives up
+// early, and leaves the container running.
+const pauseAttempts = 5
+
 // Pause freezes the broker: its connections stay open and silent.
 func (b *broker) Pause(ctx context.Context) error {
-	_, err := b.engine.ContainerPause(ctx, b.id(), client.ContainerPauseOptions{})
+	var err error
+	for range pauseAttempts {
+		_, err = b.engine.ContainerPause(ctx, b.id(), client.ContainerPauseOptions{})
+		if err == nil || !strings.Contains(err.Error(), "unable to freeze") {
+			break
+		}
+	}
 	return b.failed("pause", err)
 }
 
