@@ -138,11 +138,16 @@ type bodies struct {
 	all map[string][]string
 }
 
-// of returns what came from a queue, each message once.
-func (b *bodies) of(queue string) string {
+// list returns what came from a queue.
+func (b *bodies) list(queue string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	list := slices.Clone(b.all[queue])
+	return slices.Clone(b.all[queue])
+}
+
+// of returns what came from a queue, each message once.
+func (b *bodies) of(queue string) string {
+	list := b.list(queue)
 	slices.Sort(list)
 	return strings.Join(slices.Compact(list), " ")
 }

@@ -130,6 +130,21 @@ func (q *quarantine) release(key string) {
 	}
 }
 
+// renamed has the bindings of a queue follow it to its new name.
+func (q *quarantine) renamed(queue, name string) {
+	for p := range q.all {
+		b, ok := p.Entity.(topology.Binding)
+		if !ok || b.ToExchange || b.Destination != queue {
+			continue
+		}
+		e := q.entries[p.key]
+		delete(q.entries, p.key)
+		b.Destination = name
+		p.Entity, p.key = b, entityKey(b)
+		q.entries[p.key] = e
+	}
+}
+
 // reset lets all go but those that close connections, and gives those that
 // had used up their budget another chance.
 func (q *quarantine) reset() {
@@ -142,12 +157,12 @@ func (q *quarantine) reset() {
 	q.held = held{patience: q.held.patience}
 }
 
-// due returns those whose time has come, by key, without those that are held.
-func (q *quarantine) due(now time.Time) map[string]*patient {
-	all := map[string]*patient{}
+// due returns those whose time has come, without those that are held.
+func (q *quarantine) due(now time.Time) map[*patient]bool {
+	all := map[*patient]bool{}
 	for p := range q.all {
 		if q.held.queues[p.key] == nil && !p.spent && !p.due.After(now) {
-			all[p.key] = p
+			all[p] = true
 		}
 	}
 	return all

@@ -79,8 +79,31 @@ func TestQuarantineNudgesWhatMissedSomething(t *testing.T) {
 	q.refuse(b, closed(core.ScopeChannel, core.ErrNotFound, ""), now)
 	q.refuse(topology.Queue{Name: "q"}, closed(core.ScopeChannel, core.ErrResourceLocked, ""), now)
 	q.nudge(now)
-	if due := q.due(now); len(due) != 1 || due[entityKey(b)] == nil {
+	if due := q.due(now); len(due) != 1 || !due[q.find(entityKey(b))] {
 		t.Errorf("due: %v", due)
+	}
+}
+
+// TestQuarantineFollowsARenamedQueue: its bindings are those of the new name, or nobody would declare them.
+func TestQuarantineFollowsARenamedQueue(t *testing.T) {
+	var q quarantine
+	now := time.Unix(0, 0)
+	of := func(queue string, exchange bool) topology.Binding {
+		return topology.Binding{Source: "x", Destination: queue, Key: "k", ToExchange: exchange}
+	}
+	for _, e := range []topology.Binding{of("amq.gen-1", false), of("other", false), of("amq.gen-1", true)} {
+		q.refuse(e, core.ErrAccessRefused, now)
+	}
+	q.renamed("amq.gen-1", "amq.gen-2")
+	if p := q.find(entityKey(of("amq.gen-2", false))); p == nil || p.Entity.(topology.Binding).Destination != "amq.gen-2" {
+		t.Errorf("the binding did not follow: %+v", p)
+	}
+	if q.find(entityKey(of("amq.gen-1", false))) != nil || q.find(entityKey(of("other", false))) == nil || q.find(entityKey(of("amq.gen-1", true))) == nil {
+		t.Errorf("other entities followed too: %v", q.failures())
+	}
+	q.release(entityKey(of("amq.gen-2", false)))
+	if n := len(q.due(now.Add(time.Hour))); n != 2 {
+		t.Errorf("%d are left, want 2", n)
 	}
 }
 

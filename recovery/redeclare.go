@@ -42,7 +42,7 @@ func (c *Connection) Redeclare(ctx context.Context, s *Session, queue string) (r
 			case r.Err != nil && err == nil:
 				err = r.Err
 			case r.Err == nil && isQueue && now != r.Name:
-				c.cfg.Recorder.Renamed(r.Name, now)
+				c.renamed(r.Name, now)
 				c.Emit(Event{Kind: Renamed, Entity: r.Name, Name: now})
 			}
 		}
@@ -83,6 +83,14 @@ func (c *Connection) gone(ctx context.Context, s *Session, queue string) bool {
 	_, err = ch.QueueDeclare(ctx, core.QueueDeclare{Queue: c.Resolve(queue), Passive: true})
 	_ = ch.Close(ctx) // the answer counts
 	return errors.Is(err, core.ErrNotFound)
+}
+
+// renamed notes a queue's new name.
+func (c *Connection) renamed(queue, name string) {
+	c.cfg.Recorder.Renamed(queue, name)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.quarantine.renamed(queue, name)
 }
 
 // upstreamSteps returns the steps of the i-th phase that bring queue back. The

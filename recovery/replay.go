@@ -133,6 +133,7 @@ func (s *supervision) replay(conn *core.Conn, steps []topology.Step, how topolog
 		if errors.Is(r.Err, core.ErrResourceLocked) {
 			locked = r.Err
 		}
+		r.Step.Entity = r.Entity // a binding may have followed its queue to another name
 		if err := s.refused(conn, r.Step, r.Err); err != nil {
 			return locked, err
 		}
@@ -184,7 +185,7 @@ func (s *supervision) declared(r topology.Result) {
 	if now == r.Name || r.Name == "" {
 		return
 	}
-	s.cfg.Recorder.Renamed(r.Name, now)
+	s.renamed(r.Name, now)
 	s.report.Renamed[r.Name] = now
 	s.Emit(Event{Kind: Renamed, Entity: r.Name, Name: now})
 }

@@ -71,7 +71,7 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 	if err := s.retryHeld(conn, now); err != nil || len(due) == 0 {
 		return err
 	}
-	recorded := map[string]bool{}
+	recorded := map[*patient]bool{}
 	phases := s.phases()
 	ends := missingEnds(phases, due)
 	for i := range phases {
@@ -80,11 +80,11 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 		}
 		var steps []topology.Step
 		for _, step := range phases[i].Steps {
-			key := entityKey(step.Entity)
-			if due[key] != nil {
-				recorded[key] = true
+			p := s.quarantined(step)
+			if due[p] {
+				recorded[p] = true
 			}
-			if s.isDue(conn, step, due[key], ends) {
+			if s.isDue(conn, step, p, due[p], ends) {
 				steps = append(steps, step)
 			}
 		}
@@ -94,9 +94,9 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for key := range due {
-		if !recorded[key] { // deleted meanwhile
-			s.quarantine.release(key)
+	for p := range due {
+		if !recorded[p] { // deleted meanwhile
+			s.quarantine.release(p.key)
 		}
 	}
 	s.update()
@@ -180,30 +180,30 @@ func (s *supervision) withoutHeld(steps []topology.Step) []topology.Step {
 }
 
 // isDue reports whether step, an entity that may be the patient p, is to be declared.
-func (s *supervision) isDue(conn *core.Conn, step topology.Step, p *patient, ends upstream) bool {
+func (s *supervision) isDue(conn *core.Conn, step topology.Step, p *patient, due bool, ends upstream) bool {
 	switch {
 	case p == nil:
-		return ends.holds(step.Entity) && !s.quarantined(step)
-	case p.Reason == Fatal:
+		return ends.holds(step.Entity)
+	case due && p.Reason == Fatal:
 		return s.harmless(conn, step)
 	}
-	return true
+	return due
 }
 
-// quarantined reports whether an entity waits for its own time.
-func (s *supervision) quarantined(step topology.Step) bool {
+// quarantined returns the patient that an entity is, nil if it is none.
+func (s *supervision) quarantined(step topology.Step) *patient {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.quarantine.find(entityKey(step.Entity)) != nil
+	return s.quarantine.find(entityKey(step.Entity))
 }
 
 // missingEnds returns what must exist for the bindings among due that were
 // refused because something was missing. The end of a lost connection can
 // delete it after the replay has found it: its auto-delete queue, and then the
 // auto-delete exchange whose last binding led there.
-func missingEnds(plan []topology.Phase, due map[string]*patient) upstream {
+func missingEnds(plan []topology.Phase, due map[*patient]bool) upstream {
 	var ends []node
-	for _, p := range due {
+	for p := range due {
 		if b, ok := p.Entity.(topology.Binding); ok && p.Reason == Missing {
 			ends = append(ends, node{true, b.Source}, node{b.ToExchange, b.Destination})
 		}
