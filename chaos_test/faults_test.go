@@ -29,7 +29,8 @@ var (
 		name: "paused below the heartbeat", quiet: true, strike: pauseBriefly, heal: on((*broker).Unpause),
 	}
 	pausedBeyondHeartbeat = fault{
-		name: "paused past the heartbeat", strike: on((*broker).Pause), shows: lostBy(core.ErrSilent), heal: on((*broker).Unpause),
+		name: "paused past the heartbeat", mute: true,
+		strike: on((*broker).Pause), shows: lostBy(core.ErrSilent), heal: on((*broker).Unpause),
 	}
 	closedByOperator = fault{
 		name: "closed by an operator", strike: ctl("close_all_connections", "maintenance"), shows: forced("maintenance"),
@@ -53,7 +54,7 @@ var (
 		shows: lost, heal: link(func(p *faultproxy.Proxy) { p.Resume(faultproxy.Both) }),
 	}
 	deafClient = fault{
-		name: "nothing reaches the client", strike: link(func(p *faultproxy.Proxy) { p.Pause(faultproxy.ToClient) }),
+		name: "nothing reaches the client", mute: true, strike: link(func(p *faultproxy.Proxy) { p.Pause(faultproxy.ToClient) }),
 		shows: lostBy(core.ErrSilent), heal: link(func(p *faultproxy.Proxy) { p.Resume(faultproxy.Both) }),
 	}
 	blackhole = fault{

@@ -28,6 +28,7 @@ func (l *load) judge(t *testing.T, drained bool, after string) {
 		Prefetch:  map[string]int{mainQueue: l.plan.prefetch},
 		Consumers: map[string]int{mainQueue: 1},
 		Recovery:  recoverTimeout, MinConfirmed: l.plan.messages, MinConsumed: l.plan.messages,
+		MinUnresolved: l.muted,
 	}
 	if l.plan.stream() {
 		rules.Streams = []string{mainQueue}

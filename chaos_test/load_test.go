@@ -61,6 +61,7 @@ type load struct {
 	book   book
 	events events
 	before string // what the broker held when the load began
+	muted  int    // faults after which a verdict must be missing
 
 	confirmed, consumed atomic.Int64
 
