@@ -1,6 +1,7 @@
 package brokertest
 
 import (
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/binary"
 	"math/rand/v2"
@@ -18,6 +19,8 @@ type Broker struct {
 	config
 	running   sync.WaitGroup // goroutines
 	filtering atomic.Bool    // the writers look at each frame
+	making    sync.Once      // of the following
+	made      *tls.Config
 
 	mu        sync.Mutex // guards the following, and what the connections say it guards
 	vhosts    map[string]*state.VHost

@@ -38,16 +38,26 @@ func TestScenarios(t *testing.T) {
 	})
 }
 
-// TestScenariosOnRabbitMQ plays the scenarios on RabbitMQ in a container, several at a time in virtual hosts
-// of their own, or on the broker that WARREN_CONFORMANCE_URL names, whose path may list virtual hosts with
-// commas in between. They must hold nothing else. What RabbitMQ answers is what a scenario has to say: -update writes it down. Scenarios of another
-// version are left out.
+// TestScenariosOnRabbitMQ plays the scenarios on RabbitMQ in a container, of each of WARREN_VERSIONS, several
+// at a time in virtual hosts of their own; or on the broker that WARREN_CONFORMANCE_URL names, whose path may
+// list virtual hosts with commas in between. They must hold nothing else. What RabbitMQ answers is what a
+// scenario has to say: -update writes it down. Scenarios of other versions are left out.
 func TestScenariosOnRabbitMQ(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
-	target, vhosts, ctl := rabbitMQ(t)
-	version := versionOf(t, target.Host)
+	versions := strings.Fields(os.Getenv("WARREN_VERSIONS"))
+	if len(versions) == 0 {
+		versions = []string{docker.MainVersion}
+	}
+	for _, version := range versions {
+		t.Run(version, func(t *testing.T) { playOnRabbitMQ(t, version) })
+	}
+}
+
+func playOnRabbitMQ(t *testing.T, version string) {
+	target, vhosts, ctl := rabbitMQ(t, version)
+	version = versionOf(t, target.Host)
 	files := readConformance(t)
 	work := make(chan *scenario)
 	results := make(chan outcome)
@@ -129,10 +139,10 @@ func runScenarios(t *testing.T, target *url.URL, vhost string, work <-chan *scen
 
 // rabbitMQ returns where a RabbitMQ is, the virtual hosts to use there, and, of a broker in a container, how
 // to have it evaluate an expression.
-func rabbitMQ(t *testing.T) (target *url.URL, vhosts []string, ctl func(t *testing.T, expression string)) {
+func rabbitMQ(t *testing.T, version string) (target *url.URL, vhosts []string, ctl func(t *testing.T, expression string)) {
 	address := os.Getenv("WARREN_CONFORMANCE_URL")
 	if address == "" {
-		b := dockertest.Run(t, docker.MainVersion, docker.Options{})
+		b := dockertest.Run(t, version, docker.Options{})
 		address = b.URL() + "v0,v1,v2,v3,v4,v5,v6,v7"
 		ctl = func(t *testing.T, expression string) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

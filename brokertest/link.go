@@ -11,9 +11,9 @@ import (
 )
 
 // Link is the network between one client and the broker, with faults to turn on and off. "Send" is from the
-// broker to the client, "receive" the other direction. All methods are safe for concurrent use.
+// broker to the client, "receive" the other direction. Octets are those of AMQP, also below TLS. All methods are safe for concurrent use.
 type Link struct {
-	nc   net.Conn
+	nc   *socket
 	c    *conn
 	dead chan struct{} // closed with the link
 
@@ -34,8 +34,8 @@ type half struct {
 	delay   time.Duration
 }
 
-func newLink(nc net.Conn) *Link {
-	return &Link{nc: nc, dead: make(chan struct{}), changed: make(chan struct{}), send: half{cut: -1}, receive: half{cut: -1}}
+func newLink(b *Broker, nc net.Conn) *Link {
+	return &Link{nc: &socket{Conn: nc, b: b}, dead: make(chan struct{}), changed: make(chan struct{}), send: half{cut: -1}, receive: half{cut: -1}}
 }
 
 // Connection returns the number of the link's connection, see [Connection].
@@ -249,7 +249,7 @@ func (l *Link) end() {
 // reset closes the socket so that the client sees a reset and not an orderly end.
 func (l *Link) reset() {
 	l.end()
-	reset(l.nc)
+	reset(l.nc.Conn)
 }
 
 func reset(nc net.Conn) {

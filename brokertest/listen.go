@@ -76,7 +76,7 @@ func (b *Broker) DialContext(ctx context.Context, network, addr string) (net.Con
 
 // serve starts a connection, unless the broker takes none.
 func (b *Broker) serve(nc net.Conn) bool {
-	c := newConn(b, newLink(nc))
+	c := newConn(b, newLink(b, nc))
 	c.nc.c = c
 	b.mu.Lock()
 	b.nextConn++

@@ -1,6 +1,9 @@
 package brokertest
 
-import "time"
+import (
+	"crypto/tls"
+	"time"
+)
 
 // Option changes how a broker behaves.
 type Option func(*config)
@@ -17,6 +20,7 @@ type config struct {
 	version         string
 	seed            uint64
 	transcribe      bool
+	tls             *tls.Config // nil: of a certificate of its own
 }
 
 func defaults() config {

@@ -64,13 +64,7 @@ func (a *Authority) IssueUntil(t testing.TB, end time.Time, name string, hosts .
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
-	for _, host := range hosts {
-		if ip := net.ParseIP(host); ip != nil {
-			template.IPAddresses = append(template.IPAddresses, ip)
-		} else {
-			template.DNSNames = append(template.DNSNames, host)
-		}
-	}
+	serve(template, hosts)
 	pair, _ := sign(t, template, a)
 	return pair
 }
@@ -104,15 +98,49 @@ func (p Pair) Replace(t testing.TB, cert, key string) {
 	}
 }
 
-// sign makes a key for template and signs it, by itself without a parent.
+// SelfSigned returns a certificate for a server of these hosts that is its own authority. It is for where
+// there is no test.
+func SelfSigned(name string, hosts ...string) (Pair, error) {
+	template := &x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage:    x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		NotBefore:   time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(365 * 24 * time.Hour),
+	}
+	serve(template, hosts)
+	pair, _, err := create(template, nil)
+	return pair, err
+}
+
+// serve makes template one of these hosts.
+func serve(template *x509.Certificate, hosts []string) {
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, host)
+		}
+	}
+}
+
+// sign is create for tests.
 func sign(t testing.TB, template *x509.Certificate, parent *Authority) (Pair, crypto.Signer) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	pair, key, err := create(template, parent)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return pair, key
+}
+
+// create makes a key for template and signs it, by itself without a parent.
+func create(template *x509.Certificate, parent *Authority) (Pair, crypto.Signer, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return Pair{}, nil, err
+	}
 	if template.SerialNumber, err = rand.Int(rand.Reader, big.NewInt(1<<62)); err != nil {
-		t.Fatal(err)
+		return Pair{}, nil, err
 	}
 	by, byKey := template, crypto.Signer(key)
 	if parent != nil {
@@ -120,14 +148,14 @@ func sign(t testing.TB, template *x509.Certificate, parent *Authority) (Pair, cr
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, by, key.Public(), byKey)
 	if err != nil {
-		t.Fatal(err)
+		return Pair{}, nil, err
 	}
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		t.Fatal(err)
+		return Pair{}, nil, err
 	}
 	return Pair{
 		Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		Key:  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}),
-	}, key
+	}, key, nil
 }
