@@ -70,7 +70,7 @@ func NewBroker(opts ...Option) *Broker {
 
 func (b *Broker) newVHost(name string) *state.VHost {
 	v := state.NewVHost(name, time.Now, b.newName)
-	v.Before43 = b.before43()
+	v.Before43, v.Before40 = b.before43(), b.before40()
 	return v
 }
 

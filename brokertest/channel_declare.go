@@ -51,7 +51,7 @@ func (ch *channel) exchangeDeclare(m *wire.ExchangeDeclare) *state.Refusal {
 		}
 		return ch.reply(m.NoWait, &wire.ExchangeDeclareOk{})
 	}
-	r := first(state.CheckExchangeType(m.Type), state.NotDefault(name), ch.permit(configure, "exchange", name))
+	r := first(ch.c.vhost.CheckExchangeType(m.Type), state.NotDefault(name), ch.permit(configure, "exchange", name))
 	if r == nil && !ch.c.vhost.HasExchange(name) {
 		r = ch.permitTarget("exchange", name, m.Arguments, "alternate-exchange")
 	}

@@ -1,13 +1,13 @@
 package brokertest
 
 import (
-	"cmp"
 	"context"
 	"flag"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -20,22 +20,25 @@ import (
 
 var update = flag.Bool("update", false, "write what RabbitMQ answers into the scenarios")
 
-// TestScenarios plays the scenarios on the broker of this package, in fake time.
+// TestScenarios plays the scenarios on the broker of this package as each version of RabbitMQ, in fake time.
 func TestScenarios(t *testing.T) {
 	if *update {
 		t.Skip("what RabbitMQ answers is being written down")
 	}
-	compare(t, readConformance(t), func(t *testing.T, s *scenario) (got [][]string) {
-		synctest.Test(t, func(t *testing.T) {
-			b := New(t, WithVersion(cmp.Or(s.version, "4.3")))
-			p := newTalk(t, b).player
-			var err error
-			if got, err = p.play(s); err != nil {
-				t.Fatal(err)
-			}
+	for _, version := range docker.Versions {
+		t.Run(version, func(t *testing.T) {
+			compare(t, version, readConformance(t), func(t *testing.T, s *scenario) (got [][]string) {
+				synctest.Test(t, func(t *testing.T) {
+					p := newTalk(t, New(t, WithVersion(version))).player
+					var err error
+					if got, err = p.play(s); err != nil {
+						t.Fatal(err)
+					}
+				})
+				return got
+			})
 		})
-		return got
-	})
+	}
 }
 
 // TestScenariosOnRabbitMQ plays the scenarios on RabbitMQ in a container, of each of WARREN_VERSIONS, several
@@ -67,7 +70,7 @@ func playOnRabbitMQ(t *testing.T, version string) {
 	wanted := 0
 	for _, f := range files {
 		for _, s := range f.scenarios {
-			if strings.HasPrefix(version, s.version) {
+			if s.of(version) {
 				wanted++
 			}
 		}
@@ -76,7 +79,7 @@ func playOnRabbitMQ(t *testing.T, version string) {
 		defer close(work)
 		for _, f := range files {
 			for _, s := range f.scenarios {
-				if strings.HasPrefix(version, s.version) {
+				if s.of(version) {
 					work <- s
 				}
 			}
@@ -87,7 +90,7 @@ func playOnRabbitMQ(t *testing.T, version string) {
 		o := <-results
 		played[o.scenario] = o
 	}
-	compare(t, files, func(t *testing.T, s *scenario) [][]string {
+	compare(t, version, files, func(t *testing.T, s *scenario) [][]string {
 		o := played[s]
 		if o.err != nil {
 			t.Error(o.err)
@@ -128,13 +131,30 @@ type outcome struct {
 // runScenarios plays scenarios in one virtual host.
 func runScenarios(t *testing.T, target *url.URL, vhost string, work <-chan *scenario, results chan<- outcome) {
 	for s := range work {
-		p := newPlayer(t, target, vhost)
-		got, err := p.play(s)
-		if undone := p.undo(); err == nil {
-			err = undone
+		o := playOne(t, target, vhost, s, 1)
+		if !*update && !s.agrees(o) {
+			t.Logf("%s: played again with more time: %v", s.title, o.err)
+			o = playOne(t, target, vhost, s, 5)
 		}
-		results <- outcome{s, got, err}
+		results <- o
 	}
+}
+
+// playOne plays a scenario with all its times made longer: what RabbitMQ does on its own, such as dead
+// lettering, takes its time on a busy machine.
+func playOne(t *testing.T, target *url.URL, vhost string, s *scenario, longer time.Duration) outcome {
+	p := newPlayer(t, target, vhost)
+	p.longer = longer
+	got, err := p.play(s)
+	if undone := p.undo(); err == nil {
+		err = undone
+	}
+	return outcome{s, got, err}
+}
+
+// agrees reports whether a scenario came out as it says.
+func (s *scenario) agrees(o outcome) bool {
+	return o.err == nil && slices.EqualFunc(o.got, s.wants(), slices.Equal)
 }
 
 // rabbitMQ returns where a RabbitMQ is, the virtual hosts to use there, and, of a broker in a container, how
@@ -203,14 +223,18 @@ func readConformance(t *testing.T) (files []conformanceFile) {
 	return files
 }
 
-// compare compares what play returns with what each scenario says, or updates that. What play returns nil for
-// is left as it is.
-func compare(t *testing.T, files []conformanceFile, play func(*testing.T, *scenario) [][]string) {
+// compare compares what play returns with what each scenario of a version says, or updates that. What play
+// returns nil for is left as it is.
+func compare(t *testing.T, version string, files []conformanceFile, play func(*testing.T, *scenario) [][]string) {
 	for _, f := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(f.path), ".txt"), func(t *testing.T) {
 			var text strings.Builder
 			text.WriteString(f.preamble)
 			for _, s := range f.scenarios {
+				if !s.of(version) {
+					text.WriteString(s.format(s.wants()) + "\n")
+					continue
+				}
 				t.Run(s.title, func(t *testing.T) {
 					got := play(t, s)
 					if got == nil {

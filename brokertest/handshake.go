@@ -22,8 +22,12 @@ func serverProperties(version string) wire.Table {
 
 // start answers the protocol header.
 func (c *conn) start() {
+	mechanisms := "ANONYMOUS PLAIN AMQPLAIN"
+	if c.b.before40() {
+		mechanisms = "PLAIN AMQPLAIN"
+	}
 	c.send(0, &wire.ConnectionStart{VersionMajor: 0, VersionMinor: 9, ServerProperties: serverProperties(c.b.version),
-		Mechanisms: "ANONYMOUS PLAIN AMQPLAIN", Locales: "en_US"})
+		Mechanisms: mechanisms, Locales: "en_US"})
 	c.phase = phaseStarting
 }
 

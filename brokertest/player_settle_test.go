@@ -10,7 +10,7 @@ import (
 // until nothing has come for a while.
 func settleByTime(p *player) {
 	const patience, expectation = 3 * time.Second, time.Minute
-	quiet := 150 * time.Millisecond
+	quiet := 150 * time.Millisecond * p.longer
 	if *update {
 		quiet, p.expected = 500*time.Millisecond, 0 // what comes is not known
 	}

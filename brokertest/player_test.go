@@ -21,6 +21,7 @@ type player struct {
 	settle func(*player) // returns when the broker has said all that it is going to say
 	login  [2]string     // user, password
 	vhost  string        // its name is shown as "/"
+	longer time.Duration // factor for times
 
 	clients map[string]*rawClient
 	opened  map[string]bool   // connection or connection+channel: in use
@@ -61,7 +62,7 @@ func (p *player) send(line string) error {
 	who, what, _ := strings.Cut(p.substitute(line), " ")
 	if who == "sleep" {
 		d, err := time.ParseDuration(what)
-		time.Sleep(d)
+		time.Sleep(d * p.longer)
 		return err
 	}
 	conn, channel := who[:1], who[1:]
@@ -164,7 +165,8 @@ func methodText(r received) string {
 		short := *m
 		short.ServerProperties = nil
 		mechanisms := strings.Fields(m.Mechanisms)
-		slices.Sort(mechanisms) // they come in any order
+		mechanisms = slices.DeleteFunc(mechanisms, func(name string) bool { return name == "ANONYMOUS" }) // since RabbitMQ 4.0
+		slices.Sort(mechanisms)                                                                           // they come in any order
 		short.Mechanisms = strings.Join(mechanisms, " ")
 		return script.Format(&short, nil)
 	}

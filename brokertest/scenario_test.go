@@ -3,6 +3,7 @@ package brokertest
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -32,11 +33,11 @@ import (
 // Names that the broker makes up are written $gen1, $ctag1 and so on, in the order in which they come.
 // Confirms that stand together are written as one line, since brokers are free to join them.
 //
-// A title that ends in @4.3 belongs to that version of RabbitMQ alone.
+// A title that ends in @4.0 3.10 belongs to those versions of RabbitMQ alone.
 type scenario struct {
-	title   string
-	version string // empty: every version
-	steps   []step
+	title    string
+	versions []string // none: every version
+	steps    []step
 }
 
 // step is a run of > lines and the < lines behind it.
@@ -77,8 +78,13 @@ func readScenarios(t *testing.T, path string) (preamble string, scenarios []*sce
 }
 
 func newScenario(title string) *scenario {
-	title, version, _ := strings.Cut(title, " @")
-	return &scenario{title: title, version: version}
+	title, versions, _ := strings.Cut(title, " @")
+	return &scenario{title: title, versions: strings.Fields(versions)}
+}
+
+// of reports whether the scenario is about a version.
+func (s *scenario) of(version string) bool {
+	return len(s.versions) == 0 || slices.ContainsFunc(s.versions, func(v string) bool { return strings.HasPrefix(version, v) })
 }
 
 // addSend appends to the last step, or starts one if that has its answers.
@@ -94,8 +100,8 @@ func (s *scenario) addSend(line string) {
 func (s *scenario) format(got [][]string) string {
 	var b strings.Builder
 	b.WriteString("== " + s.title)
-	if s.version != "" {
-		b.WriteString(" @" + s.version)
+	if len(s.versions) > 0 {
+		b.WriteString(" @" + strings.Join(s.versions, " "))
 	}
 	b.WriteByte('\n')
 	for i, step := range s.steps {

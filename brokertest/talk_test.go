@@ -28,6 +28,7 @@ func newTalk(t *testing.T, b *Broker) talk {
 		dial:    func() (net.Conn, error) { return b.DialContext(t.Context(), "tcp", "") },
 		login:   [2]string{"guest", "guest"},
 		vhost:   "/",
+		longer:  1,
 		settle:  func(*player) { synctest.Wait() },
 		clients: map[string]*rawClient{},
 		opened:  map[string]bool{},

@@ -18,6 +18,9 @@ func (b *Broker) before43() bool {
 	return strings.HasPrefix(b.version, "3.") || slices.Contains([]string{"4.0", "4.1", "4.2"}, b.version[:min(3, len(b.version))])
 }
 
+// before40 reports whether the broker behaves as a RabbitMQ 3.
+func (b *Broker) before40() bool { return strings.HasPrefix(b.version, "3.") }
+
 // deadline returns until when a delivery is to be settled, the zero time for never. Caller holds Broker.mu.
 func (ch *channel) deadline(q *state.Queue, consumer *state.Consumer) time.Time {
 	b := ch.c.b

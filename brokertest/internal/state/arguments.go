@@ -34,6 +34,7 @@ const (
 	argPriority        = "x-priority"
 	argStreamOffset    = "x-stream-offset"
 	argLeaderLocator   = "x-queue-leader-locator"
+	argStreamFilter    = "x-stream-filter"
 )
 
 // queueArguments lists what each kind of queue knows.
@@ -53,7 +54,7 @@ var queueArguments = map[string][]string{
 var consumerArguments = map[string][]string{
 	kindClassic: {argPriority},
 	kindQuorum:  {argPriority, argConsumerTimeout},
-	kindStream:  {argStreamOffset, "x-stream-filter", "x-stream-match-unfiltered"},
+	kindStream:  {argStreamOffset, argStreamFilter, "x-stream-match-unfiltered"},
 }
 
 // argumentCheck returns what is wrong with a value, in RabbitMQ's words.

@@ -122,8 +122,8 @@ func (c *Consumer) ready() bool {
 	return c.late == 0 && (c.Prefetch == 0 || c.NoAck || c.unacked < c.Prefetch) && c.Sink.Accepts(c)
 }
 
-// elect finds the single active consumer. In a quorum queue one with a higher priority takes over when the
-// active one has nothing left to settle.
+// elect finds the single active consumer. In a quorum queue, since RabbitMQ 4.0, one with a higher priority
+// takes over when the active one has nothing left to settle.
 func (q *Queue) elect(newcomer *Consumer) {
 	if !q.singleActive || q.deleted {
 		return
@@ -137,7 +137,7 @@ func (q *Queue) elect(newcomer *Consumer) {
 		}
 		return
 	}
-	if q.Kind == kindQuorum && newcomer != nil && newcomer.Priority > q.active.Priority && q.active.unacked == 0 {
+	if q.Kind == kindQuorum && !q.vhost.Before40 && newcomer != nil && newcomer.Priority > q.active.Priority && q.active.unacked == 0 {
 		q.active = newcomer
 	}
 }

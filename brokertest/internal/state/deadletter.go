@@ -76,7 +76,9 @@ func recordDeath(p *wire.Properties, q *Queue, m *Message, reason string, now ti
 	}
 	deaths, _ := p.Headers["x-death"].([]any)
 	p.Headers["x-death"] = addDeath(deaths, fresh)
-	setDeath(p.Headers, "x-last-death-", q.Name, reason, m.Exchange)
+	if !q.vhost.Before40 {
+		setDeath(p.Headers, "x-last-death-", q.Name, reason, m.Exchange)
+	}
 	if _, ok := p.Headers["x-first-death-queue"]; !ok {
 		setDeath(p.Headers, "x-first-death-", q.Name, reason, m.Exchange)
 	}

@@ -39,7 +39,7 @@ type Exchange struct {
 }
 
 func newExchange(v *VHost, spec ExchangeSpec) *Exchange {
-	alt, _ := spec.Arguments[alternateExchange].(string)
+	alt, _ := v.governed(spec.Name, spec.Arguments, ofExchanges)[alternateExchange].(string)
 	return &Exchange{ExchangeSpec: spec, vhost: v, serial: v.serial(), alt: alt,
 		byID: map[bindingID]*Binding{}, byKey: map[string][]*Binding{}}
 }
@@ -64,7 +64,7 @@ func (v *VHost) Exchanges() []*Exchange {
 
 // DeclareExchange creates an exchange, or checks that the one there is as described.
 func (v *VHost) DeclareExchange(spec ExchangeSpec) *Refusal {
-	if r := firstRefusal(CheckExchangeType(spec.Type), NotDefault(spec.Name)); r != nil {
+	if r := firstRefusal(v.CheckExchangeType(spec.Type), NotDefault(spec.Name)); r != nil {
 		return r
 	}
 	if x := v.exchanges[spec.Name]; x != nil {
@@ -122,10 +122,13 @@ func (x *Exchange) delete() {
 }
 
 // CheckExchangeType refuses a type that does not exist.
-func CheckExchangeType(kind string) *Refusal {
+func (v *VHost) CheckExchangeType(kind string) *Refusal {
 	switch kind {
 	case Direct, Fanout, Topic, Headers:
 		return nil
+	}
+	if v.Before40 {
+		return Refuse(CommandInvalid, "invalid exchange type '%s'", kind)
 	}
 	return Refuse(PreconditionFailed, "invalid exchange type '%s'", kind)
 }

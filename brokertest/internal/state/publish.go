@@ -12,7 +12,7 @@ type Outcome struct {
 func (v *VHost) Publish(x *Exchange, m *Message) Outcome {
 	var out Outcome
 	for _, q := range v.Route(x, m) {
-		out.Routed = true
+		out.Routed = out.Routed || q.reply == nil || !v.Before43
 		if !q.publish(m) {
 			out.Rejected = true
 		}

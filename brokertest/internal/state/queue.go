@@ -132,7 +132,7 @@ func checkReplicated(spec QueueSpec, what string) *Refusal {
 }
 
 func newQueue(v *VHost, spec QueueSpec, kind string) *Queue {
-	q := &Queue{QueueSpec: spec, Kind: kind, vhost: v, serial: v.serial(), limits: newLimits(spec.Arguments, kind), lastUsed: v.Now()}
+	q := &Queue{QueueSpec: spec, Kind: kind, vhost: v, serial: v.serial(), limits: newLimits(v.governed(spec.Name, spec.Arguments, ofQueues), kind), lastUsed: v.Now()}
 	switch kind {
 	case kindClassic:
 		q.ready = newReady(q.maxPriority+1, false)

@@ -59,8 +59,12 @@ func parseOffset(v any) (offset, bool) {
 // startStream sets where c begins.
 func (q *Queue) startStream(c *Consumer) *Refusal {
 	switch {
+	case c.Prefetch == 0 && q.vhost.Before40:
+		return Refuse(PreconditionFailed, "consumer prefetch count is not set for '%s'", q.resource())
 	case c.Prefetch == 0:
 		return Refuse(PreconditionFailed, "consumer prefetch count is not set for stream %s", q.resource())
+	case c.NoAck && q.vhost.Before40:
+		return Refuse(NotImplemented, "automatic acknowledgement not supported by stream queues %s", q.resource())
 	case c.NoAck:
 		return Refuse(NotImplemented, "automatic acknowledgement not supported by stream %s", q.resource())
 	}
@@ -105,12 +109,33 @@ func (q *Queue) settleStream() {
 				break
 			}
 			c.next = e.Offset + 1
+			if !c.wants(e) {
+				continue
+			}
 			c.unacked++
 			q.unacked++
 			c.Sink.Deliver(c, e)
 		}
 	}
 	q.log.truncate(q.maxBytes, q.maxAge, q.vhost.Now())
+}
+
+// wants reports whether the consumer's filter lets a message pass. RabbitMQ's, which works on groups of
+// messages, lets more pass; clients have to look themselves.
+func (c *Consumer) wants(e *Entry) bool {
+	filter, ok := c.Arguments[argStreamFilter]
+	if !ok {
+		return true
+	}
+	value, has := e.Message.Headers()[argStreamFilter+"-value"].(string)
+	if !has {
+		unfiltered, _ := c.Arguments["x-stream-match-unfiltered"].(bool)
+		return unfiltered
+	}
+	if several, ok := filter.([]any); ok {
+		return slices.Contains(several, any(value))
+	}
+	return filter == any(value)
 }
 
 func (l *streamLog) truncate(maxBytes int64, maxAge time.Duration, now time.Time) {
@@ -132,7 +157,9 @@ func (e *Entry) Properties(q *Queue) []byte {
 	case q.Kind == kindStream:
 		return EditProperties(raw, func(p *wire.Properties) {
 			setHeader(p, argStreamOffset, int64(e.Offset))
-			p.DeliveryMode = max(p.DeliveryMode, 1)
+			if !q.vhost.Before40 {
+				p.DeliveryMode = max(p.DeliveryMode, 1)
+			}
 		})
 	case q.Kind == kindQuorum && e.acquired > 0:
 		return EditProperties(raw, func(p *wire.Properties) {

@@ -11,12 +11,16 @@ type VHost struct {
 	Now  func() time.Time
 	// Before43 has quorum queues and dead letters behave as before RabbitMQ 4.3.
 	Before43 bool
+	// Before40 has streams, exchanges and dead letters too behave as RabbitMQ 3.10 does. Such a broker is
+	// Before43 as well.
+	Before40 bool
 	// NewName returns a name that starts with prefix and that no other call returns.
 	NewName func(prefix string) string
 
 	exchanges map[string]*Exchange
 	queues    map[string]*Queue
 	replies   map[string]*Queue
+	policies  []Policy        // higher priority first
 	touched   []*Queue        // in which something may follow, see Settle
 	timed     map[*Queue]bool // in which time counts
 	next      time.Time       // when to look at them, or earlier

@@ -1,0 +1,90 @@
+package brokertest
+
+import (
+	"testing"
+
+	"github.com/warren-mq/warren/core/wire"
+)
+
+func TestPolicies(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+		ready := func(name string, want int) {
+			t.Helper()
+			if q, _ := b.Queue(name); q.Ready != want {
+				t.Errorf("%s has %d messages, want %d", name, q.Ready, want)
+			}
+		}
+		publish := func(queue string) {
+			say(`a1 basic.publish RoutingKey=`+queue+` Body="1"`, `a1 basic.publish RoutingKey=`+queue+` Body="2"`,
+				`a1 basic.publish RoutingKey=`+queue+` Body="3"`)
+		}
+		say("a1 queue.declare Queue=dead Durable", "a1 queue.declare Queue=orders Durable", "a1 queue.declare Queue=other Durable",
+			"a1 queue.declare Queue=orders.short Durable Arguments={x-max-length=1}")
+		publish("orders")
+		publish("other")
+		b.SetPolicy(Policy{Name: "weak", Pattern: "", Definition: wire.Table{"max-length": int64(0)}, Priority: -1, ApplyTo: "exchanges"})
+		b.SetPolicy(Policy{Name: "limit", Pattern: "^orders", ApplyTo: "queues",
+			Definition: wire.Table{"max-length": int64(2), "dead-letter-exchange": "", "dead-letter-routing-key": "dead"}})
+		ready("orders", 2) // at once
+		ready("dead", 1)
+		ready("other", 3)
+		publish("orders.short") // keeps the lower limit
+		ready("orders.short", 1)
+		ready("dead", 3)
+		expect(t, say("a1 queue.declare Queue=orders Durable"), "a1 queue.declare-ok Queue=orders MessageCount=2")
+		say("a1 queue.declare Queue=orders.new Durable")
+		publish("orders.new")
+		ready("orders.new", 2)
+		b.DeletePolicy("", "limit")
+		publish("orders")
+		ready("orders", 5)
+	})
+}
+
+func TestPoliciesOfTimeAndExchanges(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+		say("a1 queue.declare Queue=q Durable", "a1 exchange.declare Exchange=x Type=direct Durable", "a1 queue.bind Queue=q Exchange=amq.fanout")
+		b.SetPolicy(Policy{Name: "alt", Pattern: "^x$", Definition: wire.Table{"alternate-exchange": "amq.fanout"}})
+		b.SetPolicy(Policy{Name: "time", Pattern: "^q$", Definition: wire.Table{"message-ttl": int64(1000), "expires": int64(5000)}})
+		say(`a1 basic.publish Exchange=x RoutingKey=nowhere Body="1"`)
+		if q, _ := b.Queue("q"); q.Ready != 1 {
+			t.Errorf("%d messages by the alternate exchange", q.Ready)
+		}
+		say("sleep 2s")
+		if q, ok := b.Queue("q"); !ok || q.Ready != 0 {
+			t.Errorf("%v, %d messages after their time", ok, q.Ready)
+		}
+		say("sleep 4s")
+		if _, ok := b.Queue("q"); ok {
+			t.Error("the queue outlives its time")
+		}
+	})
+}
+
+func TestStreamFilter(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+		say("a1 queue.declare Queue=q Durable Arguments={x-queue-type=stream}",
+			`a1 basic.publish RoutingKey=q Headers={x-stream-filter-value=eu} Body="1"`,
+			`a1 basic.publish RoutingKey=q Headers={x-stream-filter-value=us} Body="2"`,
+			`a1 basic.publish RoutingKey=q Body="3"`)
+		bodies := func(arguments string) string {
+			all := ""
+			for _, line := range say("b1 basic.qos PrefetchCount=10", "b1 basic.consume Queue=q Arguments={x-stream-offset=first "+arguments+"}") {
+				if n := len(line); line[n-1] == '"' {
+					all += line[n-2 : n-1]
+				}
+			}
+			return all
+		}
+		for arguments, want := range map[string]string{
+			"":                        "123",
+			"x-stream-filter=eu":      "1",
+			"x-stream-filter=[eu us]": "12",
+			"x-stream-filter=us x-stream-match-unfiltered=true": "23",
+		} {
+			if got := bodies(arguments); got != want {
+				t.Errorf("%s: %s, want %s", arguments, got, want)
+			}
+		}
+	})
+}
