@@ -1,7 +1,7 @@
 # make test    every test: units, then real brokers in containers; needs Go and, for the second part, a container engine
 # make lint    gofmt, go vet, go fix, staticcheck
 # make fuzz    every fuzz target for FUZZTIME
-# make chaos   the long scenarios against real brokers; VERSIONS="4.3 4.0 3.10"
+# make chaos   conformance and the long scenarios against real brokers; VERSIONS="4.3 4.0 3.10"
 # make soak    random scenarios for DURATION, the first one of SEED
 # make bench   Warren beside its peers, into docs/performance.md; BENCHFLAGS=-quick: a minute, prints only
 #              make cover: coverage of the unit tests
@@ -34,6 +34,7 @@ fuzz:
 	@GO="$(GO)" FUZZTIME="$(FUZZTIME)" sh .ci/fuzz
 
 chaos: images
+	WARREN_VERSIONS="$(VERSIONS)" $(GO) test -count=1 -timeout=30m -run=OnRabbitMQ ./brokertest # conformance
 	cd chaos_test && WARREN_CHAOS=all WARREN_VERSIONS="$(VERSIONS)" $(GO) test $(RACE) -count=1 -timeout=3h -v .
 
 DURATION ?= 1h

@@ -121,6 +121,11 @@ func (ch *channel) binding(spec state.BindingSpec, act func(state.BindingSpec) *
 	if r := ch.permit(read, "exchange", spec.Source); r != nil {
 		return r
 	}
+	if x, r := ch.c.vhost.Exchange(spec.Source); r == nil {
+		if r := ch.c.user.checkTopic(read, ch.c.vhost.Name, x, spec.Key); r != nil {
+			return r
+		}
+	}
 	return act(spec)
 }
 

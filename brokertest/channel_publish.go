@@ -125,6 +125,9 @@ func (ch *channel) publish(in *incoming, a Action) *state.Refusal {
 		r = x.CheckPublish()
 	}
 	if r == nil {
+		r = ch.c.user.checkTopic(write, ch.c.vhost.Name, x, m.RoutingKey)
+	}
+	if r == nil {
 		r = ch.replyTo(in)
 	}
 	if r != nil {

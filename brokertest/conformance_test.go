@@ -101,6 +101,16 @@ func playOnRabbitMQ(t *testing.T, version string) {
 	if ctl == nil {
 		return
 	}
+	t.Run("topic permissions", func(t *testing.T) {
+		p := newPlayer(t, target, vhosts[0])
+		defer p.hangup()
+		ctl(t, `rabbit_auth_backend_internal:set_topic_permissions(<<"guest">>, <<"`+vhosts[0]+`">>, <<"amq.topic">>, `+
+			`<<"^a\\.">>, <<"\\.b$">>, <<"t">>).`)
+		topicPermissions(t, talk{p}.say)
+		if err := p.undo(); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("block", func(t *testing.T) {
 		p := newPlayer(t, target, vhosts[0])
 		defer p.hangup()

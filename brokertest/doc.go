@@ -12,6 +12,18 @@
 // [Broker.Block], [Broker.CloseConnections] and others. What it holds can be looked at: [Broker.Queues],
 // [Broker.Bindings], [Broker.Consumers], [Broker.Connections].
 //
-// That it behaves as RabbitMQ is shown by scenarios that are played to both and must end the same. It is one
-// node: nothing of clusters is here, and no policies, no plugins and no TLS.
+// Clients may connect by TLS: [Broker.TLSURL]. What an operator sets up is there as far as clients see it: users,
+// permissions and topic permissions ([Broker.SetPermissions], [Broker.SetTopicPermissions]), policies
+// ([Broker.SetPolicy]), alarms and deletions.
+//
+// That it behaves as RabbitMQ is shown by scenarios that are played to both and must end the same; some tell
+// what RabbitMQ 4.0 and 3.10 do otherwise, see [WithVersion]. What it does not do:
+//
+//   - It is one node in memory. Nothing of clusters is here, and what is confirmed is on no disk.
+//   - Quorum queues take x-delayed-retry-type and the like, and give back at once what they should hold.
+//   - Streams have no segments: x-max-age and x-max-length-bytes drop messages one by one, filters
+//     (x-stream-filter) let pass exactly what matches, and there is no stream protocol.
+//   - Operator policies, limits of users and virtual hosts, plugins (delayed messages, shovels, OAuth 2), the
+//     management API, and EXTERNAL logins do not exist.
+//   - Memory is not limited: a broker alarm is what [Broker.Block] says.
 package brokertest

@@ -90,6 +90,31 @@ func block(t *testing.T, say func(...string) []string, alarm, calm func()) {
 	expect(t, say("b1 basic.get Queue=q NoAck"), `b1 basic.get-ok DeliveryTag=1 RoutingKey=q Body="1"`)
 }
 
+// topicPermissions takes a broker whose user may write a.* and read *.b of amq.topic, in a virtual host that
+// it is to call "/".
+func topicPermissions(t *testing.T, say func(...string) []string) {
+	refused := func(what, key, method string) string {
+		return `a1 channel.close ReplyCode=403 ReplyText="ACCESS_REFUSED - ` + what + " access to topic '" + key +
+			"' in exchange topic 'amq.topic' in vhost '/' refused for user 'guest'\" " + method
+	}
+	say("a1 queue.declare Queue=q Durable")
+	expect(t, say("a1 queue.bind Queue=q Exchange=amq.topic RoutingKey=a.b"), "a1 queue.bind-ok")
+	say(`a1 basic.publish Exchange=amq.topic RoutingKey=a.b Body="1"`)
+	expect(t, say("a1 basic.get Queue=q NoAck"), `a1 basic.get-ok DeliveryTag=1 Exchange=amq.topic RoutingKey=a.b Body="1"`)
+	expect(t, say(`a1 basic.publish Exchange=amq.topic RoutingKey=b.b Body="1"`), refused("write", "b.b", "ClassID=60 MethodID=40"))
+	say("a1 channel.close-ok", "a1 channel.open")
+	expect(t, say("a1 queue.bind Queue=q Exchange=amq.topic RoutingKey=a.a"), refused("read", "a.a", "ClassID=50 MethodID=20"))
+	say("a1 channel.close-ok", "a1 channel.open")
+	expect(t, say("a1 queue.unbind Queue=q Exchange=amq.topic RoutingKey=a.a"), refused("read", "a.a", "ClassID=50 MethodID=50"))
+}
+
+func TestTopicPermissions(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+		b.SetTopicPermissions("guest", "/", "amq.topic", `^a\.`, `\.b$`)
+		topicPermissions(t, say)
+	})
+}
+
 func TestCloseWhileBlocked(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
 		say("a1 queue.declare Queue=q Durable")

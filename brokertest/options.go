@@ -73,8 +73,8 @@ func WithConsumerTimeout(d time.Duration) Option {
 	return func(c *config) { c.consumerTimeout = d }
 }
 
-// WithVersion has the broker behave as another version of RabbitMQ where that is known to differ: "3.10",
-// "4.0" or "4.3", the default.
+// WithVersion has the broker behave as another version of RabbitMQ where the difference is one that clients
+// are likely to meet: "3.10", "4.0" or "4.3", the default.
 func WithVersion(version string) Option {
 	return func(c *config) { c.version = version }
 }

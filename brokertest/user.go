@@ -12,6 +12,7 @@ import (
 type user struct {
 	name, password string
 	permissions    map[string]permissions // by virtual host; nil: everything everywhere
+	topics         map[topicExchange]permissions
 }
 
 // permissions are the names of resources that a user may configure, write to and read from; nil: all.
@@ -54,11 +55,12 @@ func (u *user) check(a access, vhost, kind, name string) *state.Refusal {
 }
 
 // SetPermissions says what a user may do in a virtual host: configure, write to and read from those queues
-// and exchanges whose whole name matches the regular expressions; an empty one matches nothing. From the
+// and exchanges whose names match the regular expressions, which an expression without ^ and $ does if it
+// matches a part; an empty one matches nothing. From the
 // first call on the user may do nothing elsewhere. It panics if the user is unknown or an expression is
 // wrong.
 func (b *Broker) SetPermissions(name, vhost, configure, write, read string) {
-	p := permissions{whole(configure), whole(write), whole(read)}
+	p := permissions{expression(configure), expression(write), expression(read)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	u := b.users[name]
@@ -71,12 +73,45 @@ func (b *Broker) SetPermissions(name, vhost, configure, write, read string) {
 	u.permissions[vhost] = p
 }
 
+// topicExchange is an exchange in which permissions depend on the routing key.
+type topicExchange struct{ vhost, name string }
+
+// checkTopic refuses a routing key of a topic exchange that the user's topic permissions do not cover.
+func (u *user) checkTopic(a access, vhost string, x *state.Exchange, key string) *state.Refusal {
+	p, limited := u.topics[topicExchange{vhost, x.Name}]
+	if !limited || x.Type != state.Topic {
+		return nil
+	}
+	if covered := map[access]*regexp.Regexp{write: p.write, read: p.read}[a]; covered != nil && covered.MatchString(key) {
+		return nil
+	}
+	return state.Refuse(state.AccessRefused, "%s access to topic '%s' in exchange topic '%s' in vhost '%s' refused for user '%s'",
+		a, key, x.Name, vhost, u.name)
+}
+
+// SetTopicPermissions says with which routing keys a user may publish to a topic exchange, and bind to it: with
+// those that match the regular expressions; an empty one matches nothing. They narrow what
+// [Broker.SetPermissions] allows. It panics if the user is unknown or an expression is wrong.
+func (b *Broker) SetTopicPermissions(name, vhost, exchange, write, read string) {
+	p := permissions{write: expression(write), read: expression(read)}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	u := b.users[name]
+	if u == nil {
+		panic("brokertest: no user " + name)
+	}
+	if u.topics == nil {
+		u.topics = map[topicExchange]permissions{}
+	}
+	u.topics[topicExchange{vhost, exchange}] = p
+}
+
 // ClearPermissions lets a user do everything again, and everywhere.
 func (b *Broker) ClearPermissions(name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if u := b.users[name]; u != nil {
-		u.permissions = nil
+		u.permissions, u.topics = nil, nil
 	}
 }
 
@@ -105,9 +140,8 @@ func (b *Broker) AllowLogin(name string) {
 	delete(b.denied, name)
 }
 
-// whole is an expression for whole names, nil for none. RabbitMQ's are not anchored either, but ^ and $ are
-// what everyone writes.
-func whole(expr string) *regexp.Regexp {
+// expression compiles an expression, nil for an empty one. As RabbitMQ's it is not anchored.
+func expression(expr string) *regexp.Regexp {
 	if expr == "" {
 		return nil
 	}

@@ -24,6 +24,7 @@ type Error struct {
 	Reason string // what is wrong with it
 }
 
+// Error returns the fault in a line.
 func (e *Error) Error() string {
 	return fmt.Sprintf("wire: %s (%d) in %s: %s", codeName(e.Code), e.Code, e.Where, e.Reason)
 }
@@ -55,6 +56,7 @@ type ProtocolHeaderError struct {
 	ID, Major, Minor, Revision uint8 // the four octets after "AMQP"; 0, 0, 9, 1 is AMQP 0.9.1
 }
 
+// Error returns the version that the peer offers.
 func (e *ProtocolHeaderError) Error() string {
 	return fmt.Sprintf("wire: protocol header instead of a frame: the peer offers AMQP %d.%d.%d (protocol id %d), not 0.9.1",
 		e.Major, e.Minor, e.Revision, e.ID)
@@ -66,6 +68,7 @@ type FieldError struct {
 	Reason string // what is wrong with it; never contains the value
 }
 
+// Error returns the field and what is wrong with it.
 func (e *FieldError) Error() string {
 	if e.Path == "" {
 		return "wire: " + e.Reason

@@ -8,6 +8,7 @@ type Refusal struct {
 	Text string
 }
 
+// Error returns the code and the text.
 func (r *Refusal) Error() string { return fmt.Sprintf("%d %s", r.Code, r.Text) }
 
 // Hard reports whether the refusal ends the connection, and not only the channel (0-9-1 §1.2).
