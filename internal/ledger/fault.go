@@ -6,29 +6,31 @@ import "errors"
 // that shows no effect makes the run inconclusive.
 type Fault struct {
 	ledger *Ledger
+	name   string
 	number uint16
 }
 
 // Fault notes that the fault of that name begins; a name may come again. Everything
 // noted before is on disk when it returns.
 func (l *Ledger) Fault(name string) *Fault {
-	f := &Fault{ledger: l, number: l.number(&l.names.Faults, name)}
-	f.note(Begun)
+	f := &Fault{ledger: l, name: name, number: l.number(&l.names.Faults, name)}
+	f.note(Begun, "begun")
 	f.boundary()
 	return f
 }
 
 // Effect notes that the fault was seen to work: a connection died, a frame was
 // dropped, an alarm was raised.
-func (f *Fault) Effect() { f.note(Effect) }
+func (f *Fault) Effect() { f.note(Effect, "effect") }
 
 // End notes that the fault is healed. Everything noted before is on disk when it returns.
 func (f *Fault) End() {
-	f.note(Ended)
+	f.note(Ended, "ended")
 	f.boundary()
 }
 
-func (f *Fault) note(flag Flags) {
+func (f *Fault) note(flag Flags, phase string) {
+	f.ledger.tell(Event{Fault: f.name, Phase: phase})
 	f.ledger.note(Record{Kind: Nemesis, Node: f.number, Flags: flag})
 }
 

@@ -27,6 +27,9 @@ func doubts(v *view, s *Summary) []string {
 	least("confirmed messages", s.Confirmed, v.rules.MinConfirmed)
 	least("consumed messages", s.Unique, v.rules.MinConsumed)
 	least("publishes whose verdict was cut off", v.countCutOff(), v.rules.MinUnresolved)
+	if v.rules.MaxWait > 0 {
+		least("waits between attempts to connect", len(v.facts.Waits), minWaits)
+	}
 	least("redeliveries", v.countRedelivered(), v.rules.MinRedelivered)
 	return all
 }

@@ -3,6 +3,7 @@ package ledger
 import (
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestARunThatProvesTooLittleIsInconclusive(t *testing.T) {
@@ -25,6 +26,7 @@ func TestARunThatProvesTooLittleIsInconclusive(t *testing.T) {
 		"no verdict was cut off":       {begin + one, Rules{MinUnresolved: 1}, read, Inconclusive, 1},
 		"a verdict was cut off":        {begin + "invoke 1; pub 1 1; close 1; result 1 unknown", Rules{MinUnresolved: 1}, read, Green, 0},
 		"nothing was redelivered":      {begin + one, Rules{MinRedelivered: 1}, read, Inconclusive, 1},
+		"too few waits":                {begin + one, Rules{MaxWait: time.Second}, read, Inconclusive, 1},
 		"a violation outweighs doubts": {begin + "invoke 1", Rules{}, Facts{}, Red, 1},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 type History struct {
 	Parts [][]Record
 	Names
+	Events []Event
 
 	held []set // kinds that each part holds; nil: not looked yet
 }
@@ -103,6 +104,9 @@ func Read(dir string) (History, error) {
 		err = json.Unmarshal(names, &h.Names)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return h, err
+	}
+	if h.Events, err = readEvents(dir); err != nil {
 		return h, err
 	}
 	paths, err := filepath.Glob(filepath.Join(dir, shardFiles))

@@ -5,7 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
+	"time"
 )
 
 // keep writes a short run into l.
@@ -18,9 +20,20 @@ func keep(l *Ledger) {
 		p.Result(m.ID, Confirmed)
 	}
 	wire.Close()
+	l.Called("close", time.Second, 0, nil)
+	l.Called("close", time.Second, 0, ErrCorrupt)
 	f := l.Fault("cut")
 	f.Effect()
 	f.End()
+}
+
+// timeless returns events without their times.
+func timeless(events []Event) []Event {
+	events = slices.Clone(events)
+	for i := range events {
+		events[i].Time = 0
+	}
+	return events
 }
 
 func count(h History) (n map[Kind]int) {
@@ -44,8 +57,9 @@ func TestFilesHoldWhatMemoryHolds(t *testing.T) {
 	}
 	compare := func(name string, got History, err error) {
 		t.Helper()
-		if err != nil || !reflect.DeepEqual(got.Names, want.Names) || !reflect.DeepEqual(count(got), count(want)) {
-			t.Errorf("%s: %v %v, %v; want %v %v", name, got.Names, count(got), err, want.Names, count(want))
+		if err != nil || !reflect.DeepEqual(got.Names, want.Names) || !reflect.DeepEqual(count(got), count(want)) ||
+			!slices.Equal(timeless(got.Events), timeless(want.Events)) {
+			t.Errorf("%s: %v %v %v, %v; want %v %v %v", name, got.Names, count(got), got.Events, err, want.Names, count(want), want.Events)
 		}
 	}
 	got, err := Read(dir)
@@ -57,6 +71,25 @@ func TestFilesHoldWhatMemoryHolds(t *testing.T) {
 	}
 	got, err = Read(dir)
 	compare("files of a ledger that was closed", got, err)
+	copied := t.TempDir()
+	err = want.Write(copied)
+	if err == nil {
+		got, err = Read(copied)
+	}
+	compare("a history that was written", got, err)
+	if n := len(want.Events); n != 4 || want.Events[0].Error != ErrCorrupt.Error() || want.Events[3].Phase != "ended" {
+		t.Errorf("events %+v", want.Events)
+	}
+}
+
+func TestATornEventIsLeftOut(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, eventsFile), []byte("{\"fault\":\"cut\"}\n{\"fau"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if h, err := Read(dir); err != nil || len(h.Events) != 1 || h.Events[0].Fault != "cut" {
+		t.Errorf("%v, %v; want one event", h.Events, err)
+	}
 }
 
 func TestATornFileIsReadUpToItsLastWholeRecord(t *testing.T) {

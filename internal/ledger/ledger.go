@@ -23,6 +23,8 @@ type Ledger struct {
 	publishers uint32
 	conns      uint32
 	epochs     uint32
+	events     []Event
+	written    int   // of events, to their file
 	err        error // the first failure to create a file
 }
 
@@ -97,6 +99,7 @@ func (l *Ledger) Called(name string, took, limit time.Duration, err error) {
 	r := Record{Kind: Call, Node: l.number(&l.names.Calls, name), Tag: uint64(took), Seq: uint64(limit)}
 	if err != nil {
 		r.Flags = Failed
+		l.tell(Event{Call: name, Took: took, Error: err.Error()})
 	}
 	l.note(r)
 }
@@ -106,7 +109,7 @@ func (l *Ledger) Sync() error {
 	shards, names := l.all()
 	errs := []error{l.failure()}
 	if l.dir != "" {
-		errs = append(errs, writeNames(l.dir, names))
+		errs = append(errs, writeNames(l.dir, names), l.writeEvents())
 	}
 	for _, s := range shards {
 		errs = append(errs, s.sync())
@@ -142,7 +145,7 @@ func (l *Ledger) all() ([]*shard, Names) {
 // History returns what the ledger holds now.
 func (l *Ledger) History() (History, error) {
 	shards, names := l.all()
-	h := History{Names: names}
+	h := History{Names: names, Events: l.told()}
 	for _, s := range shards {
 		records, err := s.records()
 		if err != nil {

@@ -86,18 +86,23 @@ func recoveryTimes(v *view) Times {
 	return Times{P50: all[len(all)/2], P99: all[len(all)*99/100], Max: all[len(all)-1]}
 }
 
-// nothingLeaked is L2: goroutines, files and connections are back where they were.
+// nothingLeaked is L2: goroutines, files and connections are back where they were, and
+// the heap nearly.
 func nothingLeaked(v *view, report func(Violation)) {
 	before, after := v.facts.Before, v.facts.After
+	if before == (Resources{}) {
+		return
+	}
 	for _, r := range []struct {
-		name          string
-		before, after int
+		name                string
+		before, after, more int
 	}{
-		{"goroutines", before.Goroutines, after.Goroutines},
-		{"open files", before.Files, after.Files},
-		{"connections", before.Connections, after.Connections},
+		{"goroutines", before.Goroutines, after.Goroutines, 0},
+		{"open files", before.Files, after.Files, 0},
+		{"connections", before.Connections, after.Connections, 0},
+		{"bytes on the heap", before.Heap, after.Heap, v.rules.Growth},
 	} {
-		if before != (Resources{}) && r.after > r.before {
+		if r.after > r.before+r.more {
 			report(general(Client, "%d %s after the run, %d before", r.after, r.name, r.before))
 		}
 	}
@@ -142,8 +147,15 @@ func mostPending(begun, ended []int64) (most int) {
 	return most
 }
 
-// dialsBounded is L4: within any second no more connections are opened than the rules allow.
+// dialsBounded is L4: within any second no more connections are opened than the rules
+// allow, and clients that wait to connect again do not all wait as long.
 func dialsBounded(v *view, report func(Violation)) {
+	if most := v.rules.MaxWait; most > 0 && len(v.facts.Waits) >= minWaits {
+		if distance, limit := spread(v.facts.Waits, most); distance > limit {
+			report(general(Client, "%d waits are not spread evenly below %v: their distance from it is %.2f, the limit is %.2f",
+				len(v.facts.Waits), most, distance, limit))
+		}
+	}
 	if v.rules.MaxDials == 0 {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestACorrectClientIsGreen(t *testing.T) {
@@ -78,6 +79,42 @@ func TestEveryMistakeIsCaught(t *testing.T) {
 				runs = append(runs, fmt.Sprint("seed ", seed, ": ", r.Verdict(), " ", r.Counts))
 			}
 			t.Errorf("broke none of %s:\n%s", rules, strings.Join(runs, "\n"))
+		})
+	}
+}
+
+// TestARunIsCheckedWhileItGoesOn shows that a correct client is never blamed for what is
+// still to come, and that a mistake is seen long before the end.
+func TestARunIsCheckedWhileItGoesOn(t *testing.T) {
+	for mistake, rule := range map[string]string{
+		"": "", "corrupt body": "S2", "not sent on close": "S3", "multiple one too far": "S6", "settle twice": "S12", "ack a failure": "S13",
+	} {
+		t.Run(mistake, func(t *testing.T) {
+			t.Parallel()
+			for seed := range uint64(5) {
+				s := newSim(seed, mistake)
+				var broken []string
+				for at := 200 * ms; at < time.Second; at += 200 * ms {
+					s.after(at, func() {
+						r, err := s.ledger.CheckSoFar(simRules(s))
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						broken = append(broken, r.Broken()...)
+					})
+				}
+				s.run(20 * time.Second)
+				if mistake == "" && len(broken) > 0 {
+					t.Errorf("seed %d: %v", seed, broken)
+				}
+				if mistake != "" && slices.Contains(broken, rule) {
+					return
+				}
+			}
+			if mistake != "" {
+				t.Errorf("%s was not seen", rule)
+			}
 		})
 	}
 }

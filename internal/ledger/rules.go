@@ -18,6 +18,8 @@ type Rules struct {
 	MaxPublications int           // of one message
 	MaxPending      int           // publishes of one publisher without a result
 	MaxDials        int           // within a second
+	MaxWait         time.Duration // between attempts to connect, which are spread evenly below it
+	Growth          int           // of the heap, in bytes; 0 is none
 	Recovery        time.Duration // from the end of a fault to progress
 	Deadline        time.Duration // from a publish to its result
 
@@ -45,7 +47,5 @@ type Facts struct {
 	Registered    []string // consumers that should be there, one string each; nil: not looked at
 	Active        []string // those that the broker lists as up
 	Before, After Resources
+	Waits         []time.Duration // of all clients between a failed attempt to connect and the next
 }
-
-// Resources are what a process and its broker hold: the zero value is not looked at.
-type Resources struct{ Goroutines, Files, Connections int }

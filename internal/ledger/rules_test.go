@@ -136,13 +136,26 @@ var ruleCases = []struct {
 	{name: "messages left", script: begin, facts: Facts{Left: 3}, broken: "L1/unclear"},
 
 	{name: "a goroutine leaked", script: begin, facts: Facts{Drained: true, Before: Resources{Goroutines: 2}, After: Resources{Goroutines: 3}}, broken: "L2/client"},
+	{name: "the heap grew", script: begin, rules: Rules{Growth: 10}, facts: Facts{Drained: true, Before: Resources{Heap: 100}, After: Resources{Heap: 111}}, broken: "L2/client"},
+	{name: "the heap grew as it may", script: begin, rules: Rules{Growth: 10}, facts: Facts{Drained: true, Before: Resources{Heap: 100}, After: Resources{Heap: 110}}},
 	{name: "too much pending", script: "invoke 1; invoke 2; result 1 unknown; result 2 unknown", rules: Rules{MaxPending: 1}, broken: "L3/client"},
 	{name: "as much pending as may be", script: "invoke 1; result 1 unknown; invoke 2; result 2 unknown", rules: Rules{MaxPending: 1}},
 	{name: "too many connections", script: "conn; conn; conn", rules: Rules{MaxDials: 2}, broken: "L4/client"},
 	{name: "as many connections as may be", script: "conn; conn; wait; conn; conn", rules: Rules{MaxDials: 2}},
+	{name: "all wait as long", script: begin, rules: Rules{MaxWait: time.Second}, facts: Facts{Drained: true, Waits: slices.Repeat([]time.Duration{time.Second / 2}, 50)}, broken: "L4/client"},
+	{name: "waits are spread", script: begin, rules: Rules{MaxWait: 50 * time.Second}, facts: Facts{Drained: true, Waits: spreadWaits(50)}},
+	{name: "no wait is long", script: begin, rules: Rules{MaxWait: 100 * time.Second}, facts: Facts{Drained: true, Waits: spreadWaits(50)}, broken: "L4/client"},
 	{name: "no result", script: "invoke 1", broken: "L5/client"},
 	{name: "a late result", script: "invoke 1; wait; result 1 unknown", rules: Rules{Deadline: time.Second}, broken: "L5/client"},
 	{name: "a call that hung", script: "call close 3000 1000", broken: "L5/client"},
+}
+
+// spreadWaits returns a wait of each number of seconds.
+func spreadWaits(n int) (waits []time.Duration) {
+	for i := range n {
+		waits = append(waits, time.Duration(i)*time.Second)
+	}
+	return waits
 }
 
 func TestRules(t *testing.T) {

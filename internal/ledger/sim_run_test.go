@@ -21,6 +21,21 @@ func simRules(s *sim) Rules {
 
 // simulate runs a client with a mistake, and returns what the checker says.
 func simulate(seed uint64, mistake string) *Report {
+	s := newSim(seed, mistake)
+	s.run(20 * time.Second)
+	return s.check()
+}
+
+// check is at the end of the run.
+func (s *sim) check() *Report {
+	report, err := s.ledger.Check(simRules(s), s.facts())
+	if err != nil {
+		panic(err)
+	}
+	return report
+}
+
+func newSim(seed uint64, mistake string) *sim {
 	s := &sim{Rand: rand.New(rand.NewPCG(seed, 1)), ledger: New(seed)}
 	s.ledger.clock = func() time.Duration { return s.now }
 	s.broker = &simBroker{sim: s, queues: []*simQueue{{name: "orders", bound: true}, {name: "audit", bound: true}}}
@@ -29,13 +44,7 @@ func simulate(seed uint64, mistake string) *Report {
 	s.client.publisher.connect()
 	s.produce()
 	s.planFaults()
-	s.run(20 * time.Second)
-	rules := simRules(s)
-	report, err := s.ledger.Check(rules, s.facts())
-	if err != nil {
-		panic(err)
-	}
-	return report
+	return s
 }
 
 func newSimClient(s *sim, mistake string) *simClient {

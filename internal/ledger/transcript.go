@@ -14,7 +14,7 @@ import (
 
 // Write puts the history into new files of dir, for [Read].
 func (h *History) Write(dir string) error {
-	errs := []error{writeNames(dir, h.Names)}
+	errs := []error{writeNames(dir, h.Names), appendEvents(dir, h.Events)}
 	for n, part := range h.Parts {
 		b := make([]byte, 0, len(part)*RecordSize)
 		for i := range part {

@@ -14,6 +14,7 @@ type view struct {
 	end     int64 // time of the last record
 	grace   int64
 	wire    bool // there is a wire ledger
+	going   bool // the run is not over
 
 	attempts     map[attemptKey]int // of the application, from the second on
 	messages     []message          // by slot
