@@ -60,6 +60,9 @@ func NewBroker(opts ...Option) *Broker {
 	for _, o := range opts {
 		o(&b.config)
 	}
+	for _, u := range b.users {
+		u.terse = b.before40()
+	}
 	b.filter()
 	b.random = rand.New(rand.NewPCG(b.seed, 0))
 	for _, name := range b.config.vhosts {

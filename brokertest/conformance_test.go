@@ -106,7 +106,7 @@ func playOnRabbitMQ(t *testing.T, version string) {
 		defer p.hangup()
 		ctl(t, `rabbit_auth_backend_internal:set_topic_permissions(<<"guest">>, <<"`+vhosts[0]+`">>, <<"amq.topic">>, `+
 			`<<"^a\\.">>, <<"\\.b$">>, <<"t">>).`)
-		topicPermissions(t, talk{p}.say)
+		topicPermissions(t, version, talk{p}.say)
 		if err := p.undo(); err != nil {
 			t.Error(err)
 		}

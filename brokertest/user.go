@@ -13,6 +13,7 @@ type user struct {
 	name, password string
 	permissions    map[string]permissions // by virtual host; nil: everything everywhere
 	topics         map[topicExchange]permissions
+	terse          bool // RabbitMQ 3.10 does not tell what access is refused
 }
 
 // permissions are the names of resources that a user may configure, write to and read from; nil: all.
@@ -51,7 +52,15 @@ func (u *user) check(a access, vhost, kind, name string) *state.Refusal {
 	if covered != nil && covered.MatchString(name) {
 		return nil
 	}
-	return state.Refuse(state.AccessRefused, "%s access to %s '%s' in vhost '%s' refused for user '%s'", a, kind, name, vhost, u.name)
+	return state.Refuse(state.AccessRefused, "%saccess to %s '%s' in vhost '%s' refused for user '%s'", u.verb(a), kind, name, vhost, u.name)
+}
+
+// verb begins the text of a refusal.
+func (u *user) verb(a access) string {
+	if u.terse {
+		return ""
+	}
+	return string(a) + " "
 }
 
 // SetPermissions says what a user may do in a virtual host: configure, write to and read from those queues
@@ -85,8 +94,8 @@ func (u *user) checkTopic(a access, vhost string, x *state.Exchange, key string)
 	if covered := map[access]*regexp.Regexp{write: p.write, read: p.read}[a]; covered != nil && covered.MatchString(key) {
 		return nil
 	}
-	return state.Refuse(state.AccessRefused, "%s access to topic '%s' in exchange topic '%s' in vhost '%s' refused for user '%s'",
-		a, key, x.Name, vhost, u.name)
+	return state.Refuse(state.AccessRefused, "%saccess to topic '%s' in exchange '%s' in vhost '%s' refused for user '%s'",
+		u.verb(a), key, x.Name, vhost, u.name)
 }
 
 // SetTopicPermissions says with which routing keys a user may publish to a topic exchange, and bind to it: with
@@ -124,6 +133,7 @@ func (b *Broker) SetPassword(name, password string) {
 		return
 	}
 	b.users[name] = newUser(name, password)
+	b.users[name].terse = b.before40()
 }
 
 // DenyLogin refuses the user at login until [Broker.AllowLogin].
