@@ -195,6 +195,24 @@ func TestExclusiveQueuesHeldForTheLostConnectionComeBackTogether(t *testing.T) {
 	}
 }
 
+// TestHeldQueuesAreBackOnlyWithTheirBindings: nobody is told that they are before messages reach them.
+func TestHeldQueuesAreBackOnlyWithTheirBindings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHalf(t, Config{StableAfter: time.Second})
+		ch := h.channel(t)
+		declare(t, ch, core.QueueDeclare{Queue: "mine", Exclusive: true})
+		must(t, ch.QueueBind(t.Context(), core.QueueBind{Queue: "mine", Exchange: "amq.topic", RoutingKey: "k"}))
+		time.Sleep(time.Minute)
+		end := h.breakOff(t)
+		slow := h.OnReceive(wire.MethodQueueBind, brokertest.Always(brokertest.Delay(time.Second)))
+		end()
+		h.ready(t)
+		if n := len(h.Bindings()); n != 1 || slow.Hits() != 1 {
+			t.Errorf("ready with %d bindings, %d asked for; want 1", n, slow.Hits())
+		}
+	})
+}
+
 func TestAQueueThatSomebodyElseHoldsKeepsNoOtherWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 40

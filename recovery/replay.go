@@ -205,9 +205,18 @@ func (s *supervision) cured(r topology.Result) {
 		return
 	}
 	if q, ok := p.Entity.(topology.Queue); ok && s.quarantine.held.has(q.Name) {
-		s.freed[r.Declared()] = true
+		s.freed[r.Declared()] = p // it stays in quarantine until its bindings are there too
+		s.mu.Unlock()
+		return
 	}
-	s.quarantine.release(key)
+	s.mu.Unlock()
+	s.discharge(p)
+}
+
+// discharge releases a patient that is declared.
+func (s *supervision) discharge(p *patient) {
+	s.mu.Lock()
+	s.quarantine.release(p.key)
 	s.healed = true
 	s.mu.Unlock()
 	s.Emit(Event{Kind: Restored, Entity: p.Entity.String(), Attempt: p.Attempts})

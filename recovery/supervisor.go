@@ -56,10 +56,10 @@ type supervision struct {
 	dialled   core.Config // the endpoint of the present connection
 	renewAt   time.Time   // when its credentials are to be renewed; zero: never
 	suspects  suspects
-	complete  bool            // everything was declared on the last connection, or refused
-	doubtful  map[string]bool // entities that were refused on the last connection
-	healed    bool            // something came back, which others may have missed
-	freed     map[string]bool // queues that were held and have come back, by name
+	complete  bool                // everything was declared on the last connection, or refused
+	doubtful  map[string]bool     // entities that were refused on the last connection
+	healed    bool                // something came back, which others may have missed
+	freed     map[string]*patient // queues that were held and have come back, by name
 }
 
 func newSupervision(c *Connection) *supervision {
@@ -71,7 +71,7 @@ func newSupervision(c *Connection) *supervision {
 		},
 		wallet:    wallet{source: c.cfg.Credentials},
 		endpoints: 1,
-		freed:     map[string]bool{},
+		freed:     map[string]*patient{},
 		lostAt:    time.Now(),
 	}
 }

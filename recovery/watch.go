@@ -127,16 +127,20 @@ func (s *supervision) retryHeld(conn *core.Conn, now time.Time) error {
 	}
 	// 2nd: their bindings.
 	freed := s.freed
-	s.freed = map[string]bool{}
+	s.freed = map[string]*patient{}
 	var bindings []topology.Step
 	for _, step := range phases[bindingsPhase].Steps {
-		if b := step.Entity.(topology.Binding); !b.ToExchange && freed[b.Destination] {
+		if b := step.Entity.(topology.Binding); !b.ToExchange && freed[b.Destination] != nil {
 			bindings = append(bindings, step)
 		}
 	}
 	if _, err := s.replay(conn, bindings, topology.Replayer{}); err != nil {
 		return err
 	}
+	for _, p := range freed {
+		s.discharge(p)
+	}
+	s.sorted()
 	// 3rd: their consumers.
 	s.mu.Lock()
 	defer s.mu.Unlock()
