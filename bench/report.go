@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +29,7 @@ func report(outcomes []outcome) string {
 		{groupRabbit, "RabbitMQ, one connection, one channel",
 			"queue, size, work | Warren msg/s | amqp091-go | ratio | raw bytes | share of it | CPU µs/msg, Warren / amqp091-go | ratio | target | met", rabbitRow},
 		{groupRecover, "RabbitMQ behind a proxy: time from the network's return until everything is back",
-			"scenario | Warren median | max | amqp091-go median | max | target | met", recoverRow},
+			"scenario | Warren median | max | amqp091-go median | max | raw bytes | target | met", recoverRow},
 	}
 	for _, t := range tables {
 		var rows []string
@@ -82,14 +83,25 @@ func rabbitRow(o outcome) []string {
 
 func recoverRow(o outcome) []string {
 	cells := []string{o.name}
+	from := func(name string) string {
+		return seconds(o.median(name, func(r job.Result) float64 { return r.Attempt.Seconds() })) + " from the dial"
+	}
 	for _, name := range []string{client.Warren, client.Peer} {
+		if slices.ContainsFunc(o.results[name], func(r job.Result) bool { return r.Hung }) {
+			cells = append(cells, "hung", "–")
+			continue
+		}
 		middle := seconds(o.median(name, func(r job.Result) float64 { return r.P50.Seconds() }))
 		if o.job.Kind == job.Return {
-			middle += fmt.Sprintf(", %s from the dial", seconds(o.median(name, func(r job.Result) float64 { return r.Attempt.Seconds() })))
+			middle += ", " + from(name)
 		}
 		cells = append(cells, middle, seconds(o.median(name, func(r job.Result) float64 { return r.Max.Seconds() })))
 	}
-	return append(cells, o.target.String(), o.met())
+	ceiling := "–"
+	if o.job.Kind == job.Return {
+		ceiling = from(client.Raw)
+	}
+	return append(cells, ceiling, o.target.String(), o.met())
 }
 
 // seconds shows a time, or a dash for a client that did not get there.

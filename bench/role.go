@@ -26,9 +26,8 @@ const (
 // and proxies have buffered.
 const clientGrace = 3 * time.Minute
 
-// recoverLimit is what a client may take for all its recoveries: with 10 ms of round trip, one that declares
-// 10,000 entities one by one takes minutes.
-const recoverLimit = 8 * time.Minute
+// recoverLimit is what a client may take for all its recoveries, and for declaring 50,000 entities before.
+const recoverLimit = recoverBudget + 4*time.Minute
 
 // profileEnv names a file to which a client of Warren writes a CPU profile.
 const profileEnv = "WARREN_BENCH_PROFILE"

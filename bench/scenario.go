@@ -149,13 +149,16 @@ func rabbitScenarios() []scenario {
 	return all
 }
 
+// recoverBudget is how long recoveries of one client are repeated.
+const recoverBudget = 2 * time.Minute
+
 func recoverScenarios() []scenario {
 	durable := func(queues int, delay, within time.Duration, repeat int) scenario {
 		name := fmt.Sprintf("recovery of %d entities", 3*queues+1)
 		if delay > 0 {
 			name += fmt.Sprintf(", %s round trip", 2*delay)
 		}
-		return scenario{name, groupRecover, job.Job{Kind: job.Recover, Queues: queues, Delay: delay, Repeat: repeat}, target{within: within}}
+		return scenario{name, groupRecover, job.Job{Kind: job.Recover, Queues: queues, Delay: delay, Repeat: repeat, Budget: recoverBudget}, target{within: within}}
 	}
 	ms := time.Millisecond
 	return []scenario{
@@ -163,11 +166,12 @@ func recoverScenarios() []scenario {
 		durable(300, 0, 250*ms, 5),
 		durable(300, 5*ms, 300*ms, 3),
 		{"recovery of 300 exclusive queues, bindings, consumers after 0.3 s", groupRecover,
-			job.Job{Kind: job.Recover, Queues: 300, Exclusive: true, Outage: 300 * ms, Repeat: 10}, target{within: 1300 * ms}},
-		durable(3333, 0, 1500*ms, 2),
-		durable(3333, 5*ms, 2000*ms, 1),
+			job.Job{Kind: job.Recover, Queues: 300, Exclusive: true, Outage: 300 * ms, Repeat: 100, Budget: recoverBudget}, target{within: 1300 * ms}},
+		durable(3333, 0, 1500*ms, 3),
+		durable(3333, 5*ms, 2000*ms, 2),
+		durable(16666, 0, 0, 2),
 		{"recovery of a publish after 0.3 s", groupRecover,
-			job.Job{Kind: job.Return, Outage: 300 * ms, Repeat: 20}, target{attempt: 10 * ms}},
+			job.Job{Kind: job.Return, Outage: 300 * ms, Repeat: 15, Budget: recoverBudget}, target{attempt: 10 * ms}},
 	}
 }
 

@@ -2,7 +2,6 @@ package topology
 
 import (
 	"context"
-	"errors"
 
 	"github.com/warren-mq/warren/core"
 )
@@ -92,9 +91,9 @@ func exist[E Exchange | Queue](ctx context.Context, conn *core.Conn, entities []
 		steps = append(steps, Step{Method: passive(e)})
 		at = append(at, i)
 	}
-	results, err := Replayer{Channels: surveyChannels}.Replay(ctx, conn, steps)
-	for i, r := range results {
-		there[at[i]] = !errors.Is(r.Err, core.ErrNotFound)
+	missing, err := look(ctx, conn, steps, 0)
+	for i, s := range steps {
+		there[at[i]] = !missing[s.Method]
 	}
 	return there, err
 }

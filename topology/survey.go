@@ -23,7 +23,7 @@ func (r *Recorder) Survey(ctx context.Context, conn *core.Conn, l Loss) ([]Phase
 		return r.Lost(l), nil
 	}
 	presumed, looks := r.presumed(l)
-	results, err := Replayer{Channels: surveyChannels, MaxRefused: maxMissing}.Replay(ctx, conn, looks)
+	absent, err := look(ctx, conn, looks, maxMissing)
 	if errors.Is(err, ErrTooManyRefused) {
 		return r.Lost(Loss{Scope: LostEverything, Connection: l.Connection}), nil
 	}
@@ -34,8 +34,8 @@ func (r *Recorder) Survey(ctx context.Context, conn *core.Conn, l Loss) ([]Phase
 	defer r.mu.Unlock()
 	set := r.graph.lost(l)
 	missing := map[*fate]bool{}
-	for i, result := range results {
-		if v := presumed[i]; errors.Is(result.Err, core.ErrNotFound) && v.place != nil {
+	for i, s := range looks {
+		if v := presumed[i]; absent[s.Method] && v.place != nil {
 			missing[&v.fate] = true
 			set.lose(v)
 		}

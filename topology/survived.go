@@ -2,7 +2,6 @@ package topology
 
 import (
 	"context"
-	"errors"
 
 	"github.com/warren-mq/warren/core"
 )
@@ -20,16 +19,13 @@ func Survived(ctx context.Context, conn *core.Conn, queues []string) ([]bool, er
 		q := Queue{Name: name}
 		steps[i] = Step{Entity: q, Method: &core.QueueDeclare{Queue: name, Passive: true}, Name: name}
 	}
-	results, err := Replayer{Channels: surveyChannels}.Replay(ctx, conn, steps)
+	missing, err := look(ctx, conn, steps, 0)
 	if err != nil {
 		return nil, err
 	}
 	there := make([]bool, len(queues))
-	for i, r := range results {
-		there[i] = !errors.Is(r.Err, core.ErrNotFound)
+	for i, s := range steps {
+		there[i] = !missing[s.Method]
 	}
 	return there, nil
 }
-
-// surveyChannels is more than for declarations, since more of them are closed.
-const surveyChannels = 32

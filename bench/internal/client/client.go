@@ -26,7 +26,7 @@ func Run(ctx context.Context, j job.Job) (job.Result, error) {
 			job.Recover: recoverWith(newWarrenLink), job.Return: returnWith(newWarrenLink)},
 		Peer: {job.Publish: peerPublish, job.Confirm: peerConfirm, job.Latency: peerLatency, job.Consume: peerConsume, job.Stall: peerStall,
 			job.Recover: recoverWith(newPeerLink), job.Return: returnWith(newPeerLink)},
-		Raw: {job.Publish: rawPublish, job.Confirm: rawConfirm, job.Consume: rawConsume},
+		Raw: {job.Publish: rawPublish, job.Confirm: rawConfirm, job.Consume: rawConsume, job.Return: rawReturn},
 	}
 	f := works[j.Client][j.Kind]
 	if f == nil {

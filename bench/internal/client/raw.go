@@ -5,11 +5,13 @@ import (
 	"encoding/binary"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/warren-mq/warren/bench/internal/framing"
 	"github.com/warren-mq/warren/bench/internal/job"
 	"github.com/warren-mq/warren/bench/internal/meter"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/faultproxy"
 )
 
 // batch encodes n messages, or with 0 as many as are written at once.
@@ -75,6 +77,36 @@ func rawConfirm(_ context.Context, j job.Job) (job.Result, error) {
 		}
 	}
 	return m.Stop(), nil
+}
+
+// rawReturn opens a connection and publishes on it as soon as the protocol allows, with nothing to recover.
+func rawReturn(_ context.Context, j job.Job) (job.Result, error) {
+	var h hooks
+	r, err := overProxy(j, func(proxy *faultproxy.Proxy) ([]time.Duration, error) {
+		return recoveries(j, &h, func() (time.Duration, error) {
+			h.dialled.Store(time.Now().UnixNano())
+			err := rawFirstPublish(proxy.Addr(), j)
+			return time.Since(time.Unix(0, h.dialled.Load())), err
+		})
+	})
+	r.Attempt = r.P50
+	return r, err
+}
+
+func rawFirstPublish(addr string, j job.Job) error {
+	nc, r, err := framing.Dial(addr)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	if _, err := framing.Call(nc, r, 1, &wire.ConfirmSelect{}); err != nil {
+		return err
+	}
+	if _, err := nc.Write(framing.Publish(nil, 1, publishQueue, j.Size, false)); err != nil {
+		return err
+	}
+	_, err = r.Method(1)
+	return err
 }
 
 // confirmed counts the publishes that acks confirm.

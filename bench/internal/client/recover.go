@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync/atomic"
@@ -51,11 +52,18 @@ func recoverQueue(j job.Job, i int) string {
 // consumersPerChannel is how many consumers share a channel, for every client.
 const consumersPerChannel = 1000
 
-// Bounds of one recovery.
+// Bounds of one recovery: what takes longer counts as hung.
 const (
-	recoverTimeout = 5 * time.Minute
+	recoverTimeout = time.Minute
 	verifyTimeout  = 30 * time.Second
 )
+
+// calm is how long a connection lives before it is cut: a client may well be slow to reconnect one that it
+// has only just opened.
+const calm = 1100 * time.Millisecond
+
+// errHung says that a client did not come back, or not whole.
+var errHung = errors.New("hung")
 
 // recoverWith measures from the moment the network is back to the moment the client says that everything is,
 // and then sends a message through every binding: each must reach its consumer.
@@ -70,22 +78,31 @@ func recoverWith(open func(context.Context, string, *hooks) (link, error)) func(
 			if err := l.declare(ctx, j); err != nil {
 				return nil, err
 			}
-			var times []time.Duration
-			for range j.Repeat {
+			return recoveries(j, &h, func() (time.Duration, error) {
 				proxy.Latency(j.Delay, 0)
 				took, err := outage(ctx, proxy, j, l.watch())
-				if err != nil {
-					return times, err
-				}
-				times = append(times, took)
 				proxy.Latency(0, 0)
-				if err := verify(ctx, j, &h); err != nil {
-					return times, err
+				if err == nil {
+					err = verify(ctx, j, &h)
 				}
-			}
-			return times, nil
+				return took, err
+			})
 		})
 	}
+}
+
+// recoveries has f measure one recovery after another, each of a connection that has lived for a while.
+func recoveries(j job.Job, h *hooks, f func() (time.Duration, error)) (times []time.Duration, err error) {
+	begun := time.Now()
+	for len(times) < j.Repeat && (j.Budget == 0 || time.Since(begun) < j.Budget) {
+		time.Sleep(time.Until(time.Unix(0, h.dialled.Load()).Add(calm)))
+		took, err := f()
+		if err != nil {
+			return times, err
+		}
+		times = append(times, took)
+	}
+	return times, nil
 }
 
 // overProxy runs f with a proxy in front of the broker, and makes a result of the times it returns.
@@ -100,6 +117,7 @@ func overProxy(j job.Job, f func(*faultproxy.Proxy) ([]time.Duration, error)) (j
 	m.Count(len(times))
 	r := m.Stop()
 	r.P50, r.Max = meter.Percentile(times, 0.5), meter.Percentile(times, 1)
+	r.Hung = errors.Is(err, errHung)
 	return r, err
 }
 
@@ -113,6 +131,9 @@ func outage(ctx context.Context, proxy *faultproxy.Proxy, j job.Job, recovered f
 	ctx, cancel := context.WithTimeout(ctx, recoverTimeout)
 	defer cancel()
 	err := recovered(ctx)
+	if ctx.Err() != nil {
+		err = fmt.Errorf("%w for %s: %w", errHung, recoverTimeout, err)
+	}
 	return time.Since(start), err
 }
 
@@ -141,7 +162,7 @@ func verify(ctx context.Context, j job.Job, h *hooks) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%d of %d consumers are missing", before+int64(j.Queues)-h.received.Load(), j.Queues)
+			return fmt.Errorf("%w: %d of %d consumers are missing", errHung, before+int64(j.Queues)-h.received.Load(), j.Queues)
 		}
 	}
 	return nil
@@ -161,16 +182,11 @@ func returnWith(open func(context.Context, string, *hooks) (link, error)) func(c
 			if err := l.publish(ctx); err != nil {
 				return nil, err
 			}
-			var times []time.Duration
-			for range j.Repeat {
+			return recoveries(j, &h, func() (time.Duration, error) {
 				took, err := outage(ctx, proxy, j, l.publish)
-				if err != nil {
-					return times, err
-				}
-				times = append(times, took)
 				attempts = append(attempts, time.Since(time.Unix(0, h.dialled.Load())))
-			}
-			return times, nil
+				return took, err
+			})
 		})
 		r.Attempt = meter.Percentile(attempts, 0.5)
 		return r, err

@@ -38,6 +38,7 @@ type Job struct {
 	Delay      time.Duration // of the network each way
 	Outage     time.Duration // how long the network stays away
 	Repeat     int
+	Budget     time.Duration // no further repetition begins after this; 0: none is left out
 	Duration   time.Duration
 	Messages   int64 // for Consume: stop after so many, if that comes first
 }
@@ -53,6 +54,7 @@ type Result struct {
 	P50, P99 time.Duration // for Latency and Stall; P50 also for Recover and Return
 	Max      time.Duration
 	Attempt  time.Duration // for Return: median from the dial that succeeded to the confirm
+	Hung     bool          // for Recover and Return: in the end it did not come back, or not whole
 	Err      string        // why there is no result
 }
 
