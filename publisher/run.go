@@ -59,7 +59,7 @@ func openChannel(ctx context.Context, conn *core.Conn) (*core.Channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := ch.Confirm(ctx, core.ConfirmSelect{}); err != nil {
+	if err := ch.Confirm(ctx, core.ConfirmSelect{NoWait: true}); err != nil {
 		_ = ch.Close(ctx) // the first error counts
 		return nil, err
 	}

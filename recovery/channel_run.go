@@ -136,7 +136,7 @@ func (ch *Channel) apply(physical *core.Channel, before, after modes) error {
 		}
 	}
 	if after.confirm && !before.confirm {
-		return physical.Confirm(ch.ctx, core.ConfirmSelect{})
+		return physical.Confirm(ch.ctx, core.ConfirmSelect{NoWait: true})
 	}
 	if after.tx && !before.tx {
 		return physical.TxSelect(ch.ctx)
