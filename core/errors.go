@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/warren-mq/warren/core/wire"
 )
@@ -112,8 +113,12 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("amqp: %s closed by %s%s: %s: %s", what, who, on, e.Code.Error(), printable(e.Text))
 }
 
-// Is reports whether target is this error's [Code].
+// Is reports whether target is this error's [Code], or [ErrAckTimeout] if it is that.
 func (e *Error) Is(target error) bool {
+	if target == ErrAckTimeout {
+		return e.Server && e.Code == ErrPreconditionFailed &&
+			strings.Contains(e.Text, "delivery acknowledgement") && strings.Contains(e.Text, "timed out")
+	}
 	code, ok := target.(Code)
 	return ok && code == e.Code
 }
@@ -154,6 +159,10 @@ var (
 	// ErrCancelled: the server cancelled the consumer, for example because
 	// its queue was deleted.
 	ErrCancelled = errors.New("amqp: consumer cancelled by the server")
+	// ErrAckTimeout: the server closed the channel because a delivery was not
+	// acked in time (RabbitMQ until 4.2, "Delivery Acknowledgement Timeout").
+	// Since 4.3 it cancels the consumer instead: [ErrCancelled].
+	ErrAckTimeout = errors.New("amqp: ack timeout")
 	// ErrOverflow: more was delivered than the consumer's bound allows.
 	ErrOverflow = errors.New("amqp: consumer buffer full")
 	// ErrAuth: the server refused the credentials.

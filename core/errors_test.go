@@ -83,6 +83,23 @@ func TestErrorText(t *testing.T) {
 	}
 }
 
+func TestAckTimeout(t *testing.T) {
+	const text = "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value used: 1800000 ms. This timeout value can be configured, see consumers doc guide to learn more"
+	for _, tt := range []struct {
+		err  Error
+		want bool
+	}{
+		{Error{Code: 406, Text: text, Server: true, Scope: ScopeChannel}, true},
+		{Error{Code: 406, Text: "PRECONDITION_FAILED - unknown delivery tag 3", Server: true, Scope: ScopeChannel}, false},
+		{Error{Code: 404, Text: text, Server: true, Scope: ScopeChannel}, false},
+		{Error{Code: 406, Text: text, Scope: ScopeChannel}, false},
+	} {
+		if got := errors.Is(fmt.Errorf("lost: %w", &tt.err), ErrAckTimeout); got != tt.want {
+			t.Errorf("%v: %t", &tt.err, got)
+		}
+	}
+}
+
 // What a peer wrote cannot forge a log line or clear a screen, and is bounded.
 func TestPrintable(t *testing.T) {
 	for in, want := range map[string]string{

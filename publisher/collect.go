@@ -21,8 +21,8 @@ func (p *Publisher) collect(cause error) (isolating bool) {
 	p.lost = nil
 	p.isolation.restart()
 	var culprit *Receipt
-	refusal, blamed := refusedPublish(cause)
-	if blamed {
+	refusal := refusedPublish(cause)
+	if refusal != nil {
 		switch suspects := suspectsOf(slices.Concat(p.ghosts, lost), refusal); len(suspects) {
 		case 0:
 		case 1:
@@ -41,8 +41,7 @@ func (p *Publisher) collect(cause error) (isolating bool) {
 		case p.final(r):
 			p.giveUp(r, cause)
 		default:
-			r.maybeSent = r.maybeSent || r.suspect
-			r.suspect = false
+			r.doubted(refusal)
 			again = append(again, r)
 		}
 	}
@@ -53,7 +52,7 @@ func (p *Publisher) collect(cause error) (isolating bool) {
 // refuse ends the message that killed the channel. One whose exchange is
 // missing soon after a reconnect is sent again, after the others. The lock is held.
 func (p *Publisher) refuse(r *Receipt, refusal *core.Error) {
-	r.suspect = false // it is known
+	r.guilty(refusal)
 	v := core.Verdict{Outcome: core.Nacked, Err: refusal}
 	if refusal.Code == core.ErrNotFound && p.inGrace() && !p.final(r) {
 		p.retry(r, v)
@@ -80,8 +79,11 @@ func names(text, exchange string) bool {
 }
 
 // refusedPublish returns the broker's error if it closed the channel, or the
-// connection, over a publish.
-func refusedPublish(cause error) (*core.Error, bool) {
+// connection, over a publish; else nil.
+func refusedPublish(cause error) *core.Error {
 	e, ok := errors.AsType[*core.Error](cause)
-	return e, ok && e.Server && e.Method == "basic.publish"
+	if !ok || !e.Server || e.Method != "basic.publish" {
+		return nil
+	}
+	return e
 }

@@ -45,8 +45,10 @@ func TestPoisonIsIsolated(t *testing.T) {
 				if out == core.Confirmed || !errors.Is(err, test.is) {
 					t.Errorf("poison: %v, %v; want %v", out, err, test.is)
 				}
-				if poison.Attempts() == 1 && out != core.Nacked {
-					t.Errorf("poison sent once: %v; want nacked", out)
+				// Sent again because of itself alone, a message that no broker of that
+				// kind takes was never taken; an exchange may have been there before.
+				if (poison.Attempts() == 1 || test.is == core.ErrPreconditionFailed) && out != core.Nacked {
+					t.Errorf("poison sent %d times: %v; want nacked", poison.Attempts(), out)
 				}
 				e.wantConfirmed(append(before, after...)...)
 				e.wantBodies("q", append([]string{"before"}, numbers(1, test.others)...))

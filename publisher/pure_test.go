@@ -185,6 +185,41 @@ func TestOverall(t *testing.T) {
 	}
 }
 
+// A message that was in flight when the channel closed may be what it closed
+// over. If it is found to be so, for what it is like, it was so each time.
+func TestDoubt(t *testing.T) {
+	defect := &core.Error{Code: core.ErrPreconditionFailed, Text: "invalid expiration 'soon'", Server: true, Method: "basic.publish"}
+	other := &core.Error{Code: core.ErrPreconditionFailed, Text: "message size 20 is larger", Server: true, Method: "basic.publish"}
+	missing := &core.Error{Code: core.ErrNotFound, Text: "no exchange 'x'", Server: true, Method: "basic.publish"}
+	for _, test := range []struct {
+		name     string
+		before   []*core.Error // why its channels closed; nil: the connection was lost
+		at, want core.Outcome
+		refusal  *core.Error
+	}{
+		{"at once", nil, core.Nacked, core.Nacked, defect},
+		{"found by elimination", []*core.Error{defect, defect}, core.Nacked, core.Nacked, defect},
+		{"innocent, then refused for another reason", []*core.Error{other}, core.Nacked, core.Unknown, defect},
+		{"innocent, then not sent", []*core.Error{defect}, core.NotSent, core.Unknown, nil},
+		{"lost with a connection before", []*core.Error{nil, defect}, core.Nacked, core.Unknown, defect},
+		{"lost with a connection between", []*core.Error{defect, nil}, core.Nacked, core.Unknown, defect},
+		{"two kinds of death", []*core.Error{defect, other}, core.Nacked, core.Unknown, defect},
+		{"an exchange that may have been there", []*core.Error{missing}, core.Nacked, core.Unknown, missing},
+	} {
+		r := Receipt{}
+		for _, refusal := range test.before {
+			r.suspect = true
+			r.doubted(refusal)
+		}
+		if test.refusal != nil {
+			r.guilty(test.refusal)
+		}
+		if got := r.overall(core.Verdict{Outcome: test.at}).Outcome; got != test.want {
+			t.Errorf("%s: %v; want %v", test.name, got, test.want)
+		}
+	}
+}
+
 func TestOptionsAreValidated(t *testing.T) {
 	for _, opts := range [][]Option{
 		{Window(0, 1)}, {Window(1, 0)}, {Exchange(strings.Repeat("x", 256))},

@@ -21,6 +21,7 @@ type Receipt struct {
 	handing   bool          // the runner is handing it to a channel
 	suspect   bool          // the last attempt ended as unknown: it may be what killed the channel
 	maybeSent bool          // an attempt before that did: the broker may have it
+	doubt     string        // or, as far as r is not itself what the broker wrote this about
 	refused   core.Verdict  // nacked or returned, to be tried again; else zero
 	verdict   core.Verdict  // once over
 	free      bool          // once over: nobody but the sender refers to it
@@ -96,12 +97,39 @@ func (r *Receipt) Attempts() int {
 	return r.attempts
 }
 
+// doubted notes that the last attempt ended without a verdict, because of refusal
+// if the broker closed the channel over a publish, else nil.
+func (r *Receipt) doubted(refusal *core.Error) {
+	switch {
+	case !r.suspect:
+	case isDefect(refusal) && (r.doubt == "" || r.doubt == refusal.Text):
+		r.doubt = refusal.Text
+	default:
+		r.maybeSent = true
+	}
+	r.suspect = false
+}
+
+// guilty notes that the channel closed over r.
+func (r *Receipt) guilty(refusal *core.Error) {
+	r.suspect = false // it is known
+	if isDefect(refusal) && r.doubt == refusal.Text {
+		r.doubt = "" // it was refused then too, or not looked at
+	}
+}
+
+// isDefect reports whether refusal is about what a message is like, and so of
+// the same message each time, and not about what there is at the broker.
+func isDefect(refusal *core.Error) bool {
+	return refusal != nil && refusal.Code == core.ErrPreconditionFailed
+}
+
 // overall is the outcome of a message whose last attempt ended with v: what an
 // earlier one may have done, nobody can deny.
 func (r *Receipt) overall(v core.Verdict) core.Verdict {
 	switch {
 	case v.Outcome == core.Confirmed, v.Outcome == core.Returned:
-	case r.maybeSent:
+	case r.maybeSent || r.doubt != "":
 		v.Outcome = core.Unknown
 	case v.Outcome == core.NotSent && r.refused.Outcome != core.Pending:
 		v = core.Verdict{Outcome: r.refused.Outcome, Return: r.refused.Return, Err: errors.Join(v.Err, r.refused.Err)}
