@@ -60,7 +60,7 @@ func (ch *Channel) Consume(ctx context.Context, m core.BasicConsume, opts ...cor
 		return nil, err
 	}
 	m.Arguments = m.Arguments.Clone()
-	c := &Consumer{channel: ch, options: opts, done: make(chan struct{})}
+	c := &Consumer{channel: ch, options: opts, args: m.Arguments, done: make(chan struct{})}
 	err := ch.call(ctx, &m, func(physical *core.Channel) (err error) {
 		if m.Queue, err = ch.queue(m.Queue); err != nil {
 			return err

@@ -1,8 +1,10 @@
 package recovery
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -95,6 +97,31 @@ func TestAConsumerEndsWhenItsBudgetIsSpent(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		b.ready(t) // nothing is missing any more
+	})
+}
+
+// Wherever the channel's goroutine is when a consumer is cancelled: looking at
+// the consumers just then, it must not overlook that one.
+func TestACancelAtAnyMomentIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{Semantic: Budget{Attempts: 1}})
+		ch := b.channel(t)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		for i := range 300 {
+			q := fmt.Sprintf("q%d", i)
+			foreign(t, b, q)
+			c := consume(t, ch, q, q)
+			for range i % 30 {
+				runtime.Gosched()
+			}
+			b.DeleteQueue(q)
+			select {
+			case <-c.Done():
+			case <-ctx.Done():
+				t.Fatalf("consumer %d never ended", i)
+			}
+		}
 	})
 }
 

@@ -117,12 +117,13 @@ func (ch *Channel) attach(c *Consumer, physical *core.Consumer) {
 	c.changed.Wake()
 }
 
-// await has the channel's goroutine told when a physical consumer ends.
+// await has the channel's goroutine told when a physical consumer ends, also of
+// one that has ended since it looked last.
 func (ch *Channel) await(physical *core.Channel) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	for _, c := range ch.consumers {
-		if p := c.physical; c.on(physical) && c.awaited != p {
+		if p := c.physical; p != nil && p.Channel() == physical && c.awaited != p {
 			c.awaited = p
 			ch.conn.running.Go(func() { ch.runAwait(p) })
 		}

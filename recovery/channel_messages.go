@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/gate"
 )
 
 // Publish is [core.Channel.Publish]. While the channel is opened again it
@@ -29,9 +30,10 @@ func (ch *Channel) PublishConfirm(ctx context.Context, p *core.Publishing) (c *c
 	return c, err
 }
 
-// publish runs f on the physical channel. An error of a channel that is dead
-// means that nothing was sent, or of a large body a part, which the broker
-// drops; so f is run again on the next one.
+// publish runs f on the physical channel. An error that is not about the message
+// means that the channel is dead, or dies with its connection, and that nothing
+// was sent, or of a large body a part, which the broker drops; so f is run again
+// on the next one.
 func (ch *Channel) publish(ctx context.Context, f func(*core.Channel) error) error {
 	for {
 		physical, err := ch.ready(ctx)
@@ -41,7 +43,10 @@ func (ch *Channel) publish(ctx context.Context, f func(*core.Channel) error) err
 		if err := ch.inTx(physical); err != nil {
 			return err
 		}
-		if err = f(physical); err == nil || ctx.Err() != nil || physical.Err() == nil || invalid(err) {
+		if err = f(physical); err == nil || ctx.Err() != nil || invalid(err) {
+			return err
+		}
+		if gate.Await(ctx, physical.Done()) != nil {
 			return err
 		}
 	}

@@ -25,9 +25,20 @@ type bed struct {
 // newBed returns a bed; call it in a bubble.
 func newBed(t *testing.T, cfg Config, opts ...brokertest.Option) *bed {
 	t.Helper()
+	return newBedAt(t, cfg, func(*core.Config) {}, opts...)
+}
+
+// newBedAt is newBed for another endpoint than the usual one.
+func newBedAt(t *testing.T, cfg Config, change func(*core.Config), opts ...brokertest.Option) *bed {
+	t.Helper()
 	b := &bed{Broker: brokertest.New(t, opts...), recorder: topology.NewRecorder()}
+	if cfg.Recorder != nil {
+		b.recorder = cfg.Recorder
+	}
 	cfg.Recorder = b.recorder
-	b.conn, b.journal = connected(t, cfg, core.Config{Addr: "broker:5672", Heartbeat: -1, DialContext: b.DialContext})
+	endpoint := core.Config{Addr: "broker:5672", Heartbeat: -1, DialContext: b.DialContext}
+	change(&endpoint)
+	b.conn, b.journal = connected(t, cfg, endpoint)
 	return b
 }
 
@@ -198,6 +209,30 @@ func TestCallsWaitForTheConnection(t *testing.T) {
 			t.Errorf("declare: %v", err)
 		}
 	})
+}
+
+// A connection refuses publishes a moment before its channels are dead.
+func TestAPublishGoesOnOverADyingConnection(t *testing.T) {
+	for name, end := range map[string]func(*bed){
+		"closed by the broker": func(b *bed) { b.CloseConnections(320, "CONNECTION_FORCED") },
+		"cut":                  func(b *bed) { b.Cut() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBed(t, Config{})
+				ch := b.channel(t)
+				for range 50 {
+					go end(b)
+					for range 200 {
+						if err := ch.Publish(t.Context(), &core.Publishing{RoutingKey: "q"}); err != nil {
+							t.Fatal(err)
+						}
+					}
+					b.ready(t)
+				}
+			})
+		})
+	}
 }
 
 func TestConsumersAreIsolatedFromEachOther(t *testing.T) {

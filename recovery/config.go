@@ -36,7 +36,9 @@ type Config struct {
 	Semantic Budget
 	// Refused, if set, decides what becomes of an entity that the broker did
 	// not declare on a new connection. It may call any API, within ctx, which
-	// ends after ReplayTimeout. Default: [Retry].
+	// ends with the connection; all the calls of one replay have ReplayTimeout
+	// together, and what comes later is retried, and asked about again then. A
+	// call that does not end with ctx is waited for no longer. Default: [Retry].
 	Refused func(ctx context.Context, r Refusal) Decision
 	// InitialPasses is how often every endpoint is tried before the first
 	// connect fails. Default 1; negative: as often as it takes.
@@ -44,7 +46,7 @@ type Config struct {
 	// Recover, if set, is asked after each loss whether to recover from it;
 	// if not, the connection is given up with that cause. It is never asked
 	// when the application closes. It may call any API, within ctx, which
-	// ends after ReplayTimeout.
+	// ends after ReplayTimeout; without an answer the loss is recovered from.
 	Recover func(ctx context.Context, cause error) bool
 	// Credentials, if set, is asked at each attempt instead of the endpoint's
 	// own. A grant that expires is renewed on the open connection in time.

@@ -28,6 +28,7 @@ type Consumer struct {
 	once    sync.Once
 
 	// Guarded by the channel's lock.
+	args     core.Table     // with which it is started again
 	physical *core.Consumer // the present or last one
 	awaited  *core.Consumer // whose end the channel's goroutine is told of
 	started  time.Time      // physical
@@ -69,7 +70,21 @@ func (c *Consumer) method(conn *Connection) core.BasicConsume {
 	m := c.m
 	m.Queue = c.queue(conn)
 	m.NoWait = false
+	c.channel.mu.Lock()
+	defer c.channel.mu.Unlock()
+	m.Arguments = c.args
 	return m
+}
+
+// SetArguments replaces the arguments of basic.consume for when the consumer is
+// started again after a loss. One of a stream goes on behind what was settled
+// if each time something was, x-stream-offset is set to the offset behind it
+// (package consumer does that by itself); else it begins where it began.
+func (c *Consumer) SetArguments(args core.Table) {
+	args = args.Clone()
+	c.channel.mu.Lock()
+	defer c.channel.mu.Unlock()
+	c.args = args
 }
 
 // queue returns the present name of its queue.

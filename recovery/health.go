@@ -7,6 +7,7 @@ import (
 
 // Health is what a probe wants to know of a connection, at one moment.
 type Health struct {
+	Connection string // its name
 	// Live: the connection is open or being recovered. If not, it was closed or
 	// given up, and only a new client helps: restart.
 	Live bool
@@ -42,7 +43,7 @@ func (h Health) Err() error {
 func (c *Connection) Health() Health {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h := Health{Live: !c.closed, State: c.snapshot(), Losses: c.losses}
+	h := Health{Connection: c.cfg.Name, Live: !c.closed, State: c.snapshot(), Losses: c.losses}
 	h.Ready = h.State.Ready()
 	if c.conn == nil {
 		h.Attempts, h.Next = c.attempts, c.nextAttempt

@@ -41,6 +41,13 @@ func (j *journal) of(k Kind) []Event {
 	return all
 }
 
+// all returns the events so far.
+func (j *journal) all() []Event {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.events)
+}
+
 // last returns the last event of a kind.
 func (j *journal) last(t *testing.T, k Kind) Event {
 	t.Helper()

@@ -3,8 +3,10 @@ package recovery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,6 +30,7 @@ func TestWithRabbitMQ(t *testing.T) {
 	t.Run("an exclusive queue of the last connection", func(t *testing.T) { testLockedOnRabbitMQ(t, broker) })
 	t.Run("many exclusive queues, cut again and again", func(t *testing.T) { testManyLockedOnRabbitMQ(t, broker) })
 	t.Run("an ack that times out", func(t *testing.T) { testAckTimeoutOnRabbitMQ(t, broker) })
+	t.Run("ten thousand cycles", func(t *testing.T) { testCyclesOnRabbitMQ(t, broker) })
 	t.Run("soft errors and a restart", func(t *testing.T) { testRestartOfRabbitMQ(t, broker) })
 }
 
@@ -233,6 +236,117 @@ func testAckTimeoutOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	send(t, ch, "slow", "next")
 	if d, err := cons.Receive(ctx); err != nil || string(d.Body) != "next" {
 		t.Errorf("then %v, %v", d, err)
+	}
+}
+
+// testCyclesOnRabbitMQ: what clients of request and reply do all day. Each of
+// several channels declares, consumes and cancels, and all leave nothing behind.
+func testCyclesOnRabbitMQ(t *testing.T, broker *docker.Broker) {
+	r := topology.NewRecorder()
+	c, _ := rabbit(t, broker, Config{Recorder: r}, nil)
+	cycles, channels := 10_000, 16
+	if testing.Short() {
+		cycles = 500
+	}
+	before := runtime.NumGoroutine()
+	var all sync.WaitGroup
+	for i := range channels {
+		ch, err := c.Channel(t.Context())
+		must(t, err)
+		all.Go(func() {
+			for j := range cycles / channels { // names of their own: RabbitMQ deletes an unused exchange a little later
+				if err := cycle(t.Context(), ch, fmt.Sprintf("cycle-%d-%d", i, j)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+			if err := ch.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := r.Len(); n != 0 {
+		t.Errorf("%d entities are recorded", n)
+	}
+	if n := runtime.NumGoroutine(); n > before+channels {
+		t.Errorf("%d goroutines; there were %d", n, before)
+	}
+	for what, n := range map[string]int{"queues": len(listed(t, broker, "list_queues", "name")), "consumers": len(listed(t, broker, "list_consumers", "consumer_tag"))} {
+		if n != 0 {
+			t.Errorf("the broker has %d %s", n, what)
+		}
+	}
+	for _, x := range listed(t, broker, "list_exchanges", "name") {
+		if strings.HasPrefix(x, "cycle-") {
+			t.Errorf("the broker has exchange %s", x)
+		}
+	}
+}
+
+// cycle declares an auto-delete exchange and queue and gives both up with the
+// queue's only consumer.
+func cycle(ctx context.Context, ch *Channel, x string) error {
+	if err := ch.ExchangeDeclare(ctx, core.ExchangeDeclare{Exchange: x, Type: "fanout", AutoDelete: true}); err != nil {
+		return err
+	}
+	if _, err := ch.QueueDeclare(ctx, core.QueueDeclare{AutoDelete: true, Exclusive: true}); err != nil {
+		return err
+	}
+	if err := ch.QueueBind(ctx, core.QueueBind{Exchange: x}); err != nil {
+		return err
+	}
+	cons, err := ch.Consume(ctx, core.BasicConsume{})
+	if err != nil {
+		return err
+	}
+	return cons.Cancel(ctx)
+}
+
+// listed returns what rabbitmqctl lists of the test's own.
+func listed(t *testing.T, broker *docker.Broker, what, column string) []string {
+	t.Helper()
+	out, err := broker.Exec(t.Context(), "rabbitmqctl", "--silent", what, "--no-table-headers", column)
+	must(t, err)
+	var mine []string
+	for name := range strings.FieldsSeq(string(out)) {
+		if strings.HasPrefix(name, "amq.gen-") || strings.HasPrefix(name, "amq.ctag-") || strings.HasPrefix(name, "cycle-") {
+			mine = append(mine, name)
+		}
+	}
+	return mine
+}
+
+// TestAckTimeoutThatClosesTheChannel is how RabbitMQ until 4.2 takes a delivery
+// back whose ack is late: it closes the channel with 406.
+func TestAckTimeoutThatClosesTheChannel(t *testing.T) {
+	broker := dockertest.Run(t, "4.0", docker.Options{
+		Conf: []string{"consumer_timeout = 2000", "channel_tick_interval = 1000"},
+	})
+	c, j := rabbit(t, broker, Config{Recorder: topology.NewRecorder()}, nil)
+	ch, err := c.Channel(t.Context())
+	must(t, err)
+	must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
+	must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 10}))
+	q := declare(t, ch, core.QueueDeclare{Queue: "slow", Durable: true})
+	cons := consume(t, ch, q, "tag")
+	send(t, ch, q, "m")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	late, err := cons.Receive(ctx)
+	must(t, err)
+	again, err := cons.Receive(ctx) // once it has been taken back
+	must(t, err)
+	if err := late.Ack(); !errors.Is(err, core.ErrStale) {
+		t.Errorf("the late ack: %v", err)
+	}
+	must(t, again.Ack())
+	if e := j.last(t, ChannelLost); !errors.Is(e.Err, core.ErrAckTimeout) || len(j.of(Lost)) != 0 {
+		t.Errorf("lost the channel of %v, connections %v", e.Err, j.of(Lost))
+	}
+	send(t, ch, q, "next")
+	if got := receive(t, cons); got != "next" || cons.Tag() != "tag" {
+		t.Errorf("received %q", got)
 	}
 }
 

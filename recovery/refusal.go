@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/topology"
@@ -80,6 +81,10 @@ type Refusal struct {
 	Reason   Reason
 	Err      error
 	Attempts int // how often in a row, this one included
+	// Conn is the connection that is being restored, for whoever wants to repair
+	// something first, on a channel of its own: until everything is declared,
+	// the logical connection has no session. Nil if the entity closed it.
+	Conn *core.Conn
 }
 
 // Decision says what becomes of a refused entity.
@@ -107,14 +112,22 @@ func (d Decision) String() string {
 	return fmt.Sprintf("decision %d", uint8(d))
 }
 
-// decide asks the application.
-func (s *supervision) decide(r Refusal) Decision {
-	if s.cfg.Refused == nil {
+// decide asks the application, for as long as is left of its time.
+func (s *supervision) decide(conn *core.Conn, r Refusal) Decision {
+	if s.cfg.Refused == nil || s.hookTime <= 0 {
 		return Retry
 	}
-	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
+	parent, stop := s.ctx, func() {}
+	if conn.Err() == nil {
+		r.Conn = conn
+		parent, stop = s.during(conn)
+	}
+	defer stop()
+	ctx, cancel := context.WithTimeoutCause(parent, s.hookTime, core.ErrTimeout)
 	defer cancel()
-	return s.cfg.Refused(ctx, r)
+	begun := time.Now()
+	defer func() { s.hookTime -= time.Since(begun) }()
+	return ask(ctx, Retry, func() Decision { return s.cfg.Refused(ctx, r) })
 }
 
 // passive returns the step that looks whether the entity exists; false if

@@ -229,7 +229,7 @@ func (s *supervision) refused(conn *core.Conn, step topology.Step, err error) er
 	r := s.quarantine.refuse(step.Entity, err, time.Now())
 	s.mu.Unlock()
 	f := Failure{step.Entity.String(), err}
-	switch s.decide(r) {
+	switch s.decide(conn, r) {
 	case Adopt:
 		if s.adopt(conn, step) {
 			s.report.Adopted = append(s.report.Adopted, f.Entity)

@@ -30,6 +30,7 @@ func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
 	s.update()
 	s.mu.Unlock()
 	s.planRenewal(time.Now())
+	s.hookTime = s.cfg.ReplayTimeout
 	s.Emit(Event{Kind: Opened, Endpoint: endpoint, Attempt: attempt})
 	s.report = newReport()
 	s.report.Cause, s.report.Attempts, s.report.Endpoint, s.report.Lost = s.cause, attempt, endpoint, s.lostAt
@@ -38,22 +39,26 @@ func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
 	}
 }
 
-// announce makes the connection available as a session.
+// announce makes the connection available as a session. Its event comes before
+// anything that the session makes possible: hence it is emitted under the lock.
 func (c *Connection) announce(conn *core.Conn, r *Report) {
 	c.mu.Lock()
 	if !c.closed {
 		c.session = &Session{Conn: conn, Epoch: c.epoch, Since: time.Now()}
 		c.err = nil
 	}
-	if r.Cause != nil {
-		r.Tally, c.tally = c.tally, Tally{}
+	if r.Cause == nil {
+		c.update()
+		c.mu.Unlock()
+		return
 	}
+	r.Tally, c.tally = c.tally, Tally{}
+	r.Total = time.Since(r.Lost)
+	e := Event{Kind: Recovered, Time: time.Now(), Connection: c.cfg.Name, Report: r, Endpoint: r.Endpoint}
 	c.update()
+	c.cfg.Emit(e)
 	c.mu.Unlock()
-	if r.Cause != nil {
-		r.Total = time.Since(r.Lost)
-		c.Emit(Event{Kind: Recovered, Report: r, Endpoint: r.Endpoint})
-	}
+	logEvent(c.cfg.Log, e)
 }
 
 // retire takes back a session whose connection is lost.

@@ -60,6 +60,7 @@ type supervision struct {
 	doubtful  map[string]bool     // entities that were refused on the last connection
 	healed    bool                // something came back, which others may have missed
 	freed     map[string]*patient // queues that were held and have come back, by name
+	hookTime  time.Duration       // left to the application's Refused
 }
 
 func newSupervision(c *Connection) *supervision {
@@ -81,12 +82,12 @@ func (s *supervision) recovers(cause error) bool {
 	if isFinal(cause) {
 		return false
 	}
-	if s.ctx.Err() != nil || s.cfg.Recover == nil {
+	if s.isClosed() || s.cfg.Recover == nil {
 		return true // closing is noticed where it is waited for
 	}
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
 	defer cancel()
-	return s.cfg.Recover(ctx, cause)
+	return ask(ctx, true, func() bool { return s.cfg.Recover(ctx, cause) })
 }
 
 func (s *supervision) lost(cause error, uptime time.Duration) {

@@ -68,7 +68,7 @@ func (s *supervision) blame(conn *core.Conn, err error) error {
 	r := s.quarantine.refuse(culprit.Entity, err, time.Now())
 	s.mu.Unlock()
 	s.Emit(Event{Kind: Quarantined, Entity: f.Entity, Err: err, Attempt: r.Attempts})
-	if s.decide(r) == Fail {
+	if s.decide(conn, r) == Fail {
 		return &refusedError{f}
 	}
 	return err

@@ -68,6 +68,7 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 	s.mu.Lock()
 	due := s.quarantine.due(now)
 	s.mu.Unlock()
+	s.hookTime = s.cfg.ReplayTimeout
 	if err := s.retryHeld(conn, now); err != nil || len(due) == 0 {
 		return err
 	}
