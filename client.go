@@ -41,7 +41,7 @@ type Client struct {
 // when ctx ends. Errors: [*core.ValidationError] for the URL or the options,
 // [*core.DialError] with what went wrong, for example [core.ErrAuth].
 func Dial(ctx context.Context, url string, opts ...Option) (*Client, error) {
-	o := options{log: zap.NewNop()}
+	o := options{log: zap.NewNop(), recorder: topology.NewRecorder()}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -49,7 +49,7 @@ func Dial(ctx context.Context, url string, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{recorder: topology.NewRecorder(), events: recovery.NewDispatcher(0), log: o.log}
+	c := &Client{recorder: o.recorder, events: recovery.NewDispatcher(0), log: o.log}
 	for _, f := range o.listener {
 		c.events.Listen(f)
 	}

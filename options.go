@@ -12,6 +12,7 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/logging"
 	"github.com/warren-mq/warren/recovery"
+	"github.com/warren-mq/warren/topology"
 )
 
 // Option configures a [Client].
@@ -22,6 +23,7 @@ type options struct {
 	resolver recovery.Resolver
 	connect  []func(*core.Config)
 	recovery []func(*recovery.Config)
+	recorder *topology.Recorder
 	listener []func(Event)
 	log      *zap.Logger
 }
@@ -75,6 +77,12 @@ func WithInitialRetry() Option {
 func WithRecovery(f func(*recovery.Config)) Option {
 	return func(o *options) { o.recovery = append(o.recovery, f) }
 }
+
+// WithRecorder sets what remembers the topology, to choose its mode or limit, to
+// read its [topology.Stats], or to have entities forgotten that stay on the broker
+// ([topology.Recorder.Forget]). It is of this client alone: two clients would
+// declare each other's exclusive queues.
+func WithRecorder(r *topology.Recorder) Option { return func(o *options) { o.recorder = r } }
 
 // WithLogger sets the logger. Default: none. No secret is ever logged.
 func WithLogger(log *zap.Logger) Option { return func(o *options) { o.log = log } }

@@ -24,6 +24,17 @@ func (c *Client) State() State {
 	return s
 }
 
+// Health returns what a probe wants to know of each connection in use: the
+// main one, and the one to publish on once it was needed. It costs no I/O. Live
+// and ready is the client whose connections all are.
+func (c *Client) Health() []Health {
+	all := []Health{c.main.Health()}
+	if !c.publish.Idle() {
+		all = append(all, c.publish.Health())
+	}
+	return all
+}
+
 // AwaitReady waits until the client is ready, within ctx: connected, topology
 // declared, every consumer subscribed, nothing degraded.
 func (c *Client) AwaitReady(ctx context.Context) error {

@@ -44,4 +44,5 @@ type (
 	State   = recovery.State
 	Report  = recovery.Report
 	Failure = recovery.Failure
+	Health  = recovery.Health
 )
