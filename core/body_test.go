@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,10 +22,10 @@ func randomBody(seed uint64, n int) []byte {
 	return b
 }
 
-// Bodies around the size from which they are read past the buffer, however
-// the network cuts them, arrive as they were sent, with what is in between.
+// Large bodies, for which the read buffer grows, arrive as they were sent with
+// what is in between, however the network cuts them.
 func TestLargeBodiesArriveWhole(t *testing.T) {
-	sizes := []int{directAbove - 1, directAbove, directAbove + 1, 60_000, 0, 131064, 131065, 300_000, 5, 65536, 64 << 10}
+	sizes := []int{16_000, 16_384, 60_000, 0, 131064, 131065, 300_000, 5, 65536, 64 << 10}
 	for _, slice := range []int{0, 1000, 4096, 65536} {
 		t.Run(fmt.Sprintf("slices of %d", slice), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -113,4 +114,57 @@ func TestStallInsideALargeBody(t *testing.T) {
 		<-ch.Done()
 		mustIs(t, ch.Err(), ErrTimeout)
 	})
+}
+
+// repeater is a network that always has as much as is asked for: one frame
+// after the other.
+type repeater struct {
+	net.Conn
+	frame []byte
+	at    int
+	reads int
+}
+
+func (r *repeater) Read(b []byte) (int, error) {
+	r.reads++
+	for n := 0; n < len(b); {
+		m := copy(b[n:], r.frame[r.at:])
+		n += m
+		r.at = (r.at + m) % len(r.frame)
+	}
+	return len(b), nil
+}
+
+// Of large frames one read brings several, and any frame that is allowed fits.
+func TestReadBufferGrowsWithTheFrames(t *testing.T) {
+	tests := []struct {
+		payload, limit   int
+		perRead, largest int
+	}{
+		{100, DefaultFrameMax, 1000, readBuffer},
+		{60_000, DefaultFrameMax, 6, largeReadBuffer},
+		{130_000, DefaultFrameMax, 3, largeReadBuffer},
+		{DefaultFrameMax - wire.FrameOverhead, DefaultFrameMax, 1, readBuffer}, // fills it
+		{2 << 20, 4 << 20, 1, 2<<20 + wire.FrameOverhead},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprintf("%d bytes", tt.payload), func(t *testing.T) {
+			r := &repeater{frame: wire.AppendBody(nil, 1, make([]byte, tt.payload), 0)}
+			f := newFrames(r, uint32(tt.limit))
+			n := 100 * tt.perRead
+			for range n {
+				frame, err := f.next()
+				noErr(t, err)
+				if len(frame.Payload) != tt.payload {
+					t.Fatalf("payload of %d bytes, want %d", len(frame.Payload), tt.payload)
+				}
+			}
+			if r.reads > 105 {
+				t.Errorf("%d reads for %d frames, want about %d", r.reads, n, n/tt.perRead)
+			}
+			if len(f.buf) > tt.largest {
+				t.Errorf("the buffer has grown to %d bytes, want at most %d", len(f.buf), tt.largest)
+			}
+		})
+	}
 }

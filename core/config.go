@@ -95,7 +95,7 @@ const (
 	DefaultChannelMax = 2047
 	DefaultFrameMax   = 131072
 	minFrameMax       = 8192
-	maxFrameMax       = 64 << 20 // the read buffer is as large as a frame
+	maxFrameMax       = 64 << 20 // the read buffer grows to hold a frame
 )
 
 // withDefaults returns a copy with every default filled in.

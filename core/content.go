@@ -1,7 +1,6 @@
 package core
 
 import (
-	"slices"
 	"unsafe"
 
 	"github.com/warren-mq/warren/core/wire"
@@ -81,24 +80,6 @@ func (a *assembler) body(b []byte) (complete bool, err error) {
 	a.buf = append(a.buf, b...)
 	a.received += uint64(len(b))
 	return a.finish(), nil
-}
-
-// reserve returns room for the payload of a body frame of n bytes, which take
-// their place with advance. It returns nil if such a frame may not come now:
-// [assembler.body] then says why.
-func (a *assembler) reserve(n int) []byte {
-	if a.expect != wire.FrameBody || a.received+uint64(n) > a.size {
-		return nil
-	}
-	a.buf = slices.Grow(a.buf, n)
-	return a.buf[len(a.buf) : len(a.buf)+n]
-}
-
-// advance notes that n reserved bytes have arrived.
-func (a *assembler) advance(n int) (complete bool) {
-	a.buf = a.buf[:len(a.buf)+n]
-	a.received += uint64(n)
-	return a.finish()
 }
 
 func (a *assembler) finish() bool {

@@ -10,9 +10,16 @@ import (
 	"github.com/warren-mq/warren/core/wire"
 )
 
-// readBuffer is the least size of the read buffer: one read under load brings
-// hundreds of small messages.
-const readBuffer = 64 << 10
+// readBuffer is the size of the read buffer where frames are small: one read
+// under load brings hundreds of messages.
+const readBuffer = 128 << 10
+
+// Where frames are large it has room for several, so that one read, and one
+// wake-up of the receiver, brings several messages.
+const (
+	severalFrames   = 8
+	largeReadBuffer = 512 << 10
+)
 
 // frames reads frames from a socket through one buffer, in which they are
 // parsed in place. It belongs to the goroutine that reads: the dialling one
@@ -26,23 +33,12 @@ type frames struct {
 
 	buf        []byte
 	r, w       int       // unread bytes are buf[r:w]
-	ask        int       // how much to read at once
 	armed      time.Time // when the read deadline was set last
 	frameSince time.Time // when the frame at r was first seen incomplete
 }
 
 func newFrames(nc net.Conn, largest uint32) *frames {
-	f := &frames{nc: nc}
-	f.resize(largest)
-	return f
-}
-
-// resize sets the largest frame, which always fits the buffer.
-func (f *frames) resize(largest uint32) {
-	f.max = largest
-	buf := make([]byte, max(readBuffer, int(largest)))
-	f.w = copy(buf, f.buf[f.r:f.w])
-	f.r, f.buf, f.ask = 0, buf, len(buf)
+	return &frames{nc: nc, max: largest, buf: make([]byte, readBuffer)}
 }
 
 // next returns the next frame. Its payload is valid until the following call.
@@ -71,18 +67,31 @@ func (f *frames) buffered() (frame wire.Frame, whole bool, err error) {
 
 // fill reads more bytes behind those that are there.
 func (f *frames) fill() error {
-	if f.r > 0 {
-		f.w = copy(f.buf, f.buf[f.r:f.w])
-		f.r = 0
-		f.frameSince = time.Time{} // another frame than at the last call
-	}
-	end := min(f.w+f.ask, len(f.buf))
-	n, err := f.read(f.buf[f.w:end], f.w > 0)
-	if n == f.ask {
-		f.ask = min(2*f.ask, len(f.buf))
-	}
+	f.makeRoom()
+	n, err := f.read(f.buf[f.w:], f.w > 0)
 	f.w += n
 	return err
+}
+
+// makeRoom moves what is there to the front of the buffer, which becomes large
+// enough for the frame that it begins with.
+func (f *frames) makeRoom() {
+	size := readBuffer
+	if _, payload, ok := wire.PeekFrame(f.buf[f.r:f.w]); ok {
+		frame := int(payload) + wire.FrameOverhead // within the limit, or it would have been refused
+		size = max(size, frame, min(severalFrames*frame, largeReadBuffer))
+	}
+	if f.r > 0 {
+		f.frameSince = time.Time{} // another frame than at the last call
+	}
+	buf := f.buf
+	if size > len(buf) {
+		buf = make([]byte, size)
+	} else if f.r == 0 {
+		return
+	}
+	f.w = copy(buf, f.buf[f.r:f.w])
+	f.r, f.buf = 0, buf
 }
 
 // read reads once into b; inside says that it is the rest of a frame.

@@ -62,7 +62,7 @@ func (h *handshake) run(ctx context.Context) error {
 	}
 	h.step = "tune"
 	h.tuned = negotiate(h.cfg, tune)
-	h.frames.resize(h.tuned.FrameMax)
+	h.frames.max = h.tuned.FrameMax
 	err = h.send(&wire.ConnectionTuneOk{
 		ChannelMax: h.tuned.ChannelMax, FrameMax: h.tuned.FrameMax, Heartbeat: uint16(h.tuned.Heartbeat / time.Second),
 	})

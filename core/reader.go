@@ -55,9 +55,6 @@ func (c *Conn) wait() error {
 	if err := c.in.handOver(); err != nil {
 		return err
 	}
-	if done, err := c.readBody(); done {
-		return err
-	}
 	return c.in.frames.fill()
 }
 

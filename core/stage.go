@@ -2,7 +2,7 @@ package core
 
 // maxStaged is how many deliveries are handed over at once: enough to make
 // locks and wake-ups rare, and few enough for receivers to start meanwhile.
-const maxStaged = 64
+const maxStaged = 512
 
 // stage holds d back until handOver: before the reader waits for the socket,
 // before any other method takes effect, and after maxStaged deliveries. So
