@@ -176,34 +176,30 @@ func (ch *channel) declare(name string, m *wire.QueueDeclare) (*state.Queue, *st
 }
 
 func (ch *channel) queueBind(m *wire.QueueBind) *state.Refusal {
-	spec, r := ch.queueBinding(m.Queue, m.Exchange, m.RoutingKey, m.Arguments)
-	if r == nil {
-		r = ch.binding(spec, ch.c.vhost.Bind)
-	}
-	if r != nil {
+	if r := ch.queueBinding(m.Queue, m.Exchange, m.RoutingKey, m.Arguments, ch.c.vhost.Bind); r != nil {
 		return r
 	}
 	return ch.reply(m.NoWait, &wire.QueueBindOk{})
 }
 
 func (ch *channel) queueUnbind(m *wire.QueueUnbind) *state.Refusal {
-	spec, r := ch.queueBinding(m.Queue, m.Exchange, m.RoutingKey, m.Arguments)
-	if r == nil {
-		r = ch.binding(spec, ch.c.vhost.Unbind)
-	}
-	if r != nil {
+	if r := ch.queueBinding(m.Queue, m.Exchange, m.RoutingKey, m.Arguments, ch.c.vhost.Unbind); r != nil {
 		return r
 	}
 	return ch.reply(false, &wire.QueueUnbindOk{})
 }
 
-// queueBinding lets an empty queue, and then an empty key too, stand for the last declared queue.
-func (ch *channel) queueBinding(queue, exchange, key string, args wire.Table) (state.BindingSpec, *state.Refusal) {
+// queueBinding binds or unbinds. It lets an empty queue, and then an empty key too, stand for the last declared
+// queue.
+func (ch *channel) queueBinding(queue, exchange, key string, args wire.Table, act func(state.BindingSpec) *state.Refusal) *state.Refusal {
 	name, r := ch.queueName(queue)
+	if r != nil {
+		return r
+	}
 	if queue == "" && key == "" {
 		key = name
 	}
-	return state.BindingSpec{Source: exchange, Destination: name, Key: key, Arguments: args}, r
+	return ch.binding(state.BindingSpec{Source: exchange, Destination: name, Key: key, Arguments: args}, act)
 }
 
 func (ch *channel) queuePurge(m *wire.QueuePurge) *state.Refusal {

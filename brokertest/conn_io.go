@@ -36,12 +36,17 @@ func (c *conn) runReader() {
 
 // end is how the reader goes: the connection is dead.
 func (c *conn) end() {
+	c.died()
+	_ = c.nc.Close()
+}
+
+// died ends the connection, with what follows from that.
+func (c *conn) died() {
 	c.b.mu.Lock()
+	defer c.b.mu.Unlock()
 	c.die()
 	c.b.settle()
 	c.b.wake()
-	c.b.mu.Unlock()
-	_ = c.nc.Close()
 }
 
 // handle takes the frames that have come in. It returns false when no more is to be read.
@@ -113,11 +118,7 @@ func (c *conn) runWriter() {
 		}
 		err := c.write(&s, buf)
 		if err != nil || hangup {
-			c.b.mu.Lock()
-			c.die()
-			c.b.settle()
-			c.b.wake()
-			c.b.mu.Unlock()
+			c.died()
 			_ = c.nc.Close()
 			return
 		}

@@ -77,11 +77,7 @@ func (c *conn) obey(a Action) {
 		<-c.dead
 	}
 	if a.cut {
-		c.b.mu.Lock()
-		c.die()
-		c.b.settle()
-		c.b.wake()
-		c.b.mu.Unlock()
+		c.died()
 		c.nc.reset()
 	}
 }

@@ -20,10 +20,7 @@ func (c *Conn) clientMethod(ch *channel, id wire.MethodID, payload []byte) {
 		}
 		return
 	case wire.MethodBasicAck:
-		var m wire.BasicAck
-		if c.decoder.Ack(payload, &m) == nil {
-			c.settle(ch, WireSettle, m.DeliveryTag, m.Multiple, 0)
-		}
+		c.ack(ch, WireSettle, payload)
 		return
 	}
 	m, err := c.decoder.Method(payload)
@@ -59,10 +56,7 @@ func (c *Conn) brokerMethod(ch *channel, id wire.MethodID, payload []byte) {
 		}
 		return
 	case wire.MethodBasicAck:
-		var m wire.BasicAck
-		if c.decoder.Ack(payload, &m) == nil {
-			c.settle(ch, Confirm, m.DeliveryTag, m.Multiple, 0)
-		}
+		c.ack(ch, Confirm, payload)
 		return
 	}
 	m, err := c.decoder.Method(payload)
@@ -84,6 +78,14 @@ func (c *Conn) brokerMethod(ch *channel, id wire.MethodID, payload []byte) {
 		ch.consumeOK(c, m.ConsumerTag)
 	case *wire.BasicCancel:
 		ch.cancel(c, m.ConsumerTag, ByServer)
+	}
+}
+
+// ack notes a basic.ack, of either side.
+func (c *Conn) ack(ch *channel, kind Kind, payload []byte) {
+	var m wire.BasicAck
+	if c.decoder.Ack(payload, &m) == nil {
+		c.settle(ch, kind, m.DeliveryTag, m.Multiple, 0)
 	}
 }
 

@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,7 +122,7 @@ func checkConsumerArguments(args wire.Table, kind, what string) *Refusal {
 
 // checkKeys refuses what only other kinds of queues know. What no kind knows is ignored.
 func checkKeys(args wire.Table, kind string, known map[string][]string, what string) *Refusal {
-	for _, key := range sortedKeys(args) {
+	for _, key := range slices.Sorted(maps.Keys(args)) {
 		if slices.Contains(known[kind], key) {
 			continue
 		}
@@ -163,12 +164,14 @@ func checkPositive(v any, args wire.Table) string {
 	return checkNatural(v, args)
 }
 
-func checkTTL(v any, args wire.Table) string {
-	if reason := checkNatural(v, args); reason != "" {
-		return reason
+func checkTTL(v any, args wire.Table) string { return checkAtMost(v, args, maxTTL, "value_too_large") }
+
+func checkAtMost(v any, args wire.Table, most int64, reason string) string {
+	if wrong := checkNatural(v, args); wrong != "" {
+		return wrong
 	}
-	if n, _ := integer(v); n > maxTTL {
-		return fmt.Sprintf("{value_too_large,%d}", n)
+	if n, _ := integer(v); n > most {
+		return fmt.Sprintf("{%s,%d}", reason, n)
 	}
 	return ""
 }
@@ -181,13 +184,7 @@ func checkExpires(v any, args wire.Table) string {
 }
 
 func checkMaxPriority(v any, args wire.Table) string {
-	if reason := checkNatural(v, args); reason != "" {
-		return reason
-	}
-	if n, _ := integer(v); n > 255 {
-		return fmt.Sprintf("{max_value_exceeded,%d}", n)
-	}
-	return ""
+	return checkAtMost(v, args, 255, "max_value_exceeded")
 }
 
 func checkQueueVersion(v any, args wire.Table) string {

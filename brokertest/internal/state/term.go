@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -122,7 +123,7 @@ func term(v any) string {
 		return float(v)
 	case wire.Table:
 		var fields []string
-		for _, k := range sortedKeys(v) {
+		for _, k := range slices.Sorted(maps.Keys(v)) {
 			fields = append(fields, "{"+octetString(k)+","+typeName(v[k])+","+term(v[k])+"}")
 		}
 		return "[" + strings.Join(fields, ",") + "]"
@@ -164,15 +165,6 @@ func float(f float64) string {
 		return strconv.FormatFloat(f, 'f', 1, 64)
 	}
 	return strconv.FormatFloat(f, 'g', -1, 64)
-}
-
-func sortedKeys(t wire.Table) []string {
-	keys := make([]string, 0, len(t))
-	for k := range t {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // Numbers is a binary as Erlang's ~w writes it.
