@@ -10,7 +10,8 @@
 //
 // What a broker does to its clients on bad days can be ordered: [Broker.Cut], [Broker.Restart],
 // [Broker.Block], [Broker.CloseConnections] and others. What it holds can be looked at: [Broker.Queues],
-// [Broker.Bindings], [Broker.Consumers], [Broker.Connections].
+// [Broker.Messages], [Broker.Bindings], [Broker.Consumers], [Broker.Connections]. [Broker.Publish] gives the service
+// under test something to do.
 //
 // Clients may connect by TLS: [Broker.TLSURL]. What an operator sets up is there as far as clients see it: users,
 // permissions and topic permissions ([Broker.SetPermissions], [Broker.SetTopicPermissions]), policies

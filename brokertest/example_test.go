@@ -32,6 +32,20 @@ func Example() {
 	// lost: true
 }
 
+// What a service is to consume comes from the test, and what it has published is looked at.
+func ExampleBroker_Publish() {
+	b := brokertest.NewBroker()
+	defer b.Close()
+
+	// … the service under test declares its queue …
+	routed, err := b.Publish("amq.topic", "order.created", wire.Properties{ContentType: "application/json"}, []byte(`{}`))
+	fmt.Println("a queue has taken it:", routed, err)
+	for _, m := range b.Messages("invoices") {
+		fmt.Println(m.RoutingKey, string(m.Body))
+	}
+	// Output: a queue has taken it: false <nil>
+}
+
 // The third publish is never confirmed.
 func ExampleBroker_OnReceive() {
 	b := brokertest.NewBroker()

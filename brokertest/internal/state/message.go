@@ -144,10 +144,19 @@ func (m *Message) edit(change func(*wire.Properties)) {
 func EditProperties(raw []byte, change func(*wire.Properties)) []byte {
 	p, _ := wire.DecodeProperties(raw)
 	change(&p)
-	const fixed = 7 + 12 // of a content header frame, in front of the properties
-	frame, err := wire.AppendHeader(nil, 1, wire.ClassBasic, 0, &p)
+	edited, err := EncodeProperties(&p)
 	if err != nil {
 		return raw // a header without a form on the wire cannot have come over it
 	}
-	return frame[fixed : len(frame)-1]
+	return edited
+}
+
+// EncodeProperties returns properties in their form on the wire, as [NewMessage] takes them.
+func EncodeProperties(p *wire.Properties) ([]byte, error) {
+	const fixed = 7 + 12 // of a content header frame, in front of the properties
+	frame, err := wire.AppendHeader(nil, 1, wire.ClassBasic, 0, p)
+	if err != nil {
+		return nil, err
+	}
+	return frame[fixed : len(frame)-1], nil
 }

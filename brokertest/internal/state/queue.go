@@ -245,6 +245,14 @@ func (q *Queue) Len() int {
 	return q.ready.len
 }
 
+// Waiting returns the messages that Len counts, in the order in which they go; they are not to be changed.
+func (q *Queue) Waiting() []*Entry {
+	if q.Kind == kindStream {
+		return slices.Clone(q.log.entries)
+	}
+	return q.ready.all()
+}
+
 // Unacked returns how many messages clients have and have not settled.
 func (q *Queue) Unacked() int { return q.unacked }
 

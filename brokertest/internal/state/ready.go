@@ -131,6 +131,22 @@ func (r *ready) heads(f func(*Entry)) {
 	}
 }
 
+// all returns the messages in the order in which they go.
+func (r *ready) all() []*Entry {
+	c := *r
+	c.returns.items = slices.Clone(r.returns.items)
+	c.lanes = slices.Clone(r.lanes)
+	for i := range c.lanes {
+		l := &c.lanes[i]
+		l.fresh.items, l.back = slices.Clone(l.fresh.items), slices.Clone(l.back)
+	}
+	var all []*Entry
+	for e := c.pop(); e != nil; e = c.pop() {
+		all = append(all, e)
+	}
+	return all
+}
+
 // clear takes everything away.
 func (r *ready) clear() {
 	*r = newReady(len(r.lanes), r.returnsFirst)

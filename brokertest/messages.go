@@ -1,0 +1,64 @@
+package brokertest
+
+import (
+	"slices"
+
+	"github.com/warren-mq/warren/brokertest/internal/state"
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// Message is a message that waits in a queue.
+type Message struct {
+	Exchange, RoutingKey string // to which it was published
+	Redelivered          bool
+	Properties           wire.Properties
+	Body                 []byte
+}
+
+// Publish publishes a message in the virtual host "/", as a client would that may do everything, and reports
+// whether a queue has taken it. It fails if there is no such exchange, if the exchange is internal, or if the
+// properties have no form on the wire. The body is copied.
+func (b *Broker) Publish(exchange, key string, p wire.Properties, body []byte) (routed bool, err error) {
+	properties, err := state.EncodeProperties(&p)
+	if err != nil {
+		return false, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	v := b.vhosts["/"]
+	x, r := v.Exchange(exchange)
+	if r == nil {
+		r = x.CheckPublish()
+	}
+	var m *state.Message
+	if r == nil {
+		m, r = state.NewMessage(exchange, key, properties, slices.Clone(body))
+	}
+	if r != nil {
+		return false, r
+	}
+	out := v.Publish(x, m)
+	b.settle()
+	b.wake()
+	return out.Routed && !out.Rejected, nil
+}
+
+// Messages returns what waits in a queue of the virtual host "/", the next one to be delivered first; of a
+// stream, what it holds. What consumers have and have not settled is not among it. It is nil if there is no
+// such queue.
+func (b *Broker) Messages(queue string) []Message {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all []Message
+	for _, q := range b.vhosts["/"].Queues() {
+		if q.Name != queue {
+			continue
+		}
+		for _, e := range q.Waiting() {
+			p, _ := wire.DecodeProperties(e.Properties(q)) // it has come over the wire
+			all = append(all, Message{Exchange: e.Message.Exchange, RoutingKey: e.Message.Key,
+				Redelivered: e.Redelivered, Properties: p, Body: slices.Clone(e.Message.Body)})
+		}
+	}
+	return all
+}
