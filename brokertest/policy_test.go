@@ -1,6 +1,7 @@
 package brokertest
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/warren-mq/warren/core/wire"
@@ -68,13 +69,13 @@ func TestStreamFilter(t *testing.T) {
 			`a1 basic.publish RoutingKey=q Headers={x-stream-filter-value=us} Body="2"`,
 			`a1 basic.publish RoutingKey=q Body="3"`)
 		bodies := func(arguments string) string {
-			all := ""
+			var all strings.Builder
 			for _, line := range say("b1 basic.qos PrefetchCount=10", "b1 basic.consume Queue=q Arguments={x-stream-offset=first "+arguments+"}") {
 				if n := len(line); line[n-1] == '"' {
-					all += line[n-2 : n-1]
+					all.WriteString(line[n-2 : n-1])
 				}
 			}
-			return all
+			return all.String()
 		}
 		for arguments, want := range map[string]string{
 			"":                        "123",
