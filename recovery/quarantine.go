@@ -188,6 +188,13 @@ func (q *quarantine) fatal(key string) bool {
 	return p != nil && p.Reason == Fatal
 }
 
+// inOwnTime reports whether the entity is to be tried in its own time only: it closes
+// connections, or a broker that is too slow has not answered, and may do it yet.
+func (q *quarantine) inOwnTime(key string) bool {
+	p := q.find(key)
+	return p != nil && (p.Reason == Fatal || p.Reason == Temporary)
+}
+
 // nudge makes those due that missed something, which may be there now.
 func (q *quarantine) nudge(now time.Time) {
 	for p := range q.all {

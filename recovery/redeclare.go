@@ -23,7 +23,8 @@ func (c *Connection) Resolve(queue string) string {
 
 // Redeclare declares a recorded queue again on s, with its bindings and the
 // exchanges through which messages reach it, for whoever found it gone while
-// the connection lives. It reports whether the queue is recorded; the error is
+// the connection lives. What is tried again by the connection because it closes
+// connections, or was not answered, is left to it. It reports whether the queue is recorded; the error is
 // the first refusal, or the loss of the connection.
 func (c *Connection) Redeclare(ctx context.Context, s *Session, queue string) (recorded bool, err error) {
 	if c.cfg.Recorder == nil {
@@ -102,7 +103,7 @@ func (c *Connection) upstreamSteps(i int, queue string) []topology.Step {
 	defer c.mu.Unlock()
 	var steps []topology.Step
 	for _, step := range plan[i].Steps {
-		if up.holds(step.Entity) && !c.quarantine.fatal(entityKey(step.Entity)) {
+		if up.holds(step.Entity) && !c.quarantine.inOwnTime(entityKey(step.Entity)) {
 			steps = append(steps, step)
 		}
 	}
