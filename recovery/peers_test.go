@@ -144,6 +144,37 @@ func TestAClosedChannelTakesItsConsumersAlong(t *testing.T) {
 	})
 }
 
+func TestARefusedDeletionForgetsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "x", Type: "fanout", Durable: true}))
+		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
+		must(t, ch.QueueBind(t.Context(), core.QueueBind{Queue: q, Exchange: "x"}))
+		consume(t, ch, q, "tag")
+		for _, id := range []wire.MethodID{wire.MethodQueueDelete, wire.MethodQueueUnbind, wire.MethodExchangeDelete} {
+			b.OnReceive(id, brokertest.Always(brokertest.Refuse(403, "ACCESS_REFUSED")))
+		}
+		for what, err := range map[string]error{
+			"the queue":    second(ch.QueueDelete(t.Context(), core.QueueDelete{Queue: q})),
+			"the binding":  ch.QueueUnbind(t.Context(), core.QueueUnbind{Queue: q, Exchange: "x"}),
+			"the exchange": ch.ExchangeDelete(t.Context(), core.ExchangeDelete{Exchange: "x"}),
+		} {
+			if !errors.Is(err, core.ErrAccessRefused) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if n := b.recorder.Len(); n != 3 {
+			t.Errorf("%d entities recorded; want 3", n)
+		}
+		b.Restart(brokertest.Forget)
+		b.ready(t)
+		if len(b.Consumers()) != 1 {
+			t.Errorf("consumers %v", b.Consumers())
+		}
+	})
+}
+
 func TestWhatIsDeclaredWithoutWaitingComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, Config{})
@@ -203,6 +234,30 @@ func TestAQueueThatVanishesBeforeItIsConsumedComesBack(t *testing.T) {
 			if got := receive(t, c); got != key {
 				t.Errorf("received %q; want %q", got, key)
 			}
+		}
+	})
+}
+
+// A request with amq.rabbitmq.reply-to costs the channel if nobody consumes there
+// yet. So what waits is published when the consumers are back.
+func TestDirectReplyToIsThereBeforeARequestIsPublished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{}, a.endpoint())
+		ch, err := c.Channel(t.Context())
+		must(t, err)
+		_, err = ch.Consume(t.Context(), core.BasicConsume{Queue: "amq.rabbitmq.reply-to", ConsumerTag: "replies", NoAck: true})
+		must(t, err)
+		a.stop()
+		a.received()
+		published := make(chan error)
+		go func() { published <- ch.Publish(t.Context(), &core.Publishing{RoutingKey: "requests"}) }()
+		time.Sleep(time.Minute)
+		a.listen(t)
+		must(t, <-published)
+		synctest.Wait()
+		if got := a.received(); !equal(got, "basic.consume amq.rabbitmq.reply-to replies", "basic.publish requests") {
+			t.Errorf("sent %v", got)
 		}
 	})
 }
