@@ -180,8 +180,14 @@ func testClosedByOperator(e *env) {
 	pace := time.NewTicker(time.Millisecond)
 	defer pace.Stop()
 	var receipts []*publisher.Receipt
+	stalled := errors.New("no outcome in half a minute")
 	for over := false; !over; {
-		r, err := p.Send(e.ctx, warren.Message{Key: "closed", Body: fmt.Append(nil, len(receipts))})
+		ctx, cancel := context.WithTimeoutCause(e.ctx, 30*time.Second, stalled)
+		defer cancel()
+		r, err := p.Send(ctx, warren.Message{Key: "closed", Body: fmt.Append(nil, len(receipts))})
+		if e.ctx.Err() != nil {
+			e.Fatalf("rabbitmqctl has not come back; %d messages sent, %+v", len(receipts), p.Stats())
+		}
 		if err != nil {
 			e.Fatalf("message %d: %v; %+v, %+v", len(receipts), err, p.Stats(), e.client.State())
 		}
