@@ -69,6 +69,30 @@ func TestEveryGuaranteeNamesATest(t *testing.T) {
 	}
 }
 
+// Each behaviour in docs/recovery.md names a test, or, behind a dash, why there is none.
+func TestEveryBehaviourNamesATest(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs", "recovery.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, behaviours := 0, false
+	for line := range strings.Lines(string(text)) {
+		switch {
+		case strings.HasPrefix(line, "| behaviour |"):
+			behaviours = true
+		case !strings.HasPrefix(line, "|"):
+			behaviours = false
+		case behaviours && !strings.HasPrefix(line, "|-"):
+			if rows++; !strings.Contains(line, "[`Test") && !strings.HasPrefix(strings.Split(line, "|")[2], " – ") {
+				t.Errorf("no test shows it: %s", line)
+			}
+		}
+	}
+	if rows < 100 {
+		t.Errorf("docs/recovery.md has %d behaviours", rows)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) {
