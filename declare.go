@@ -66,17 +66,6 @@ func validateUnnamed(t Topology) error {
 	return nil
 }
 
-// Compare looks how t and the broker differ, and changes nothing but what
-// [topology.Probe] does: it is [topology.Compare] on the client's connection,
-// for which it waits. [Client.Declare] then creates what is missing.
-func (c *Client) Compare(ctx context.Context, t Topology, opts ...topology.CompareOption) (*topology.Comparison, error) {
-	s, err := c.main.Session(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return topology.Compare(ctx, s.Conn, t, opts...)
-}
-
 // declareOn declares what is missing, phase by phase, and records it. The
 // error is the loss of the connection, or the end of ctx.
 func (c *Client) declareOn(ctx context.Context, conn *core.Conn, d *declaration) error {

@@ -8,6 +8,7 @@ import (
 	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/topology"
 )
 
 // One refused entity does not stop the others, and is named.
@@ -27,4 +28,33 @@ func ExampleClient_Declare() {
 	})
 	fmt.Println(report.Declared, "declared,", len(report.Failed), "failed, not found:", errors.Is(err, core.ErrNotFound))
 	// Output: 1 declared, 1 failed, not found: true
+}
+
+// What a deployment would change, and what it changed.
+func ExampleClient_Apply() {
+	broker := brokertest.NewBroker()
+	defer broker.Close()
+	ctx := context.Background()
+	client, err := warren.Dial(ctx, broker.URL(), warren.WithRecorder(topology.NewRecorder(topology.WithMode(topology.RecordTransient))))
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = client.Close(ctx) }()
+
+	wanted := warren.Topology{
+		Exchanges: []warren.Exchange{{Name: "orders"}},
+		Queues:    []warren.Queue{{Name: "orders.eu"}},
+		Bindings:  []warren.Binding{{Source: "orders", Destination: "orders.eu", Key: "eu"}},
+	}
+	plan, _ := client.Compare(ctx, wanted)
+	fmt.Print(plan)
+	_, _ = client.Apply(ctx, wanted)
+	plan, _ = client.Compare(ctx, wanted)
+	fmt.Println("settled:", plan.Settled())
+	// Output:
+	// + create  exchange "orders"
+	// + create  queue "orders.eu"
+	// + create  binding of queue "orders.eu" to "orders" with key "eu"
+	// 3 to create, 0 to adopt, 0 to make sure of, 0 differ, 0 refused, 0 extra
+	// settled: true
 }
