@@ -97,15 +97,8 @@ func (c *Connection) renamed(queue, name string) {
 // upstreamSteps returns the steps of the i-th phase that bring queue back. The
 // plan is made anew: the name may have changed in the phase before.
 func (c *Connection) upstreamSteps(i int, queue string) []topology.Step {
-	plan := c.cfg.Recorder.Plan()
-	up := newUpstream(plan, node{name: c.Resolve(queue)})
+	steps := c.cfg.Recorder.Upstream(topology.Topology{Queues: []topology.Queue{{Name: queue}}})[i].Steps
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var steps []topology.Step
-	for _, step := range plan[i].Steps {
-		if up.holds(step.Entity) && !c.quarantine.inOwnTime(entityKey(step.Entity)) {
-			steps = append(steps, step)
-		}
-	}
-	return steps
+	return slices.DeleteFunc(steps, func(step topology.Step) bool { return c.quarantine.inOwnTime(entityKey(step.Entity)) })
 }

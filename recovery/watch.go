@@ -74,7 +74,7 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 	}
 	recorded := map[*patient]bool{}
 	phases := s.phases()
-	ends := missingEnds(phases, due)
+	ends := s.missingEnds(due)
 	for i := range phases {
 		if len(s.report.Renamed) > 0 { // bindings are planned by present names
 			phases = s.phases()
@@ -185,10 +185,10 @@ func (s *supervision) withoutHeld(steps []topology.Step) []topology.Step {
 }
 
 // isDue reports whether step, an entity that may be the patient p, is to be declared.
-func (s *supervision) isDue(conn *core.Conn, step topology.Step, p *patient, due bool, ends upstream) bool {
+func (s *supervision) isDue(conn *core.Conn, step topology.Step, p *patient, due bool, ends map[string]bool) bool {
 	switch {
 	case p == nil:
-		return ends.holds(step.Entity)
+		return len(ends) > 0 && ends[entityKey(step.Entity)]
 	case due && p.Reason == Fatal:
 		return s.harmless(conn, step)
 	}
@@ -202,18 +202,31 @@ func (s *supervision) quarantined(step topology.Step) *patient {
 	return s.quarantine.find(entityKey(step.Entity))
 }
 
-// missingEnds returns what must exist for the bindings among due that were
-// refused because something was missing. The end of a lost connection can
+// missingEnds returns, by key, what must exist for the bindings among due that
+// were refused because something was missing. The end of a lost connection can
 // delete it after the replay has found it: its auto-delete queue, and then the
 // auto-delete exchange whose last binding led there.
-func missingEnds(plan []topology.Phase, due map[*patient]bool) upstream {
-	var ends []node
+func (s *supervision) missingEnds(due map[*patient]bool) map[string]bool {
+	var ends topology.Topology
 	for p := range due {
-		if b, ok := p.Entity.(topology.Binding); ok && p.Reason == Missing {
-			ends = append(ends, node{true, b.Source}, node{b.ToExchange, b.Destination})
+		b, ok := p.Entity.(topology.Binding)
+		if !ok || p.Reason != Missing {
+			continue
+		}
+		ends.Exchanges = append(ends.Exchanges, topology.Exchange{Name: b.Source})
+		if b.ToExchange {
+			ends.Exchanges = append(ends.Exchanges, topology.Exchange{Name: b.Destination})
+		} else {
+			ends.Queues = append(ends.Queues, topology.Queue{Name: b.Destination})
 		}
 	}
-	return newUpstream(plan, ends...)
+	all := map[string]bool{}
+	for _, phase := range s.cfg.Recorder.Upstream(ends) {
+		for _, step := range phase.Steps {
+			all[entityKey(step.Entity)] = true
+		}
+	}
+	return all
 }
 
 // harmless declares what closed a connection on one of its own. It reports

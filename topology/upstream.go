@@ -1,15 +1,20 @@
 package topology
 
-// Upstream returns what brings one queue back: the queue, its bindings, and
-// the recorded exchanges through which messages reach it, with the bindings
-// between them; in the order of [Recorder.Plan]. It has no steps if the queue
-// is not recorded. queue may be an earlier name.
-func (r *Recorder) Upstream(queue string) []Phase {
+// Upstream returns what brings the exchanges and queues back that t names: they
+// themselves, the bindings to them, the exchanges at the other ends, and so on,
+// as far as they are recorded, in the order of [Recorder.Plan]. An auto-delete
+// exchange vanishes with its last binding, so whoever finds a queue gone must
+// expect all of that to be gone too. Queues may be named by earlier names;
+// nothing else in t counts.
+func (r *Recorder) Upstream(t Topology) []Phase {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := subset{map[*vertex]bool{}, map[*edge]bool{}}
-	if v := r.graph.find(vertexKey{name: r.graph.resolve(queue), queue: true}); v != nil {
-		s.climb(v)
+	for _, e := range t.Exchanges {
+		s.climb(r.graph.vertices[vertexKey{name: e.Name}])
+	}
+	for _, q := range t.Queues {
+		s.climb(r.graph.vertices[vertexKey{name: r.graph.resolve(q.Name), queue: true}])
 	}
 	return r.plan(s)
 }
@@ -23,11 +28,11 @@ type subset struct {
 func (s subset) hasVertex(v *vertex) bool { return s.vertices[v] }
 func (s subset) hasEdge(e *edge) bool     { return s.edges[e] }
 
-// climb selects v and everything that leads to it.
+// climb selects v, if there is one, and everything that leads to it.
 func (s subset) climb(v *vertex) {
 	for todo := []*vertex{v}; len(todo) > 0; {
 		v, todo = todo[len(todo)-1], todo[:len(todo)-1]
-		if s.vertices[v] {
+		if v == nil || s.vertices[v] {
 			continue
 		}
 		s.vertices[v] = true

@@ -20,8 +20,18 @@ func TestUpstream(t *testing.T) {
 		"unknown":   nil,
 		"a":         nil,
 	} {
-		if got := planned(r.Upstream(queue)); !slices.Equal(got, want) {
+		if got := planned(r.Upstream(topology.Topology{Queues: []topology.Queue{{Name: queue}}})); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", queue, got, want)
+		}
+	}
+	for exchange, want := range map[string][]string{
+		"c":       {"x a", "x b", "x c", "a⇒b", "b⇒a", "theirs⇒b", "b⇒c"},
+		"theirs":  nil,
+		"q":       nil, // a queue is not an exchange of its name
+		"unknown": nil,
+	} {
+		if got := planned(r.Upstream(topology.Topology{Exchanges: []topology.Exchange{{Name: exchange}}})); !slices.Equal(got, want) {
+			t.Errorf("exchange %s: %q, want %q", exchange, got, want)
 		}
 	}
 }

@@ -29,50 +29,6 @@ func chained() *topology.Recorder {
 	return r
 }
 
-func TestUpstream(t *testing.T) {
-	tests := []struct {
-		name string
-		of   []node
-		want []string
-	}{
-		{"of a queue", []node{{name: "q"}}, []string{
-			`exchange "a"`, `exchange "b"`, `queue "q"`,
-			`binding of exchange "b" to "a" with key ""`, `binding of queue "q" to "b" with key ""`,
-		}},
-		{"of an exchange", []node{{true, "b"}}, []string{`exchange "a"`, `exchange "b"`, `binding of exchange "b" to "a" with key ""`}},
-		{"a queue is not an exchange of its name", []node{{true, "q"}}, nil},
-		{"of nothing", nil, nil},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			plan := chained().Plan()
-			u := newUpstream(plan, tt.of...)
-			var got []string
-			for _, phase := range plan {
-				for _, step := range phase.Steps {
-					if u.holds(step.Entity) {
-						got = append(got, step.Entity.String())
-					}
-				}
-			}
-			if !slices.Equal(got, tt.want) {
-				t.Errorf("got %q, want %q", got, tt.want)
-			}
-		})
-	}
-}
-
-func TestUpstreamOfExchangesThatFeedEachOther(t *testing.T) {
-	r := topology.NewRecorder()
-	r.Exchange(topology.Exchange{Name: "a"})
-	r.Exchange(topology.Exchange{Name: "b"})
-	r.Binding(topology.Binding{Source: "a", Destination: "b", ToExchange: true})
-	r.Binding(topology.Binding{Source: "b", Destination: "a", ToExchange: true})
-	if u := newUpstream(r.Plan(), node{true, "a"}); len(u) != 2 {
-		t.Errorf("upstream %v", u)
-	}
-}
-
 // TestABindingIsRetriedWithItsEnds is the race with the end of the lost
 // connection: its auto-delete queue goes after the replay has found all there,
 // and takes the auto-delete exchange along.
