@@ -85,10 +85,10 @@ func block(t *testing.T, say func(...string) []string, alarm, calm func()) {
 	say("b1 queue.declare Queue=q Passive")
 	alarm()
 	expect(t, say())
-	expect(t, say(`a1 basic.publish RoutingKey=q Body="1"`), `a0 connection.blocked Reason="low on memory"`)
+	expect(t, say(`a1 basic.publish RoutingKey=q Body="1"`, "await 1"), `a0 connection.blocked Reason="low on memory"`)
 	expect(t, say("a1 channel.flow Active", "b1 channel.flow Active"), "b1 channel.flow-ok Active")
 	calm()
-	expect(t, say(), "a0 connection.unblocked", "a1 channel.flow-ok Active")
+	expect(t, say("await 2"), "a0 connection.unblocked", "a1 channel.flow-ok Active")
 	expect(t, say("b1 basic.get Queue=q NoAck"), `b1 basic.get-ok DeliveryTag=1 RoutingKey=q Body="1"`)
 }
 
@@ -106,7 +106,7 @@ func topicPermissions(t *testing.T, version string, say func(...string) []string
 	expect(t, say("a1 queue.bind Queue=q Exchange=amq.topic RoutingKey=a.b"), "a1 queue.bind-ok")
 	say(`a1 basic.publish Exchange=amq.topic RoutingKey=a.b Body="1"`)
 	expect(t, say("a1 basic.get Queue=q NoAck"), `a1 basic.get-ok DeliveryTag=1 Exchange=amq.topic RoutingKey=a.b Body="1"`)
-	expect(t, say(`a1 basic.publish Exchange=amq.topic RoutingKey=b.b Body="1"`), refused("write", "b.b", "ClassID=60 MethodID=40"))
+	expect(t, say(`a1 basic.publish Exchange=amq.topic RoutingKey=b.b Body="1"`, "await 1"), refused("write", "b.b", "ClassID=60 MethodID=40"))
 	say("a1 channel.close-ok", "a1 channel.open")
 	expect(t, say("a1 queue.bind Queue=q Exchange=amq.topic RoutingKey=a.a"), refused("read", "a.a", "ClassID=50 MethodID=20"))
 	say("a1 channel.close-ok", "a1 channel.open")

@@ -3,6 +3,7 @@ package brokertest
 import (
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -38,10 +39,16 @@ func newTalk(t *testing.T, b *Broker) talk {
 	}}
 }
 
-// say sends lines and returns what comes.
+// say sends lines and returns what comes. A line "await 2" has it wait for so many methods where no request
+// tells that they come.
 func (k talk) say(lines ...string) []string {
 	k.t.Helper()
+	k.expected = 0
 	for _, line := range lines {
+		if n, ok := strings.CutPrefix(line, "await "); ok {
+			k.expected, _ = strconv.Atoi(n)
+			continue
+		}
 		if err := k.send(line); err != nil {
 			k.t.Fatalf("> %s: %v", line, err)
 		}
