@@ -134,7 +134,8 @@ func TestConsumerTimeoutClosesTheChannel(t *testing.T) {
 	if !long() {
 		t.Skip("the consumer timeout of older versions runs with make chaos")
 	}
-	b := startBroker(t, "4.0", withConf("channel_tick_interval = 1000"))
+	b := startBroker(t, "4.0")
+	mustCtl(t, b, "eval", "application:set_env(rabbit, channel_tick_interval, 1000).") // it looks once a minute
 	consumerTimeout(t, b, core.ErrPreconditionFailed)
 }
 
