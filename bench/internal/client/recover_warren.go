@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/warren-mq/warren/bench/internal/job"
@@ -28,29 +29,55 @@ func newWarrenLink(ctx context.Context, addr string, h *hooks) (link, error) {
 }
 
 func (l *warrenLink) declare(ctx context.Context, j job.Job) error {
-	var ch *recovery.Channel
+	t := topology.Topology{Exchanges: []topology.Exchange{{Name: recoverExchange}}}
 	for i := range j.Queues {
 		name := recoverQueue(j, i)
+		t.Queues = append(t.Queues, topology.Queue{Name: name, Transient: j.Exclusive, Exclusive: j.Exclusive})
+		t.Bindings = append(t.Bindings, topology.Binding{Source: recoverExchange, Destination: name, Key: name})
+	}
+	if err := l.record(ctx, t); err != nil {
+		return err
+	}
+	var ch *recovery.Channel
+	for i, q := range t.Queues {
+		name := q.Name
 		if i%consumersPerChannel == 0 {
 			var err error
 			if ch, err = l.conn.Channel(ctx); err != nil {
 				return err
 			}
-			if err := ch.ExchangeDeclare(ctx, core.ExchangeDeclare{Exchange: recoverExchange, Type: "direct", Durable: true}); err != nil {
-				return err
-			}
-		}
-		if _, err := ch.QueueDeclare(ctx, core.QueueDeclare{Queue: name, Durable: !j.Exclusive, Exclusive: j.Exclusive}); err != nil {
-			return err
-		}
-		if err := ch.QueueBind(ctx, core.QueueBind{Queue: name, Exchange: recoverExchange, RoutingKey: name}); err != nil {
-			return err
 		}
 		c, err := ch.Consume(ctx, core.BasicConsume{Queue: name, ConsumerTag: name, NoAck: true})
 		if err != nil {
 			return err
 		}
 		go l.runConsumer(ctx, c)
+	}
+	return nil
+}
+
+// record declares and records a topology, as a client's Declare does.
+func (l *warrenLink) record(ctx context.Context, t topology.Topology) error {
+	s, err := l.conn.Session(ctx)
+	if err != nil {
+		return err
+	}
+	r := l.conn.Recorder()
+	for _, phase := range t.Plan() {
+		results, err := topology.Replay(ctx, s.Conn, phase.Steps)
+		for _, result := range results {
+			switch e := result.Entity.(type) {
+			case topology.Exchange:
+				err = errors.Join(err, result.Err, r.Exchange(e))
+			case topology.Queue:
+				err = errors.Join(err, result.Err, r.Queue(e, e.Name))
+			case topology.Binding:
+				err = errors.Join(err, result.Err, r.Binding(e))
+			}
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
