@@ -8,8 +8,8 @@ import (
 	"github.com/warren-mq/warren/topology"
 )
 
-// consumeWindow is how many consumes are in flight at once.
-const consumeWindow = 256
+// consumeWindow is how many consumes are in flight at once: all of a channel, as a rule.
+const consumeWindow = 1024
 
 // restore starts the consumers that are not on the physical channel and whose
 // time has come. The error is why the physical channel died; [errLeftOut] if
