@@ -79,7 +79,7 @@ func (c *Connection) SessionAfter(ctx context.Context, after uint64) (*Session, 
 		case c.closed:
 			defer c.mu.Unlock()
 			return nil, c.err
-		case c.session != nil && c.session.Epoch > after:
+		case c.session != nil && c.session.Epoch > after && c.session.Conn.Err() == nil: // else the supervisor is about to retire it
 			defer c.mu.Unlock()
 			return c.session, nil
 		}

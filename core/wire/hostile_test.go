@@ -25,6 +25,12 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
+// leastAllocated is the least of three runs of f: what the rest of the process
+// allocates meanwhile, the runtime not excepted, is counted too, but not each time.
+func leastAllocated(f func()) uint64 {
+	return min(allocated(f), allocated(f), allocated(f))
+}
+
 // be32 is n as four octets.
 func be32(n int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
 
@@ -151,10 +157,9 @@ func TestHostileTables(t *testing.T) {
 	for name, tt := range hostileTables() {
 		for entrance, enter := range entrances {
 			t.Run(name+"/"+entrance, func(t *testing.T) {
-				d := &wire.Decoder{}
 				payload := enter.payload(tt.table)
 				var err error
-				used := allocated(func() { err = enter.decode(d, payload) })
+				used := leastAllocated(func() { err = enter.decode(&wire.Decoder{}, payload) })
 				budget := uint64(4096)
 				if tt.code == 0 {
 					if err != nil {
@@ -204,7 +209,7 @@ func TestHostileTablesCostTheSamePerOctet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cost := func(size int) uint64 {
 				raw := append([]byte{0x20, 0}, build(size)...)
-				return allocated(func() {
+				return leastAllocated(func() {
 					if _, err := wire.DecodeProperties(raw); err != nil {
 						t.Error(err)
 					}
@@ -235,7 +240,6 @@ func TestRefusingHeadersDoesNotAllocate(t *testing.T) {
 
 // TestHostileLengths has a string length of 4 GiB in each place of a method.
 func TestHostileLengths(t *testing.T) {
-	var d wire.Decoder
 	for name, payload := range map[string][]byte{
 		"mechanisms of connection.start":   slices.Concat([]byte{0, 10, 0, 10, 0, 9}, be32(0), be32(-1)),
 		"locales of connection.start":      slices.Concat([]byte{0, 10, 0, 10, 0, 9}, be32(0), be32(0), be32(-1)),
@@ -253,7 +257,7 @@ func TestHostileLengths(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var err error
-			used := allocated(func() { _, err = d.Method(payload) })
+			used := leastAllocated(func() { _, err = new(wire.Decoder).Method(payload) })
 			wantFault(t, err, 502)
 			if used > 4096 {
 				t.Errorf("%d bytes allocated", used)
