@@ -249,6 +249,7 @@ func TestDirectReplyToIsThereBeforeARequestIsPublished(t *testing.T) {
 		_, err = ch.Consume(t.Context(), core.BasicConsume{Queue: "amq.rabbitmq.reply-to", ConsumerTag: "replies", NoAck: true})
 		must(t, err)
 		a.stop()
+		synctest.Wait() // or the request goes to the old connection
 		a.received()
 		published := make(chan error)
 		go func() { published <- ch.Publish(t.Context(), &core.Publishing{RoutingKey: "requests"}) }()
