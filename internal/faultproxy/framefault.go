@@ -80,9 +80,12 @@ func (f *FrameFault) Lift() {
 	f.lifted = true
 	held := f.held
 	f.held = nil
+	for _, h := range held {
+		h.stream.inject(h.bytes) // before anybody sees that the fault is lifted
+	}
 	f.mu.Unlock()
 	for _, h := range held {
-		h.stream.inject(h.bytes)
+		h.stream.wakeUp()
 	}
 }
 

@@ -5,25 +5,29 @@ import "time"
 // past is a deadline that ends a read at once.
 var past = time.Unix(1, 0)
 
-// inject has frames sent by the stream's own goroutine, which it wakes.
+// inject has frames sent by the stream's own goroutine, once that is woken.
 func (s *stream) inject(frames []byte) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.injected = append(s.injected, frames...)
-	s.mu.Unlock()
-	_ = s.src.SetReadDeadline(past)
 }
 
-// sendInjected forwards what was injected meanwhile.
-func (s *stream) sendInjected() error {
+// wakeUp has the stream's goroutine look for what was injected.
+func (s *stream) wakeUp() { _ = s.src.SetReadDeadline(past) }
+
+// addInjected adds what was injected meanwhile to the batch.
+func (s *stream) addInjected(b *batch) {
 	s.mu.Lock()
 	frames := s.injected
 	s.injected = nil
 	s.mu.Unlock()
-	if len(frames) == 0 {
-		return nil
-	}
+	s.edit(b, frames)
+}
+
+// sendInjected forwards what was injected meanwhile.
+func (s *stream) sendInjected() error {
 	var b batch
-	s.edit(&b, frames)
+	s.addInjected(&b)
 	return s.link.forward(s.way, s.dst, b.bytes, b.cuts)
 }
 
@@ -34,6 +38,7 @@ func (p *Proxy) Inject(dir Direction, frames []byte) {
 		for way, s := range l.opened() {
 			if s != nil && dir&(1<<way) != 0 && l.amqp.Load() {
 				s.inject(frames)
+				s.wakeUp()
 			}
 		}
 	}

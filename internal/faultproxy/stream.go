@@ -214,6 +214,7 @@ func (s *stream) apply(b *batch, c *content, raw []byte, f wire.Frame) {
 	switch c.fault.rule.Do {
 	case Hold:
 		if !c.fault.hold(s, raw) {
+			s.addInjected(b) // the beginning of the content, if the fault was lifted in its middle
 			b.add(raw, f)
 		}
 	case Duplicate:
