@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -289,7 +290,7 @@ func TestOverflow(t *testing.T) {
 }
 
 func TestOverflowBeyondAllBoundsClosesTheChannel(t *testing.T) {
-	for name, opt := range map[string]ConsumeOption{"count": MaxBuffered(3, 0), "bytes": MaxBuffered(0, 3)} {
+	for name, opt := range map[string]ConsumeOption{"count": MaxBuffered(3, 0), "bytes": MaxBuffered(0, 3*deliveryOverhead)} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				ch, p := openChannel(t, Config{})
@@ -349,6 +350,36 @@ func TestConsumerWithoutPrefetchIsBoundedInBytes(t *testing.T) {
 		noErr(t, ch.Err())
 		_ = c
 	})
+}
+
+// Properties count, and so does what a delivery takes without any content.
+func TestBytesBoundMoreThanBodies(t *testing.T) {
+	for name, props := range map[string]wire.Properties{
+		"nothing": {},
+		"headers": {Headers: wire.Table{"k": strings.Repeat("v", 60_000)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				const limit = 256 << 10
+				ch, p := openChannel(t, Config{})
+				c := p.consume(ch, BasicConsume{ConsumerTag: "c", NoAck: true}, MaxBuffered(0, limit))
+				sent := 0
+				for ; !c.overflowed.Load() && sent < 2*limit/deliveryOverhead; sent++ {
+					p.sendContent(1, &wire.BasicDeliver{ConsumerTag: "c", DeliveryTag: uint64(sent) + 1}, props, nil)
+					synctest.Wait()
+				}
+				want[*BasicCancel](p, 1)
+				p.send(1, &wire.BasicCancelOk{ConsumerTag: "c"})
+				<-c.Done()
+				for range sent {
+					receive(t, c)
+				}
+				_, err := c.Receive(bg)
+				mustIs(t, err, ErrOverflow)
+				noErr(t, ch.Err())
+			})
+		})
+	}
 }
 
 func TestConsumersAreCounted(t *testing.T) {

@@ -108,10 +108,11 @@ func (c *Consumer) end(err error, drop bool) {
 // ConsumeOption changes how [Channel.Consume] buffers deliveries.
 type ConsumeOption func(*Consumer)
 
-// MaxBuffered bounds the deliveries, and the sum of their body bytes, that
-// wait to be received; 0 is no bound of that kind. The default is
-// [DefaultConsumerBytes] for automatic ack and where no prefetch is in force;
-// with a prefetch the broker keeps the bound itself.
+// MaxBuffered bounds the deliveries, and the sum of their bytes, that wait to
+// be received; 0 is no bound of that kind. Each counts its body, its encoded
+// properties, and 256 bytes for itself. The default is [DefaultConsumerBytes]
+// for automatic ack and where no prefetch is in force; with a prefetch the
+// broker keeps the bound itself.
 //
 // When a bound is met the consumer is cancelled: what has arrived can still be
 // received, with what the broker sends before it knows, and then it ends with
@@ -121,5 +122,6 @@ func MaxBuffered(count, bytes int) ConsumeOption {
 	return func(c *Consumer) { c.inbox.maxCount, c.inbox.maxBytes = count, bytes }
 }
 
-// DefaultConsumerBytes bounds a consumer without prefetch.
+// DefaultConsumerBytes bounds a consumer without prefetch, counted as in
+// [MaxBuffered]: about 240,000 small deliveries.
 const DefaultConsumerBytes = 64 << 20

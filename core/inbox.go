@@ -15,7 +15,7 @@ import (
 // The bounds count what was swapped out last as held until the next swap.
 type inbox struct {
 	maxCount int // most deliveries held, 0: unbounded
-	maxBytes int // most body bytes held, 0: unbounded
+	maxBytes int // most bytes held, see weight; 0: unbounded
 
 	bell    chan struct{} // capacity 1: there is something to receive, or the end
 	dropped atomic.Bool   // what is held must not be received any more
@@ -73,11 +73,18 @@ func (b *inbox) force(d *Delivery) bool {
 
 func (b *inbox) add(d *Delivery) {
 	b.in.pending = append(b.in.pending, d)
-	b.in.bytes += len(d.Body)
+	b.in.bytes += d.weight()
 	if len(b.in.pending) == 1 {
 		b.ring()
 	}
 }
+
+// deliveryOverhead is what a delivery takes in memory besides its content.
+const deliveryOverhead = 256
+
+// weight is what d counts towards a bound in bytes: what it holds, so that
+// empty bodies and large headers are bounded too.
+func (d *Delivery) weight() int { return len(d.props) + len(d.Body) + deliveryOverhead }
 
 // close ends the inbox. With drop what is held is discarded at once.
 func (b *inbox) close(err error, drop bool) {

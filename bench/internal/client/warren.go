@@ -184,7 +184,11 @@ func warrenConsume(ctx context.Context, j job.Job) (job.Result, error) {
 				return job.Result{}, err
 			}
 		}
-		c, err := ch.Consume(ctx, core.BasicConsume{Queue: j.Queue, NoAck: j.Prefetch == 0})
+		var opts []core.ConsumeOption
+		if j.Prefetch == 0 { // a broker at full speed: the others have no bound at all
+			opts = append(opts, core.MaxBuffered(0, 1<<30))
+		}
+		c, err := ch.Consume(ctx, core.BasicConsume{Queue: j.Queue, NoAck: j.Prefetch == 0}, opts...)
 		if err != nil {
 			return job.Result{}, err
 		}
