@@ -18,6 +18,7 @@ const (
 
 // rabbit is a RabbitMQ in a container with the queues of the scenarios.
 type rabbit struct {
+	image  string
 	broker *docker.Broker
 	conn   *core.Conn
 	ch     *core.Channel
@@ -31,17 +32,27 @@ func startRabbit(ctx context.Context, progress func(string)) (_ *rabbit, err err
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel = context.WithTimeout(ctx, startTimeout)
+	r := &rabbit{image: image}
+	return r, r.start(ctx)
+}
+
+func (r *rabbit) start(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	r := &rabbit{}
-	if r.broker, err = docker.Run(ctx, docker.Options{Image: image}); err != nil {
-		return nil, err
+	if r.broker, err = docker.Run(ctx, docker.Options{Image: r.image}); err != nil {
+		return err
 	}
 	if err := r.open(ctx); err != nil {
 		r.stop()
-		return nil, err
+		return err
 	}
-	return r, nil
+	return nil
+}
+
+// replace starts a new broker instead of the present one.
+func (r *rabbit) replace(ctx context.Context) error {
+	r.stop()
+	return r.start(ctx)
 }
 
 func (r *rabbit) open(ctx context.Context) (err error) {
@@ -61,9 +72,13 @@ func (r *rabbit) stop() {
 	if r.conn != nil {
 		_ = r.conn.Close(ctx) // the broker goes too
 	}
+	if r.broker == nil {
+		return
+	}
 	if err := r.broker.Remove(ctx); err != nil {
 		fmt.Println("remove the broker's container:", err)
 	}
+	r.broker, r.conn = nil, nil
 }
 
 // prepare makes the job's queue anew, with the messages that it consumes.

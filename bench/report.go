@@ -9,6 +9,7 @@ import (
 	"github.com/warren-mq/warren/bench/internal/client"
 	"github.com/warren-mq/warren/bench/internal/job"
 	"github.com/warren-mq/warren/bench/internal/rabbitmqc"
+	"github.com/warren-mq/warren/bench/internal/stats"
 )
 
 // report returns the tables of the groups that were measured, as Markdown.
@@ -25,11 +26,11 @@ func report(outcomes []outcome) string {
 		{groupLatency, "Null broker, confirms awaited one by one",
 			"scenario | Warren p50 | p99 | max | amqp091-go p50 | p99 | max | CPU µs/msg", latencyRow},
 		{groupSharing, "Null broker, one connection shared",
-			"scenario | Warren msg/s | amqp091-go | ratio | CPU µs/msg, Warren / amqp091-go", sharingRow},
+			"scenario | Warren msg/s | amqp091-go | ratio | CPU µs/msg, Warren / amqp091-go | of one alone | target | met", sharingRow},
 		{groupRabbit, "RabbitMQ, one connection, one channel",
 			"queue, size, work | Warren msg/s | amqp091-go | ratio | raw bytes | share of it | CPU µs/msg, Warren / amqp091-go | ratio | target | met", rabbitRow},
 		{groupRecover, "RabbitMQ behind a proxy: time from the network's return until everything is back",
-			"scenario | Warren median | max | amqp091-go median | max | raw bytes | target | met", recoverRow},
+			"scenario | times | Warren median | max | its CPU | amqp091-go times | median | max | raw bytes | target | met", recoverRow},
 	}
 	for _, t := range tables {
 		var rows []string
@@ -70,7 +71,16 @@ func latencyRow(o outcome) []string {
 }
 
 func sharingRow(o outcome) []string {
-	return []string{o.name, o.rate(client.Warren), o.rate(client.Peer), o.times(), o.cpu()}
+	share := "–"
+	if o.alone != nil {
+		share = fmt.Sprintf("%.0f %%", 100*o.share())
+	}
+	return []string{o.name, o.rate(client.Warren), o.rate(client.Peer), o.times(), o.cpu(), share, o.target.String(), o.met()}
+}
+
+// share is Warren's rate as a part of its rate in the scenario that the target names, round by round.
+func (o outcome) share() float64 {
+	return stats.Ratio(o.series(client.Warren, job.Result.Rate), o.alone.series(client.Warren, job.Result.Rate))
 }
 
 func rabbitRow(o outcome) []string {
@@ -87,8 +97,14 @@ func recoverRow(o outcome) []string {
 		return seconds(o.median(name, func(r job.Result) float64 { return r.Attempt.Seconds() })) + " from the dial"
 	}
 	for _, name := range []string{client.Warren, client.Peer} {
+		times := func(r job.Result) float64 { return float64(r.Messages) }
+		cpu := seconds(o.median(name, func(r job.Result) float64 { return r.RecoverCPU.Seconds() }))
+		cells = append(cells, fmt.Sprintf("%.0f", o.median(name, times)))
 		if slices.ContainsFunc(o.results[name], func(r job.Result) bool { return r.Hung }) {
 			cells = append(cells, "hung", "–")
+			if name == client.Warren {
+				cells = append(cells, cpu)
+			}
 			continue
 		}
 		middle := seconds(o.median(name, func(r job.Result) float64 { return r.P50.Seconds() }))
@@ -96,6 +112,9 @@ func recoverRow(o outcome) []string {
 			middle += ", " + from(name)
 		}
 		cells = append(cells, middle, seconds(o.median(name, func(r job.Result) float64 { return r.Max.Seconds() })))
+		if name == client.Warren {
+			cells = append(cells, cpu)
+		}
 	}
 	ceiling := "–"
 	if o.job.Kind == job.Return {
@@ -175,6 +194,9 @@ func (t target) String() string {
 	if t.within != 0 {
 		parts = append(parts, "≤ "+seconds(t.within.Seconds()))
 	}
+	if t.of != "" {
+		parts = append(parts, "≥ one alone")
+	}
 	if t.attempt != 0 {
 		parts = append(parts, "≤ "+seconds(t.attempt.Seconds())+" from the dial")
 	}
@@ -184,7 +206,10 @@ func (t target) String() string {
 // allocTolerance is what buffers that grow at the start add to the allocations per message.
 const allocTolerance = 0.1
 
-// met returns "yes", or which parts of the target are missed.
+// shareTolerance is what two runs of the same differ by on a calm machine.
+const shareTolerance = 0.95
+
+// met returns "–" where nothing is promised, "yes", or which parts of the target are missed.
 func (o outcome) met() string {
 	t := o.target
 	var missed []string
@@ -202,6 +227,10 @@ func (o outcome) met() string {
 	late := func(limit, took time.Duration) bool { return limit != 0 && (took == 0 || took > limit) }
 	miss(late(t.within, took(func(r job.Result) float64 { return r.P50.Seconds() })), "time")
 	miss(late(t.attempt, took(func(r job.Result) float64 { return r.Attempt.Seconds() })), "time")
+	miss(o.alone != nil && o.share() < shareTolerance, "alone")
+	if t == (target{}) {
+		return "–"
+	}
 	if len(missed) == 0 {
 		return "yes"
 	}

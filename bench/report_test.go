@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,7 +24,7 @@ func TestMetNamesWhatIsMissed(t *testing.T) {
 		target target
 		want   string
 	}{
-		{target{}, "yes"},
+		{target{}, "–"},
 		{target{ratio: 10}, "yes"},
 		{target{ratio: 10.1}, "not ratio"},
 		{target{ceiling: 0.8, cpu: 0.25}, "yes"},
@@ -41,7 +42,7 @@ func TestMetNamesWhatIsMissed(t *testing.T) {
 func TestReportHasOneTableForEachGroup(t *testing.T) {
 	var outcomes []outcome
 	for _, sc := range scenarios(1) {
-		outcomes = append(outcomes, outcome{sc, map[string][]job.Result{client.Warren: {at(5_000_000, 1)}, client.Peer: {at(50_000, 9)}}})
+		outcomes = append(outcomes, outcome{scenario: sc, results: map[string][]job.Result{client.Warren: {at(5_000_000, 1)}, client.Peer: {at(50_000, 9)}}})
 	}
 	got := report(outcomes)
 	if n := strings.Count(got, "### "); n != 5 {
@@ -77,4 +78,23 @@ func TestRecorderTableHasARowForEachSize(t *testing.T) {
 		t.Errorf("%d rows with the header, want 5:\n%s", n, table)
 	}
 	t.Log(table)
+}
+
+func TestShareOfOneAlone(t *testing.T) {
+	outcomes := []outcome{
+		{scenario: scenario{name: "one"}, results: map[string][]job.Result{client.Warren: {at(100, 1), at(200, 1)}}},
+		{scenario: scenario{name: "many", target: target{of: "one"}}, results: map[string][]job.Result{client.Warren: {at(90, 1), at(170, 1)}}},
+	}
+	compareAlone(outcomes)
+	if got := outcomes[1].met(); got != "not alone" || outcomes[0].alone != nil {
+		t.Errorf("%q with a share of %v", got, outcomes[1].share())
+	}
+	for _, sc := range scenarios(1) {
+		if sc.target.of == "" {
+			continue
+		}
+		if !slices.ContainsFunc(scenarios(1), func(other scenario) bool { return other.name == sc.target.of }) {
+			t.Errorf("%s: there is no scenario %q", sc.name, sc.target.of)
+		}
+	}
 }

@@ -27,7 +27,7 @@ const (
 const clientGrace = 3 * time.Minute
 
 // recoverLimit is what a client may take for all its recoveries, and for declaring 50,000 entities before.
-const recoverLimit = recoverBudget + 4*time.Minute
+const recoverLimit = hundredBudget + 4*time.Minute
 
 // profileEnv names a file to which a client of Warren writes a CPU profile.
 const profileEnv = "WARREN_BENCH_PROFILE"

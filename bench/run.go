@@ -38,35 +38,58 @@ type suite struct {
 type outcome struct {
 	scenario
 	results map[string][]job.Result
+	alone   *outcome // the scenario that the target names, if it was measured
 }
 
 // run measures round by round; within a round each scenario's clients come one after the other, in an order
-// that turns from round to round.
+// that turns from round to round. A recovery repeats by itself, and has a round of its own.
 func (s *suite) run(ctx context.Context) []outcome {
 	outcomes := make([]outcome, len(s.scenarios))
 	for i, sc := range s.scenarios {
-		outcomes[i] = outcome{sc, map[string][]job.Result{}}
+		outcomes[i] = outcome{scenario: sc, results: map[string][]job.Result{}}
 	}
+	recovers := func(o outcome) bool { return o.group == groupRecover }
 	for round := range s.rounds {
 		for _, o := range outcomes {
-			if round > 0 && o.group == groupRecover {
-				continue // it repeats by itself
-			}
-			for _, name := range s.turn(o.scenario, round) {
-				if ctx.Err() != nil {
-					return outcomes
-				}
-				r, err := s.measure(ctx, o.scenario, name)
-				if err != nil || r.Err != "" {
-					fmt.Fprintf(os.Stderr, "%s, %s: %v %s\n", o.name, name, err, r.Err)
-					r = job.Result{Hung: r.Hung}
-				}
-				s.out("round %d/%d  %s\n", round+1, s.rounds, describe(o.scenario, name, r))
-				o.results[name] = append(o.results[name], r)
+			if !recovers(o) {
+				s.runScenario(ctx, o, round)
 			}
 		}
 	}
+	for _, o := range outcomes {
+		if recovers(o) {
+			s.runScenario(ctx, o, 0)
+		}
+	}
+	compareAlone(outcomes)
 	return outcomes
+}
+
+// runScenario measures each client once.
+func (s *suite) runScenario(ctx context.Context, o outcome, round int) {
+	for _, name := range s.turn(o.scenario, round) {
+		if ctx.Err() != nil {
+			return
+		}
+		r, err := s.measure(ctx, o.scenario, name)
+		if err != nil || r.Err != "" {
+			fmt.Fprintf(os.Stderr, "%s, %s: %v %s\n", o.name, name, err, r.Err)
+			r = job.Result{Hung: r.Hung, Messages: r.Messages}
+		}
+		s.out("round %d/%d  %s\n", round+1, s.rounds, describe(o.scenario, name, r))
+		o.results[name] = append(o.results[name], r)
+	}
+}
+
+// compareAlone gives each outcome the one that its share is of.
+func compareAlone(outcomes []outcome) {
+	for i := range outcomes {
+		for _, o := range outcomes {
+			if outcomes[i].target.of == o.name {
+				outcomes[i].alone = &o
+			}
+		}
+	}
 }
 
 // turn returns the clients of a scenario in the order of a round.
@@ -100,6 +123,11 @@ func (s *suite) does(name string, j job.Job) bool {
 func (s *suite) measure(ctx context.Context, sc scenario, name string) (job.Result, error) {
 	j := sc.job
 	j.Client, j.Addr = name, s.null
+	if sc.group == groupRecover { // on a broker that nobody has left anything on
+		if err := s.rabbit.replace(ctx); err != nil {
+			return job.Result{}, err
+		}
+	}
 	if sc.group.broker() == "rabbitmq" {
 		j.Addr = s.rabbit.broker.Addr()
 		if j.Kind == job.Consume {
@@ -140,7 +168,7 @@ func (o outcome) series(name string, f func(job.Result) float64) []float64 {
 
 func describe(sc scenario, name string, r job.Result) string {
 	if sc.group == groupRecover {
-		return fmt.Sprintf("%-70s %-11s median %s of %d, max %s, from the dial %s", sc.name, name, r.P50, r.Messages, r.Max, r.Attempt)
+		return fmt.Sprintf("%-70s %-11s median %s of %d, max %s, CPU %s, from the dial %s", sc.name, name, r.P50, r.Messages, r.Max, r.RecoverCPU, r.Attempt)
 	}
 	return fmt.Sprintf("%-70s %-11s %10.0f/s  %8.2f µs CPU", sc.name, name, r.Rate(), r.CPUPerMessage())
 }

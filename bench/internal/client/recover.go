@@ -70,7 +70,8 @@ var errHung = errors.New("hung")
 func recoverWith(open func(context.Context, string, *hooks) (link, error)) func(context.Context, job.Job) (job.Result, error) {
 	return func(ctx context.Context, j job.Job) (job.Result, error) {
 		var h hooks
-		return overProxy(j, func(proxy *faultproxy.Proxy) ([]time.Duration, error) {
+		var used []time.Duration
+		r, err := overProxy(j, func(proxy *faultproxy.Proxy) ([]time.Duration, error) {
 			l, err := open(ctx, proxy.Addr(), &h)
 			if err != nil {
 				return nil, err
@@ -80,7 +81,9 @@ func recoverWith(open func(context.Context, string, *hooks) (link, error)) func(
 			}
 			return recoveries(j, &h, func() (time.Duration, error) {
 				proxy.Latency(j.Delay, 0)
+				before := meter.CPU()
 				took, err := outage(ctx, proxy, j, l.watch())
+				used = append(used, meter.CPU()-before)
 				proxy.Latency(0, 0)
 				if err == nil {
 					err = verify(ctx, j, &h)
@@ -88,6 +91,8 @@ func recoverWith(open func(context.Context, string, *hooks) (link, error)) func(
 				return took, err
 			})
 		})
+		r.RecoverCPU = meter.Percentile(used, 0.5)
+		return r, err
 	}
 }
 

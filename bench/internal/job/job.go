@@ -54,8 +54,10 @@ type Result struct {
 	P50, P99 time.Duration // for Latency and Stall; P50 also for Recover and Return
 	Max      time.Duration
 	Attempt  time.Duration // for Return: median from the dial that succeeded to the confirm
-	Hung     bool          // for Recover and Return: in the end it did not come back, or not whole
-	Err      string        // why there is no result
+	// RecoverCPU is, for Recover, the median of what the process used from a cut until all was back.
+	RecoverCPU time.Duration
+	Hung       bool   // for Recover and Return: in the end it did not come back, or not whole
+	Err        string // why there is no result
 }
 
 // Rate returns messages per second.

@@ -78,14 +78,19 @@ func (m *Meter) Stop() job.Result {
 }
 
 func now() usage {
-	var r syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r) // cannot fail with these arguments
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
-	u := usage{cpu: time.Duration(r.Utime.Nano() + r.Stime.Nano()), allocs: mem.Mallocs}
+	u := usage{cpu: CPU(), allocs: mem.Mallocs}
 	stats, _ := os.ReadFile("/proc/self/io") // absent elsewhere than on Linux: 0 then
 	u.reads, u.writes = calls(stats, "syscr: "), calls(stats, "syscw: ")
 	return u
+}
+
+// CPU returns the processor time that the process has used so far.
+func CPU() time.Duration {
+	var r syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r) // cannot fail with these arguments
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
 // calls finds one counter in the lines of /proc/self/io.
