@@ -67,7 +67,13 @@ func (c *Conn) Channel(ctx context.Context) (*Channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := call[*wire.ChannelOpenOk](ctx, ch, &wire.ChannelOpen{}); err != nil {
+	r, err := ch.request(ctx, &wire.ChannelOpen{})
+	if err != nil { // not sent: the server knows of no channel that it could close
+		ch.die(err, 0)
+		c.free(ch)
+		return nil, err
+	}
+	if _, err := r.Wait(ctx); err != nil {
 		ch.condemn(err)
 		return nil, err
 	}

@@ -240,6 +240,25 @@ func TestChannelOpenIsGivenUp(t *testing.T) {
 	})
 }
 
+// Without an open on the wire there is nothing to close, and the id is free.
+func TestChannelOpenThatWasNeverSent(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, p := openTuned(t, Config{}, &wire.ConnectionTune{ChannelMax: 1})
+		cause := errors.New("the request is over")
+		ctx, cancel := context.WithCancelCause(bg)
+		cancel(cause)
+		for range 3 {
+			_, err := c.Channel(ctx)
+			mustIs(t, err, cause)
+		}
+		p.quiet()
+		noErr(t, c.Err())
+		if id := p.channel(c).ID(); id != 1 {
+			t.Errorf("id %d", id)
+		}
+	})
+}
+
 func TestServerRefusesTheOpen(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, p := openConn(t, Config{})
