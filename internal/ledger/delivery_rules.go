@@ -19,9 +19,10 @@ func noPhantom(v *view, report func(Violation)) {
 		}
 		report(v.of(blame, slot, "delivered with tag %d: %s", low(s.Tag), s.why))
 	}
-	if !v.wire {
-		return
-	}
+}
+
+// noPhantomOnTheWire is the part of S2 that compares what came with what went.
+func noPhantomOnTheWire(v *view, report func(Violation)) {
 	for i := range v.deliveries {
 		d := &v.deliveries[i]
 		if d.slot < 0 {

@@ -5,16 +5,17 @@ import (
 	"time"
 )
 
-// progressAfterFaults is L1: within the time that the rules allow after the end of a
-// fault a publish is confirmed and a handler starts, if anything was published after
-// it; and in the end nothing is left in the queues.
-func progressAfterFaults(v *view, report func(Violation)) {
+// nothingLeft is the part of L1 about the end: nothing is left in the queues.
+func nothingLeft(v *view, report func(Violation)) {
 	if n := v.facts.Left; n > 0 {
 		report(general(Unclear, "%d messages are left in the queues", n))
 	}
-	if v.rules.Recovery == 0 {
-		return
-	}
+}
+
+// progressAfterFaults is the part of L1 about the run: within the time that the rules
+// allow after the end of a fault a publish is confirmed and a handler starts, if
+// anything was published after it.
+func progressAfterFaults(v *view, report func(Violation)) {
 	for _, p := range v.progress() {
 		if p.wanted && p.took > v.rules.Recovery {
 			report(general(Client, "%s after the end of a fault at %v: %v, the limit is %v", p.what, time.Duration(p.healed), p.took, v.rules.Recovery))
@@ -90,9 +91,6 @@ func recoveryTimes(v *view) Times {
 // the heap nearly.
 func nothingLeaked(v *view, report func(Violation)) {
 	before, after := v.facts.Before, v.facts.After
-	if before == (Resources{}) {
-		return
-	}
 	for _, r := range []struct {
 		name                string
 		before, after, more int
@@ -111,9 +109,6 @@ func nothingLeaked(v *view, report func(Violation)) {
 // pendingBounded is L3: a publisher never has more publishes without a result than
 // its buffers may hold.
 func pendingBounded(v *view, report func(Violation)) {
-	if v.rules.MaxPending == 0 {
-		return
-	}
 	begun, ended := make([][]int64, len(v.base)-1), make([][]int64, len(v.base)-1)
 	for p := range begun {
 		n := v.base[p+1] - v.base[p]
@@ -147,18 +142,19 @@ func mostPending(begun, ended []int64) (most int) {
 	return most
 }
 
-// dialsBounded is L4: within any second no more connections are opened than the rules
-// allow, and clients that wait to connect again do not all wait as long.
+// waitsSpread is the part of L4 about a fleet: clients that wait to connect again do not
+// all wait as long.
+func waitsSpread(v *view, report func(Violation)) {
+	most := v.rules.MaxWait
+	if distance, limit := spread(v.facts.Waits, most); distance > limit {
+		report(general(Client, "%d waits are not spread evenly below %v: their distance from it is %.2f, the limit is %.2f",
+			len(v.facts.Waits), most, distance, limit))
+	}
+}
+
+// dialsBounded is the part of L4 about the number: within any second no more connections
+// are opened than the rules allow.
 func dialsBounded(v *view, report func(Violation)) {
-	if most := v.rules.MaxWait; most > 0 && len(v.facts.Waits) >= minWaits {
-		if distance, limit := spread(v.facts.Waits, most); distance > limit {
-			report(general(Client, "%d waits are not spread evenly below %v: their distance from it is %.2f, the limit is %.2f",
-				len(v.facts.Waits), most, distance, limit))
-		}
-	}
-	if v.rules.MaxDials == 0 {
-		return
-	}
 	for i := v.rules.MaxDials; i < len(v.dials); i++ {
 		if from := v.dials[i-v.rules.MaxDials]; v.dials[i]-from < int64(time.Second) {
 			report(general(Client, "more than %d connections within the second from %v on", v.rules.MaxDials, time.Duration(from)))
@@ -170,21 +166,30 @@ func dialsBounded(v *view, report func(Violation)) {
 // callSlack is how much longer than its deadline an API call may take.
 const callSlack = time.Second
 
-// nothingHangs is L5: every API call ends in time, and every publish has a result.
-func nothingHangs(v *view, report func(Violation)) {
+// callsEnd is the part of L5 about API calls: each ends in time.
+func callsEnd(v *view, report func(Violation)) {
 	for i := range v.calls {
 		r := &v.calls[i]
 		if took, limit := time.Duration(r.Tag), time.Duration(r.Seq); limit > 0 && took > limit+callSlack {
 			report(general(Client, "%s took %v, its limit was %v", v.history.Calls[r.Node], took, limit))
 		}
 	}
+}
+
+// everyPublishEnds is L5: every publish has a result.
+func everyPublishEnds(v *view, report func(Violation)) {
+	for slot := range v.messages {
+		if m := &v.messages[slot]; m.invoked != never && m.results == 0 {
+			report(v.of(Client, slot, "has no result"))
+		}
+	}
+}
+
+// resultsInTime is the part of L5 with a limit: every publish has its result soon.
+func resultsInTime(v *view, report func(Violation)) {
 	for slot := range v.messages {
 		m := &v.messages[slot]
-		switch {
-		case m.invoked == never:
-		case m.results == 0:
-			report(v.of(Client, slot, "has no result"))
-		case v.rules.Deadline > 0 && time.Duration(m.resulted-m.invoked) > v.rules.Deadline+callSlack:
+		if m.invoked != never && m.results > 0 && time.Duration(m.resulted-m.invoked) > v.rules.Deadline+callSlack {
 			report(v.of(Client, slot, "had its result after %v, the limit is %v", time.Duration(m.resulted-m.invoked), v.rules.Deadline))
 		}
 	}

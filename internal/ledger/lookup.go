@@ -70,8 +70,3 @@ func (v *view) name(slot int) string {
 	p := v.publisherOf(slot)
 	return ID{Publisher: uint32(p), Seq: uint64(slot-v.base[p]) + 1, Attempt: 1}.String()
 }
-
-func (l *Ledger) queueNames() []string {
-	_, names := l.all()
-	return names.Queues
-}

@@ -112,9 +112,6 @@ func returnsBalance(v *view, report func(Violation)) {
 // noFalseConfirm is S6: what the API calls confirmed was acknowledged before, on the
 // channel that published it, and not returned.
 func noFalseConfirm(v *view, report func(Violation)) {
-	if !v.wire {
-		return
-	}
 	for slot := range v.messages {
 		m := &v.messages[slot]
 		if m.outcome == Confirmed && m.acked > m.resulted {

@@ -131,16 +131,19 @@ func (r *replay) owe(s stretch, place map[int32]int) {
 
 func (p *publication) unresolved() bool { return p.verdict == noVerdict && !p.returned }
 
-// replayBounded is S8: a message is published as often as the rules allow at most,
-// and never again once the client must have read its ack.
+// replayBounded is the part of S8 with a limit: a message is published as often as the
+// rules allow at most.
 func replayBounded(v *view, report func(Violation)) {
-	if most := v.rules.MaxPublications; most > 0 {
-		for slot := range v.messages {
-			if n := int(v.messages[slot].publications); n > most {
-				report(v.of(Client, slot, "published %d times, the limit is %d", n, most))
-			}
+	for slot := range v.messages {
+		if n := int(v.messages[slot].publications); n > v.rules.MaxPublications {
+			report(v.of(Client, slot, "published %d times, the limit is %d", n, v.rules.MaxPublications))
 		}
 	}
+}
+
+// nothingAfterItsAck is the rest of S8: no message is published again once the client
+// must have read its ack.
+func nothingAfterItsAck(v *view, report func(Violation)) {
 	for i := range v.publications {
 		p := &v.publications[i]
 		if p.slot < 0 || p.verdict != acked || p.returned || !v.heard(&v.epochs[p.epoch], p.verdictTime) {

@@ -58,7 +58,7 @@ type Report struct {
 	Violations []Violation    // the first of each rule
 	Counts     map[string]int // of all violations, by rule
 	Doubts     []string       // why the run proves less than it should
-	NotChecked []string       // rules for which records, rules or facts are missing
+	NotChecked []string       // rules, or parts of them, for which records, rules or facts are missing
 	Recovery   Times          // from the end of a fault to progress of publishers and consumers
 }
 
@@ -106,7 +106,7 @@ func (r *Report) String() string {
 		fmt.Fprintf(&b, "doubt: %s\n", d)
 	}
 	if len(r.NotChecked) > 0 {
-		fmt.Fprintf(&b, "not checked: %s\n", strings.Join(r.NotChecked, " "))
+		fmt.Fprintf(&b, "not checked: %s\n", strings.Join(r.NotChecked, ", "))
 	}
 	b.WriteString(r.Summary.String())
 	return b.String()

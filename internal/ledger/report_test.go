@@ -16,7 +16,9 @@ func TestReportTellsTheLifeOfAMessage(t *testing.T) {
 	if len(r.Violations) != 1 || r.Violations[0].Life != want {
 		t.Errorf("got\n%s\nwant the life\n%s", r, want)
 	}
-	for _, line := range []string{"verdict: red", "S13 (client): acknowledged 1 times, handlers succeeded 0 times", "not checked: S7"} {
+	for _, line := range []string{"verdict: red", "S13 (client): acknowledged 1 times, handlers succeeded 0 times",
+		"not checked: S7, S8 (how often), S9, S14 (as declared), S16, S17 (as registered), S17 (at the broker), L1 (in time), L2, L3, " +
+			"L4 (how many), L4 (spread), L5 (calls), L5 (results in time)"} {
 		if !strings.Contains(r.String(), line+"\n") {
 			t.Errorf("no line %q in\n%s", line, r)
 		}

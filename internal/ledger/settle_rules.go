@@ -4,18 +4,25 @@ package ledger
 // that nothing has settled before.
 func settlesFenced(v *view, report func(Violation)) { v.reportOddities("S12", report) }
 
-// ackTrue is S13: an ack says that a handler has succeeded with the message before;
-// and a handler's success is acknowledged unless the channel ended first.
-func ackTrue(v *view, report func(Violation)) {
-	complete := (v.facts.Drained || v.facts.Left > 0) && !v.sawNoAck()
+// acksComplete reports whether no ack is still to come, and each success has one.
+func (v *view) acksComplete() bool { return v.readToTheEnd() && !v.sawNoAck() }
+
+// successAcked is the part of S13 that needs a run to its end: a handler's success is
+// acknowledged unless the channel ended first.
+func successAcked(v *view, report func(Violation)) {
 	for slot := range v.messages {
-		m := &v.messages[slot]
-		acked, lost := m.settledOK, m.unsettled
-		if acked > m.handlersOK {
-			report(v.of(Client, slot, "acknowledged %d times, handlers succeeded %d times", acked, m.handlersOK))
+		if m := &v.messages[slot]; m.got == 0 && m.handlersOK > m.settledOK+m.unsettled {
+			report(v.of(Client, slot, "handlers succeeded %d times, acknowledged %d times", m.handlersOK, m.settledOK))
 		}
-		if complete && m.got == 0 && m.handlersOK > acked+lost {
-			report(v.of(Client, slot, "handlers succeeded %d times, acknowledged %d times", m.handlersOK, acked))
+	}
+}
+
+// ackTrue is the rest of S13: an ack says that a handler has succeeded with the message
+// before.
+func ackTrue(v *view, report func(Violation)) {
+	for slot := range v.messages {
+		if m := &v.messages[slot]; m.settledOK > m.handlersOK {
+			report(v.of(Client, slot, "acknowledged %d times, handlers succeeded %d times", m.settledOK, m.handlersOK))
 		}
 	}
 	for i := range v.deliveries {
@@ -27,10 +34,12 @@ func ackTrue(v *view, report func(Violation)) {
 	}
 }
 
-// prefetchKept is S14: a consumer holds no more unsettled deliveries than its
-// prefetch, and has the prefetch that was declared for its queue.
-func prefetchKept(v *view, report func(Violation)) {
-	v.reportOddities("S14", report)
+// prefetchKept is S14: a consumer holds no more unsettled deliveries than its prefetch.
+func prefetchKept(v *view, report func(Violation)) { v.reportOddities("S14", report) }
+
+// prefetchDeclared is the other part of S14: a consumer has the prefetch that was
+// declared for its queue.
+func prefetchDeclared(v *view, report func(Violation)) {
 	for name, declared := range v.rules.Prefetch {
 		for _, q := range v.queueNumbers([]string{name}) {
 			for i := range v.epochs {
