@@ -25,7 +25,8 @@ type feed struct {
 	done     chan struct{} // closed when the feed has ended
 	consumed atomic.Bool   // it was subscribed at least once
 
-	recreations int // of the stream, as far as is known; of runFeed
+	recreations int       // of the stream, as far as is known; of runFeed
+	isolation   isolation // of runFeed
 
 	mu      sync.Mutex // guards the following
 	latest  *subscription
@@ -63,8 +64,12 @@ func (f *feed) runFeed() {
 			f.end(err)
 			return
 		}
+		if !f.sitOut(s) {
+			after = s.Epoch
+			continue
+		}
 		since := time.Now()
-		sub, err := f.subscribe(s)
+		sub, guilty, err := f.subscribe(s)
 		// 2nd: deliveries, until it dies.
 		if err == nil {
 			if !f.consumed.Load() {
@@ -76,14 +81,18 @@ func (f *feed) runFeed() {
 			f.end(context.Cause(f.ctx))
 			return
 		}
-		if s.Conn.Err() != nil {
-			after = s.Epoch
-			continue
-		}
-		// 3rd: only the subscription was lost, or refused.
-		if !f.consumed.Load() && refusal(err) {
+		// 3rd: was it this subscription that was refused, or lost?
+		dead := s.Conn.Err() != nil
+		if !f.consumed.Load() && (guilty || !dead && refusal(err)) {
 			f.end(err)
 			return
+		}
+		if guilty {
+			f.isolated(err)
+		}
+		if dead {
+			after = s.Epoch
+			continue
 		}
 		if time.Since(since) > calmAfter {
 			failures = 0

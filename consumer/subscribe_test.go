@@ -342,3 +342,85 @@ func TestAHeldQueueIsNotConsumedBeforeItIsBack(t *testing.T) {
 		}
 	})
 }
+
+// A consumer over which the broker closes the connection waits ever longer, by
+// itself: others stay subscribed. RabbitMQ does that when it gives up asking a
+// quorum queue without a leader.
+func TestAConsumerThatClosesConnectionsIsIsolated(t *testing.T) {
+	inBubble(t, func(e *env) {
+		for _, queue := range []string{"good", "also good", "bad"} {
+			e.queue(queue, nil)
+		}
+		var got, gotBad seen
+		all := []*running{e.run("good", got.handler), e.run("also good", got.handler), e.run("bad", gotBad.handler, consumer.Name("bad one"))}
+		hook := e.broker.OnReceive(wire.MethodBasicConsume, func(ev brokertest.Event) brokertest.Action {
+			if m, ok := ev.Method.(*wire.BasicConsume); ok && m.Queue == "bad" {
+				return brokertest.Refuse(541, "INTERNAL_ERROR - timed out consuming from quorum queue 'bad' in vhost '/'")
+			}
+			return brokertest.Pass
+		})
+		e.broker.Cut()
+		time.Sleep(4 * time.Second) // less than until it is tried again
+		if s := e.conn.State(); s.Stage != recovery.PublishReady || len(s.Degraded) != 1 || s.Degraded[0].Entity != "bad one" || !errors.Is(s.Degraded[0], core.ErrInternal) {
+			t.Errorf("state %+v", s)
+		}
+		for minute := range 60 {
+			e.wantQueue("good", 0, 0, 1)
+			e.wantQueue("also good", 0, 0, 1)
+			e.publish("good", minute, minute)
+			time.Sleep(time.Minute)
+		}
+		if n := e.count(recovery.Lost); n < 5 || n > 25 {
+			t.Errorf("%d connections lost in an hour", n)
+		}
+		e.wantSeen(&got, numbers(0, 59))
+		hook.Remove()
+		e.publish("bad", 1, 1)
+		if err := e.conn.Await(e.ctx, recovery.State.Ready); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		e.wantSeen(&gotBad, numbers(1, 1))
+		for _, r := range all {
+			if err := r.stop(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// The first subscription may be refused in that way too. It is told from one
+// that was only on its way when another one was refused.
+func TestAFirstSubscriptionThatClosesTheConnectionIsRefused(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("good", nil)
+		e.queue("bad", nil)
+		e.broker.OnReceive(wire.MethodBasicConsume, func(ev brokertest.Event) brokertest.Action {
+			if m, ok := ev.Method.(*wire.BasicConsume); ok && m.Queue == "bad" {
+				return brokertest.Refuse(541, "INTERNAL_ERROR - timed out consuming")
+			}
+			return brokertest.Delay(10 * time.Millisecond)
+		})
+		if _, err := e.conn.Session(e.ctx); err != nil {
+			t.Fatal(err)
+		}
+		var got seen
+		good := &running{e.consumer("good"), e, make(chan error, 1)}
+		go func() { good.result <- good.Run(e.ctx, got.handler) }()
+		bad := e.consumer("bad")
+		if err := bad.Run(e.ctx, got.handler); !errors.Is(err, core.ErrInternal) {
+			t.Errorf("%v", err)
+		}
+		<-bad.Done()
+		if err := e.conn.Await(e.ctx, recovery.State.Ready); err != nil {
+			t.Fatal(err)
+		}
+		if n := e.count(recovery.Lost); n > 2 {
+			t.Errorf("%d connections lost", n)
+		}
+		e.wantQueue("good", 0, 0, 1)
+		if err := good.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

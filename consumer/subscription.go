@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/recovery"
@@ -34,28 +35,50 @@ func (s *subscription) runWatch() {
 // stale is the cause with which the contexts of handlers end.
 func stale(cause error) error { return fmt.Errorf("%w: %w", core.ErrStale, cause) }
 
-// subscribe opens a private channel on s and consumes the queue.
-func (f *feed) subscribe(s *recovery.Session) (*subscription, error) {
+// subscribe opens a private channel on s and consumes the queue. guilty: the
+// broker closed the connection over it.
+func (f *feed) subscribe(s *recovery.Session) (_ *subscription, guilty bool, err error) {
 	if err := f.c.conn.AwaitQueue(f.ctx, s, f.c.queue); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	ch, err := s.Conn.Channel(f.ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	f.checkReplaced()
 	args, round := f.c.arguments()
-	consumer, err := f.c.consume(f.ctx, ch, args)
+	consumer, guilty, err := f.consume(s, ch, args)
 	if err != nil {
 		// The first error counts. A channel that is closed requeues whatever a
 		// consume-ok that came too late has started.
 		_ = ch.Close(f.handlers)
-		return nil, err
+		return nil, guilty, err
 	}
 	sub := &subscription{ch: ch, round: round, consumer: consumer}
 	sub.ctx, sub.end = context.WithCancelCause(f.handlers)
 	go sub.runWatch()
-	return sub, nil
+	return sub, false, nil
+}
+
+// consume consumes the queue, without company if the last connection may have
+// ended because of it. guilty: the broker closed the connection over it.
+func (f *feed) consume(s *recovery.Session, ch *core.Channel, args core.Table) (_ *core.Consumer, guilty bool, err error) {
+	if err := f.member.Begin(f.ctx, f.isolation.suspect); err != nil {
+		return nil, false, err
+	}
+	if err := s.Conn.Err(); err != nil { // over another one, while this one waited
+		f.member.End()
+		return nil, false, err
+	}
+	consumer, err := f.c.consume(f.ctx, ch, args)
+	alone := f.member.End()
+	if lost := s.Conn.Err(); err != nil && lost != nil {
+		return nil, f.isolation.accuse(lost, alone, time.Now()), lost
+	}
+	if err == nil {
+		f.isolation = isolation{}
+	}
+	return consumer, false, err
 }
 
 func (c *Consumer) consume(ctx context.Context, ch *core.Channel, args core.Table) (*core.Consumer, error) {

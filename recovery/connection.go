@@ -33,6 +33,7 @@ type Connection struct {
 	members     []*Member
 	behind      int // members that are not established on the present connection
 	failed      int // failures of members
+	flight      flight
 	channels    int // opened so far, for their names
 	losses      int
 	recreations map[string]int // by queue
