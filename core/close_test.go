@@ -191,17 +191,33 @@ func TestConnectionIsLost(t *testing.T) {
 				synctest.Wait()
 				tt.lose(p)
 				for _, err := range []error{recv.fail(t), rpc.fail(t), open.fail(t), secret.fail(t)} {
+					mustIs(t, err, ErrLost)
 					mustIs(t, err, tt.want)
 				}
 				<-ch.Done()
 				<-ch.Conn().Done()
 				for _, err := range []error{ch.Err(), ch.Conn().Err(), consumer.Err(), ch.Publish(bg, &Publishing{})} {
+					mustIs(t, err, ErrLost)
 					mustIs(t, err, tt.want)
 				}
 				noErr(t, ch.Close(bg))
 				noErr(t, ch.Conn().Close(bg))
 			})
 		})
+	}
+}
+
+// An end that has a name of its own is no loss of the network.
+func TestWhatIsNotLost(t *testing.T) {
+	for _, err := range []error{
+		ErrClosed, ErrSilent, because(ErrTimeout, io.EOF), because(ErrSilent, io.EOF), fault(ErrFrame, "x"), &Error{Server: true},
+	} {
+		if got := lost(err); got != err {
+			t.Errorf("%v became %v", err, got)
+		}
+	}
+	if s := lost(io.EOF).Error(); s != "amqp: connection lost: EOF" {
+		t.Error(s)
 	}
 }
 

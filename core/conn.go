@@ -15,8 +15,9 @@ import (
 
 // Conn is one physical AMQP connection. It is born by [Dial] and dies once,
 // with one cause: closed by the application ([ErrClosed]), by the server
-// ([*Error]), for silence ([ErrSilent]), or by a network error. Its channels
-// die with it, with the same cause. All methods are safe for concurrent use.
+// ([*Error]), for silence ([ErrSilent]), because the server takes no bytes
+// ([ErrTimeout]), or by the network ([ErrLost]). Its channels die with it, with
+// the same cause. All methods are safe for concurrent use.
 type Conn struct {
 	cfg    Config
 	nc     net.Conn
@@ -216,6 +217,7 @@ func (c *Conn) beginClose(code Code, text string) (confirmed <-chan struct{}, er
 // die ends the connection: the socket first, so that whatever is stuck in it
 // comes free, then, on the reader's goroutine, the state.
 func (c *Conn) die(cause error) {
+	cause = lost(cause)
 	c.mu.Lock()
 	if c.cause == nil {
 		c.cause = cause

@@ -21,7 +21,8 @@
 //     with errors.Is(err, core.ErrNotFound); its Scope says what has ended, its
 //     Recoverable whether trying again may help.
 //   - [ErrClosed] for what the application closed, [ErrTimeout] for an answer
-//     that did not come, [ErrSilent] for a peer that vanished.
+//     that did not come, [ErrSilent] for a peer that vanished, [ErrLost] for a
+//     connection that the network, or the server without a word, has ended.
 //   - [ErrStale] and [ErrSettled] from settling a delivery; [ErrCancelled] and
 //     [ErrOverflow] from a [Consumer] that ended without its channel.
 //   - [*OutcomeError] from [Verdict.Error], for a publish that was not confirmed.

@@ -154,6 +154,11 @@ var (
 	// ErrTimeout: the server did not answer within the connection's own limit
 	// (see [Config]); what waited for the answer was given up.
 	ErrTimeout = errors.New("amqp: no answer in time")
+	// ErrLost: the socket failed, or the server hung up without a word. The
+	// network's own error is wrapped next to it. It is the cause of a
+	// connection, and of all that was on it, whose end is no other of these
+	// errors and no [*Error].
+	ErrLost = errors.New("amqp: connection lost")
 	// ErrSilent: nothing was received for two heartbeat intervals.
 	ErrSilent = errors.New("amqp: peer silent for two heartbeat intervals")
 	// ErrCancelled: the server cancelled the consumer, for example because
@@ -217,6 +222,19 @@ func because(kind, cause error) error {
 		return cmpErr(cause, kind)
 	}
 	return fmt.Errorf("%w: %w", kind, cause)
+}
+
+// lost gives a connection's end a name if it has none: see [ErrLost].
+func lost(err error) error {
+	if _, named := errors.AsType[*Error](err); named {
+		return err
+	}
+	for _, named := range []error{ErrClosed, ErrSilent, ErrTimeout} {
+		if errors.Is(err, named) {
+			return err
+		}
+	}
+	return because(ErrLost, err)
 }
 
 func cmpErr(first, second error) error {
