@@ -18,8 +18,9 @@ const maxFrames = 64 << 10
 // A multiple ack covers every lower tag of the channel, so it is used only up
 // to the end of the settled prefix: tags base and above may still be with a
 // handler. On a channel where some tags need no ack (automatic-ack consumers,
-// basic.get without ack) or must never be acked (a consumer that the server
-// cancelled), prefixes say nothing, and every ack is sent by itself.
+// basic.get without ack), must never be acked (a consumer that the server
+// cancelled) or can become unsettled again (transactions), prefixes say
+// nothing, and every ack is sent by itself.
 //
 // A nack must never be covered by a multiple ack that comes before it, nor a
 // multiple nack cover an ack that comes behind it. So whatever is settled by a
@@ -35,6 +36,7 @@ type acks struct {
 	ready   []uint64   // acked since then
 	queued  bool       // the writer has been told
 	singly  bool       // never use multiple
+	tx      *tx        // nil: not transactional
 	err     error      // set once the channel is dead
 }
 
@@ -52,6 +54,7 @@ func (a *acks) ack(tag uint64) (tell bool, err error) {
 		return false, ErrSettled
 	}
 	a.ready = append(a.ready, tag)
+	a.tx.note(tag)
 	return a.tell(), nil
 }
 
@@ -101,6 +104,7 @@ func (a *acks) settle(s settlement, delivered uint64) (tell bool, err error) {
 	a.frames = a.flush(a.frames)
 	if !s.multiple {
 		a.mark(s.tag)
+		a.tx.note(s.tag)
 	} else if !a.singly {
 		a.settled.drop(s.tag - a.base + 1)
 		a.base = s.tag + 1
@@ -132,9 +136,11 @@ func (a *acks) lastOpen(tag, delivered uint64) (uint64, error) {
 func (a *acks) sendSingly() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.singly = true
-	a.settled = bitRing{}
+	a.forget()
 }
+
+// forget is sendSingly with the lock held.
+func (a *acks) forget() { a.singly, a.settled = true, bitRing{} }
 
 // close makes every later ack fail with err and drops what was not collected.
 func (a *acks) close(err error) {
@@ -146,10 +152,32 @@ func (a *acks) close(err error) {
 	a.ready, a.frames = nil, nil
 }
 
+// collectBefore is collect for the sender of method id, which follows.
+func (a *acks) collectBefore(dst []byte, id wire.MethodID) []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	dst = a.take(dst)
+	switch id {
+	case wire.MethodTxSelect:
+		if a.tx == nil {
+			a.tx = &tx{}
+			a.forget() // what is settled from now on may be rolled back
+		}
+	case wire.MethodTxCommit, wire.MethodTxRollback:
+		a.tx.end()
+	}
+	return dst
+}
+
 // collect appends the frames for everything settled since the last call.
 func (a *acks) collect(dst []byte) []byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return a.take(dst)
+}
+
+// take is collect with the lock held.
+func (a *acks) take(dst []byte) []byte {
 	a.queued = false
 	a.pending.Store(false)
 	dst = append(dst, a.frames...)
@@ -201,7 +229,7 @@ const maxGap = 1 << 20
 // mark notes tag as settled and reports whether it was not before.
 func (a *acks) mark(tag uint64) bool {
 	if !a.singly && tag-a.base >= maxGap && tag >= a.base {
-		a.singly, a.settled = true, bitRing{}
+		a.forget()
 	}
 	switch {
 	case a.singly:

@@ -195,6 +195,8 @@ func (ch *Channel) onReply(m wire.Method, d *Delivery) error {
 	switch m.ID() { // whoever waits finds it done
 	case wire.MethodBasicCancelOk:
 		ch.removeConsumer(p.tag, nil, false)
+	case wire.MethodTxCommitOk, wire.MethodTxRollbackOk:
+		ch.acks.txEnded(m.ID())
 	case wire.MethodChannelCloseOk:
 		ch.die(ErrClosed, math.MaxUint64)
 		ch.conn.free(ch)

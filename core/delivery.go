@@ -12,7 +12,7 @@ import (
 // gone, settling it writes nothing and returns [ErrStale].
 //
 // Settling is safe for concurrent use; the first call wins, later ones return
-// [ErrSettled]. Body and what the property methods return are the receiver's to
+// [ErrSettled]; after a rollback it can be settled once more. Body and what the property methods return are the receiver's to
 // keep, unless it calls [Delivery.Release].
 type Delivery struct {
 	Exchange     string
@@ -104,7 +104,7 @@ func (d *Delivery) settle() error {
 	if d.ch.dead.Load() {
 		return because(ErrStale, d.ch.Err())
 	}
-	if !d.settled.CompareAndSwap(false, true) {
+	if !d.settled.CompareAndSwap(false, true) && !d.ch.acks.reopened(d.Tag) {
 		return ErrSettled
 	}
 	return nil

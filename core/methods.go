@@ -139,7 +139,8 @@ func (ch *Channel) TxCommit(ctx context.Context) error {
 	return do[*wire.TxCommitOk](ctx, ch, &wire.TxCommit{}, false)
 }
 
-// TxRollback undoes everything since the last commit or rollback.
+// TxRollback undoes everything since the last commit or rollback: deliveries
+// that were settled meanwhile are unsettled, and their receiver's to settle.
 func (ch *Channel) TxRollback(ctx context.Context) error {
 	return do[*wire.TxRollbackOk](ctx, ch, &wire.TxRollback{}, false)
 }

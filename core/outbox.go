@@ -79,7 +79,7 @@ func (o *outbox) method(id uint16, a *acks, m wire.Method) error {
 func (o *outbox) append(id uint16, a *acks, m wire.Method) (size int, err error) {
 	buf := o.forControl(id)
 	if a != nil {
-		*buf = a.collect(*buf)
+		*buf = a.collectBefore(*buf, m.ID())
 	}
 	frame, err := wire.AppendMethod(*buf, id, m)
 	if err != nil {

@@ -25,8 +25,8 @@ func (ch *Channel) settle(s settlement) error {
 //
 // Errors: [ErrStale]; a [*ValidationError] for a tag that was never delivered
 // here; [ErrSettled] for tags settled before. A channel that has seen an
-// automatic-ack consumer, a get without ack, a recover or a server's cancel no
-// longer knows those: there the broker closes the channel over a tag that is
+// automatic-ack consumer, a get without ack, a recover, a transaction or a
+// server's cancel no longer knows those: there the broker closes the channel over a tag that is
 // settled twice by number. A [Delivery] always knows.
 func (ch *Channel) Ack(tag uint64, multiple bool) error {
 	if err := ch.checkTag(wire.MethodBasicAck, tag, multiple); err != nil {
