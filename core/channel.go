@@ -45,7 +45,8 @@ type Channel struct {
 	deferred     []wire.Method // answers to the server that wait for that
 	changed      gate.Gate     // streaming ended, a confirm came, or the channel died
 	consumers    map[string]*Consumer
-	prefetch     int // of consumers started from now on
+	givenUp      []string // tags of automatic-ack consumers whose deliveries may be under way, oldest first
+	prefetch     int      // of consumers started from now on
 	onReturn     func(*Return)
 
 	in assembly // the reader's own

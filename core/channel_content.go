@@ -72,9 +72,13 @@ func (ch *Channel) onDelivery(in *inbound) error {
 }
 
 // requeueStray puts a delivery back that belongs to no consumer, or to one
-// that was just cancelled.
+// that was just cancelled. With automatic ack it is settled, and is lost.
 func (ch *Channel) requeueStray(d *Delivery) error {
 	d.consumer = nil
+	if ch.gaveUp(d.ConsumerTag) {
+		ch.conn.dropped.Add(1)
+		return nil
+	}
 	ch.conn.strays.Add(1)
 	if d.Nack(true) != nil {
 		return nil // the channel died, which requeues it too

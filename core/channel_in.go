@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -188,6 +189,9 @@ func (ch *Channel) onReply(m wire.Method, d *Delivery) error {
 			return err // which ends p with everything else
 		}
 	}
+	if d != nil && p.noAck {
+		d.settled.Store(true)
+	}
 	ch.calls = ch.calls[1:]
 	ch.progress = time.Now()
 	orphan := p.orphan
@@ -215,11 +219,11 @@ func (ch *Channel) awaitsClose() bool {
 
 // discard undoes what a late reply did that nobody waits for.
 func (ch *Channel) discard(m wire.Method, d *Delivery) error {
-	if d != nil {
-		_ = d.Nack(true) // fails only if the channel died, which requeues it too
+	if d != nil && errors.Is(d.Nack(true), ErrSettled) { // or the channel died, which requeues it too
+		ch.conn.dropped.Add(1)
 	}
 	if m, ok := m.(*wire.BasicConsumeOk); ok {
-		ch.removeConsumer(m.ConsumerTag, ErrClosed, true)
+		ch.dismiss(m.ConsumerTag, true)
 		return ch.answer(&wire.BasicCancel{ConsumerTag: m.ConsumerTag})
 	}
 	return nil

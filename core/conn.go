@@ -29,6 +29,7 @@ type Conn struct {
 	flushed    atomic.Uint64             // data bytes that the socket has taken
 	counts     traffic
 	strays     atomic.Uint64 // deliveries requeued because they belong to no consumer
+	dropped    atomic.Uint64 // automatic-ack deliveries dropped for the same reason
 	dying      chan struct{} // closed first: the socket is closed
 	writerDone chan struct{}
 	done       chan struct{} // closed last: everything has ended

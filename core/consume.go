@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/warren-mq/warren/core/wire"
 )
@@ -100,7 +101,7 @@ func (ch *Channel) consumeNoWait(ctx context.Context, m *BasicConsume, c *Consum
 	if err := ch.conn.out.method(ch.id, ch.acks, m); err != nil {
 		return nil, invalid(m.ID(), err)
 	}
-	ch.consumers[m.ConsumerTag] = c
+	ch.register(c)
 	return c, nil
 }
 
@@ -114,7 +115,7 @@ func (ch *Channel) Cancel(ctx context.Context, m BasicCancel) error {
 	if err := ch.tell(ctx, &m); err != nil {
 		return err
 	}
-	ch.removeConsumer(m.ConsumerTag, ErrClosed, false)
+	ch.dismiss(m.ConsumerTag, false)
 	return nil
 }
 
@@ -125,8 +126,14 @@ func (ch *Channel) addConsumer(c *Consumer, tag string) error {
 		return unexpected(&wire.BasicConsumeOk{})
 	}
 	c.tag = tag
-	ch.consumers[tag] = c
+	ch.register(c)
 	return nil
+}
+
+// register makes c the consumer of its tag. The lock is held.
+func (ch *Channel) register(c *Consumer) {
+	ch.consumers[c.tag] = c
+	ch.givenUp = slices.DeleteFunc(ch.givenUp, func(tag string) bool { return tag == c.tag })
 }
 
 func (ch *Channel) consumer(tag string) *Consumer {
@@ -147,6 +154,33 @@ func (ch *Channel) removeConsumer(tag string, err error, drop bool) bool {
 	return c != nil
 }
 
+// dismiss ends the consumer with this tag though the server may still deliver to it.
+func (ch *Channel) dismiss(tag string, drop bool) {
+	ch.mu.Lock()
+	if c := ch.consumers[tag]; c != nil && c.noAck {
+		ch.giveUp(tag)
+	}
+	ch.mu.Unlock()
+	ch.removeConsumer(tag, ErrClosed, drop)
+}
+
+// maxGivenUp bounds the tags remembered of consumers that were given up.
+const maxGivenUp = 1000
+
+// giveUp remembers that what still comes for tag is settled. The lock is held.
+func (ch *Channel) giveUp(tag string) {
+	if len(ch.givenUp) == maxGivenUp {
+		ch.givenUp = slices.Delete(ch.givenUp, 0, 1)
+	}
+	ch.givenUp = append(ch.givenUp, tag)
+}
+
+func (ch *Channel) gaveUp(tag string) bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return slices.Contains(ch.givenUp, tag)
+}
+
 // Get fetches one message, or returns nil if the queue is empty.
 func (ch *Channel) Get(ctx context.Context, m BasicGet) (*Delivery, error) {
 	if m.NoAck {
@@ -159,11 +193,7 @@ func (ch *Channel) Get(ctx context.Context, m BasicGet) (*Delivery, error) {
 	if _, err := r.Wait(ctx); err != nil {
 		return nil, err
 	}
-	d := r.p.delivery
-	if d != nil && m.NoAck {
-		d.settled.Store(true)
-	}
-	return d, nil
+	return r.p.delivery, nil
 }
 
 // Recover asks the broker to deliver everything unsettled on this channel

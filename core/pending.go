@@ -16,6 +16,7 @@ type pending struct {
 	replies  []wire.MethodID
 	sent     time.Time
 	consumer *Consumer // for basic.consume
+	noAck    bool      // for basic.get: what comes is settled
 	orphan   bool      // nobody waits any more; guarded by the channel's lock
 
 	done     chan struct{} // closed when the fields below are set
@@ -26,8 +27,11 @@ type pending struct {
 
 func newPending(m wire.Method) *pending {
 	p := &pending{request: m.ID(), replies: wire.Replies(m.ID()), sent: time.Now(), done: make(chan struct{})}
-	if c, ok := m.(*wire.BasicCancel); ok {
-		p.tag = c.ConsumerTag
+	switch m := m.(type) {
+	case *wire.BasicCancel:
+		p.tag = m.ConsumerTag
+	case *wire.BasicGet:
+		p.noAck = m.NoAck
 	}
 	return p
 }

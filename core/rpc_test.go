@@ -159,6 +159,68 @@ func TestLateRepliesAreUndone(t *testing.T) {
 	})
 }
 
+// What came with automatic ack is settled: nothing of it can be put back, and
+// a nack of it would close the channel.
+func TestLateAutomaticAckDeliveriesAreDropped(t *testing.T) {
+	for name, stop := range map[string]func(ch *Channel, p *peer){
+		"consumer cancelled without waiting": func(ch *Channel, p *peer) {
+			p.consume(ch, BasicConsume{ConsumerTag: "c", NoAck: true})
+			noErr(t, ch.Cancel(bg, BasicCancel{ConsumerTag: "c", NoWait: true}))
+			want[*wire.BasicCancel](p, 1)
+			p.deliver(1, "c", 1, "x")
+		},
+		"consume given up": func(ch *Channel, p *peer) {
+			ctx, cancel := context.WithCancel(bg)
+			call := async(func() (*Consumer, error) { return ch.Consume(ctx, BasicConsume{NoAck: true}) })
+			want[*wire.BasicConsume](p, 1)
+			cancel()
+			mustIs(p.t, call.fail(p.t), context.Canceled)
+			p.send(1, &wire.BasicConsumeOk{ConsumerTag: "gen"})
+			p.deliver(1, "gen", 1, "x")
+			want[*wire.BasicCancel](p, 1)
+			p.send(1, &wire.BasicCancelOk{ConsumerTag: "gen"})
+		},
+		"get given up": func(ch *Channel, p *peer) {
+			ctx, cancel := context.WithCancel(bg)
+			call := async(func() (*Delivery, error) { return ch.Get(ctx, BasicGet{NoAck: true}) })
+			want[*wire.BasicGet](p, 1)
+			cancel()
+			mustIs(p.t, call.fail(p.t), context.Canceled)
+			p.sendContent(1, &wire.BasicGetOk{DeliveryTag: 1}, Properties{}, nil)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				ch, p := openChannel(t, Config{})
+				stop(ch, p)
+				p.quiet()
+				if s := ch.Conn().Stats(); s.Dropped != 1 || s.Requeued != 0 {
+					t.Errorf("%+v", s)
+				}
+				c := p.consume(ch, BasicConsume{ConsumerTag: "c"}) // the tag's next owner
+				p.deliver(1, "c", 2, "x")
+				noErr(t, receive(t, c).Ack())
+			})
+		})
+	}
+}
+
+// The tags of consumers that were given up are remembered within a bound.
+func TestGivenUpTagsAreBounded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, _ := openChannel(t, Config{})
+		ch.mu.Lock()
+		defer ch.mu.Unlock()
+		for i := range 3 * maxGivenUp {
+			ch.giveUp(fmt.Sprint(i))
+		}
+		last := fmt.Sprint(3*maxGivenUp - 1)
+		if n := len(ch.givenUp); n != maxGivenUp || ch.givenUp[n-1] != last {
+			t.Errorf("%d tags", n)
+		}
+	})
+}
+
 // The reply may come in the instant in which ctx ends: then it counts.
 func TestReplyInTheInstantOfTheEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {

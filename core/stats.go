@@ -12,6 +12,7 @@ type Stats struct {
 	LastReceived  time.Time // when bytes came last, heartbeats too; zero: never
 	LastSent      time.Time // when bytes were last written, heartbeats too; zero: never
 	Requeued      uint64    // deliveries put back because their consumer was gone
+	Dropped       uint64    // the same with automatic ack, which puts nothing back: these are lost
 }
 
 // Stats returns the connection's counts. It has no side effect.
@@ -19,7 +20,7 @@ func (c *Conn) Stats() Stats {
 	return Stats{
 		BytesReceived: c.counts.received.Load(), LastReceived: timeOf(&c.counts.receivedAt),
 		BytesSent: c.counts.sent.Load(), LastSent: timeOf(&c.counts.sentAt),
-		Requeued: c.strays.Load(),
+		Requeued: c.strays.Load(), Dropped: c.dropped.Load(),
 	}
 }
 
