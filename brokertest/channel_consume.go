@@ -83,7 +83,7 @@ func (ch *channel) get(m *wire.BasicGet) *state.Refusal {
 	ch.lastTag++
 	ok := &wire.BasicGetOk{DeliveryTag: ch.lastTag, Redelivered: e.Redelivered, Exchange: e.Message.Exchange,
 		RoutingKey: e.Message.Key, MessageCount: uint32(q.Len())}
-	ch.c.sendContent(ch.id, ok, e.Properties(q), e.Message.Body)
+	ch.c.sendContent(ch.id, ok, e.Properties(q, true), e.Message.Body)
 	if !m.NoAck {
 		ch.unacked.add(delivery{tag: ch.lastTag, queue: q, entry: e, deadline: ch.deadline(q, nil)})
 	}
@@ -109,7 +109,7 @@ func (ch *channel) Deliver(consumer *state.Consumer, e *state.Entry) {
 	deliver := wire.BasicDeliver{ConsumerTag: consumer.Tag, DeliveryTag: ch.lastTag, Redelivered: e.Redelivered,
 		Exchange: e.Message.Exchange, RoutingKey: e.Message.Key}
 	ch.c.out, _ = wire.AppendDeliver(ch.c.out, ch.id, &deliver)
-	ch.c.content(ch.id, e.Properties(consumer.Queue), e.Message.Body)
+	ch.c.content(ch.id, e.Properties(consumer.Queue, false), e.Message.Body)
 	ch.c.touch()
 }
 

@@ -72,7 +72,7 @@ func (ch *channel) contentFrame(f wire.Frame) {
 			return
 		}
 		in.got += uint64(len(f.Payload))
-		if in.size <= ch.c.b.maxMessage { // a larger one is refused when it is complete
+		if in.size <= ch.c.b.largestMessage() { // a larger one is refused when it is complete
 			in.body = append(in.body, f.Payload...)
 		}
 	}
@@ -114,7 +114,7 @@ func (ch *channel) publish(in *incoming, a Action) *state.Refusal {
 	if m.Immediate {
 		return state.Refuse(state.NotImplemented, "immediate=true")
 	}
-	if limit := ch.c.b.maxMessage; in.size > limit {
+	if limit := ch.c.b.largestMessage(); in.size > limit {
 		return state.Refuse(state.PreconditionFailed, "message size %d is larger than configured max size %d", in.size, limit)
 	}
 	if r := ch.permit(write, "exchange", m.Exchange); r != nil {

@@ -118,7 +118,7 @@ func (c *conn) can(capability string) bool {
 }
 
 func (c *conn) tuneOk(m *wire.ConnectionTuneOk) {
-	if !negotiated(m.FrameMax, min(leastFrameMax, c.b.frameMax), c.b.frameMax) ||
+	if !negotiated(m.FrameMax, min(c.b.leastFrameMax(), c.b.frameMax), c.b.frameMax) ||
 		!negotiated(uint32(m.ChannelMax), 1, uint32(c.b.channelMax)) {
 		c.silence() // RabbitMQ says nothing, contrary to its own intention
 		return
@@ -127,9 +127,6 @@ func (c *conn) tuneOk(m *wire.ConnectionTuneOk) {
 	c.heartbeat = time.Duration(m.Heartbeat) * time.Second
 	c.phase = phaseOpening
 }
-
-// leastFrameMax is what a client has to accept since RabbitMQ 4.1.
-const leastFrameMax = 8192
 
 // negotiated reports whether a limit is within the broker's own; 0 is no limit.
 func negotiated(client, least, most uint32) bool {

@@ -55,7 +55,7 @@ func (b *Broker) Messages(queue string) []Message {
 			continue
 		}
 		for _, e := range q.Waiting() {
-			p, _ := wire.DecodeProperties(e.Properties(q)) // it has come over the wire
+			p, _ := wire.DecodeProperties(e.Properties(q, false)) // it has come over the wire
 			all = append(all, Message{Exchange: e.Message.Exchange, RoutingKey: e.Message.Key,
 				Redelivered: e.Redelivered, Properties: p, Body: slices.Clone(e.Message.Body)})
 		}

@@ -3,6 +3,8 @@ package brokertest
 import (
 	"crypto/tls"
 	"time"
+
+	"github.com/warren-mq/warren/core/wire"
 )
 
 // Option changes how a broker behaves.
@@ -15,7 +17,7 @@ type config struct {
 	heartbeat       time.Duration
 	channelMax      uint16
 	frameMax        uint32
-	maxMessage      uint64
+	maxMessage      uint64 // 0: the version's
 	consumerTimeout time.Duration
 	version         string
 	seed            uint64
@@ -30,7 +32,6 @@ func defaults() config {
 		heartbeat:       60 * time.Second,
 		channelMax:      2047,
 		frameMax:        131072,
-		maxMessage:      16 << 20,
 		consumerTimeout: 30 * time.Minute,
 		version:         "4.3.0",
 	}
@@ -62,7 +63,8 @@ func WithFrameMax(n uint32) Option {
 	return func(c *config) { c.frameMax = max(n, 4096) }
 }
 
-// WithMaxMessage sets the largest body of a message in octets. Default 16 MiB.
+// WithMaxMessage sets the largest body of a message in octets. Default 0, which is 16 MiB, and 128 MiB before
+// RabbitMQ 4.0.
 func WithMaxMessage(octets uint64) Option {
 	return func(c *config) { c.maxMessage = octets }
 }
@@ -77,6 +79,25 @@ func WithConsumerTimeout(d time.Duration) Option {
 // are likely to meet: "3.10", "4.0" or "4.3", the default.
 func WithVersion(version string) Option {
 	return func(c *config) { c.version = version }
+}
+
+// largestMessage is the limit of the body of a message.
+func (c *config) largestMessage() uint64 {
+	switch {
+	case c.maxMessage != 0:
+		return c.maxMessage
+	case c.before40():
+		return 128 << 20
+	}
+	return 16 << 20
+}
+
+// leastFrameMax is what a client has to accept: more than the least that AMQP knows since RabbitMQ 4.1.
+func (c *config) leastFrameMax() uint32 {
+	if c.before(4, 1) {
+		return wire.FrameMinSize
+	}
+	return 8192
 }
 
 // WithSeed makes the names that the broker makes up, and whatever else is left to chance, the same in every

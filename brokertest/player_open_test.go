@@ -57,8 +57,12 @@ func (p *player) handshake(name string) error {
 	if _, err := p.await(name, 0); err != nil {
 		return err
 	}
+	user, password := p.login[0], p.login[1]
+	if other, ok := p.users[name]; ok {
+		user, password = other, other
+	}
 	startOk := &wire.ConnectionStartOk{ClientProperties: clientProperties, Mechanism: "PLAIN", Locale: "en_US",
-		Response: wire.Secret("\x00" + p.login[0] + "\x00" + p.login[1])}
+		Response: wire.Secret("\x00" + user + "\x00" + password)}
 	m, err := p.call(name, 0, startOk)
 	if err != nil {
 		return err

@@ -18,10 +18,11 @@ import (
 type player struct {
 	t      *testing.T
 	dial   func() (net.Conn, error)
-	settle func(*player) // returns when the broker has said all that it is going to say
-	login  [2]string     // user, password
-	vhost  string        // its name is shown as "/"
-	longer time.Duration // factor for times
+	settle func(*player)     // returns when the broker has said all that it is going to say
+	login  [2]string         // user, password
+	users  map[string]string // who a connection logs in as that is not login's: its password is the name too
+	vhost  string            // its name is shown as "/"
+	longer time.Duration     // factor for times
 
 	clients map[string]*rawClient
 	opened  map[string]bool   // connection or connection+channel: in use
@@ -74,6 +75,9 @@ func (p *player) send(line string) error {
 	case "header":
 		p.asked[conn+"0"]++
 		return p.clients[conn].write([]byte(wire.ProtocolHeader))
+	case "as":
+		p.users[conn] = rest
+		return nil
 	case "hangup":
 		return p.clients[conn].conn.Close()
 	}
@@ -87,6 +91,8 @@ func (p *player) send(line string) error {
 	switch verb {
 	case "bytes", "frame":
 		return p.sendRaw(conn, uint16(n), verb, rest)
+	case "content":
+		return p.sendContent(conn, uint16(n), rest)
 	}
 	m, content, err := script.Parse(what)
 	if err != nil {
@@ -117,6 +123,22 @@ func (p *player) sendRaw(conn string, channel uint16, verb, rest string) error {
 	}
 	frame := []byte{byte(kind), byte(channel >> 8), byte(channel), 0, 0, byte(len(s) >> 8), byte(len(s))}
 	return p.clients[conn].write(append(append(frame, s...), wire.FrameEnd))
+}
+
+// sendContent sends a header and a body of so many octets.
+func (p *player) sendContent(conn string, channel uint16, size string) error {
+	left, err := strconv.Atoi(size)
+	if err != nil {
+		return err
+	}
+	b, err := wire.AppendHeader(nil, channel, wire.ClassBasic, uint64(left), nil)
+	part := make([]byte, 1<<20)
+	for err == nil && left > 0 {
+		n := min(left, len(part))
+		err = p.clients[conn].write(wire.AppendBody(b, channel, part[:n], 131072))
+		b, left = b[:0], left-n
+	}
+	return err
 }
 
 // remember notes how to undo a declaration.

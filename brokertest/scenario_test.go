@@ -25,7 +25,9 @@ import (
 //	> a header             send the protocol header
 //	> a1 bytes "…"         send octets as they are
 //	> a1 frame TYPE "…"    send a frame of any type and payload
+//	> a1 content 16777217  send the header and the body of a message of so many octets
 //	> a hangup             close the socket
+//	> a as limited         log in, when the connection is opened, as another user than guest
 //	> sleep 20ms
 //
 // A lone < stands where the broker has to come to rest but says nothing.

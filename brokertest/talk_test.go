@@ -33,6 +33,7 @@ func newTalk(t *testing.T, b *Broker) talk {
 		settle:  func(*player) { synctest.Wait() },
 		clients: map[string]*rawClient{},
 		opened:  map[string]bool{},
+		users:   map[string]string{},
 		names:   map[string]string{},
 		ledgers: map[string]*ledger{},
 		asked:   map[string]int{},

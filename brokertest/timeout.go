@@ -1,8 +1,8 @@
 package brokertest
 
 import (
+	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/warren-mq/warren/brokertest/internal/state"
@@ -14,12 +14,19 @@ const timeoutText = "delivery acknowledgement on channel %d timed out. Timeout v
 
 // before43 reports whether the broker behaves as a RabbitMQ before 4.3. Those close a channel over a delivery
 // that times out, whatever the queue; RabbitMQ 4.3 cancels the consumer, in quorum queues only.
-func (b *Broker) before43() bool {
-	return strings.HasPrefix(b.version, "3.") || slices.Contains([]string{"4.0", "4.1", "4.2"}, b.version[:min(3, len(b.version))])
-}
+func (c *config) before43() bool { return c.before(4, 3) }
 
 // before40 reports whether the broker behaves as a RabbitMQ 3.
-func (b *Broker) before40() bool { return strings.HasPrefix(b.version, "3.") }
+func (c *config) before40() bool { return c.before(4, 0) }
+
+// before reports whether the broker behaves as a RabbitMQ older than that. A version that is none is the newest.
+func (c *config) before(major, minor int) bool {
+	var is [2]int
+	if _, err := fmt.Sscanf(c.version, "%d.%d", &is[0], &is[1]); err != nil {
+		return false
+	}
+	return slices.Compare(is[:], []int{major, minor}) < 0
+}
 
 // deadline returns until when a delivery is to be settled, the zero time for never. Caller holds Broker.mu.
 func (ch *channel) deadline(q *state.Queue, consumer *state.Consumer) time.Time {

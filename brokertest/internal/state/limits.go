@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	quorumPriorities      = 32 // RabbitMQ 4.3
+	quorumPriorities      = 32 // since RabbitMQ 4.3
 	quorumDefaultPriority = 4
-	defaultDeliveryLimit  = 20 // RabbitMQ 4.0
+	defaultDeliveryLimit  = 20 // since RabbitMQ 4.0
 	// DefaultConsumerTimeout is how long a message may stay unacknowledged.
 	DefaultConsumerTimeout = 30 * time.Minute
 )
@@ -32,7 +32,7 @@ type limits struct {
 	maxAge          time.Duration // 0: none
 }
 
-func newLimits(args wire.Table, kind string) limits {
+func (v *VHost) newLimits(args wire.Table, kind string) limits {
 	l := limits{
 		ttl: millis(args, argMessageTTL, -1), expires: millis(args, argExpires, -1),
 		maxLength: number(args, argMaxLength, -1), maxBytes: number(args, argMaxLengthBytes, -1),
@@ -47,7 +47,11 @@ func newLimits(args wire.Table, kind string) limits {
 	l.deadLetter, l.hasDeadLetter = args[argDeadLetter].(string)
 	l.deadLetterKey, l.hasKey = args[argDeadLetterKey].(string)
 	if kind == kindQuorum {
-		l.deliveryLimit = int(number(args, argDeliveryLimit, defaultDeliveryLimit))
+		limit := int64(defaultDeliveryLimit)
+		if v.Before40 {
+			limit = -1
+		}
+		l.deliveryLimit = int(number(args, argDeliveryLimit, limit))
 	}
 	if age, ok := args[argMaxAge].(string); ok {
 		seconds, _ := parseMaxAge(age)

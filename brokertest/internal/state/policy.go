@@ -46,7 +46,7 @@ func (v *VHost) DeletePolicy(name string) {
 // govern has all queues and exchanges follow the policies.
 func (v *VHost) govern() {
 	for _, q := range v.queues {
-		q.limits = newLimits(v.governed(q.Name, q.Arguments, ofQueues), q.Kind)
+		q.limits = v.newLimits(v.governed(q.Name, q.Arguments, ofQueues), q.Kind)
 		if q.expires >= 0 {
 			q.lastUsed = v.Now()
 		}

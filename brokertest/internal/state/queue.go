@@ -132,12 +132,12 @@ func checkReplicated(spec QueueSpec, what string) *Refusal {
 }
 
 func newQueue(v *VHost, spec QueueSpec, kind string) *Queue {
-	q := &Queue{QueueSpec: spec, Kind: kind, vhost: v, serial: v.serial(), limits: newLimits(v.governed(spec.Name, spec.Arguments, ofQueues), kind), lastUsed: v.Now()}
+	q := &Queue{QueueSpec: spec, Kind: kind, vhost: v, serial: v.serial(), limits: v.newLimits(v.governed(spec.Name, spec.Arguments, ofQueues), kind), lastUsed: v.Now()}
 	switch kind {
 	case kindClassic:
 		q.ready = newReady(q.maxPriority+1, false)
 	case kindQuorum:
-		q.ready = newReady(quorumPriorities, true)
+		q.ready = v.newQuorumReady()
 	default:
 		q.ready = newReady(1, false)
 	}

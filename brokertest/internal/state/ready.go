@@ -23,6 +23,8 @@ type ready struct {
 	lanes        []lane
 	returnsFirst bool // of a quorum queue: what came back goes before all else, in the order of its coming back
 	returns      fifo // with returnsFirst
+	weighted     bool // of a quorum queue of RabbitMQ 4.0 to 4.2: two lanes, of which the high one gets two turns of three
+	turn         int  // with weighted
 	len          int
 	bytes        int64
 }
@@ -37,10 +39,26 @@ func newReady(priorities int, returnsFirst bool) ready {
 	return ready{lanes: make([]lane, priorities), returnsFirst: returnsFirst}
 }
 
+// newQuorumReady knows no priorities before RabbitMQ 4.0, and few before 4.3.
+func (v *VHost) newQuorumReady() ready {
+	switch {
+	case v.Before40:
+		return newReady(1, true)
+	case v.Before43:
+		r := newReady(2, true)
+		r.weighted = true
+		return r
+	}
+	return newReady(quorumPriorities, true)
+}
+
 func (r *ready) lane(e *Entry) *lane {
 	p := int(e.Message.Priority)
 	if r.returnsFirst && !e.Message.hasPriority {
 		p = quorumDefaultPriority
+	}
+	if r.weighted {
+		p = max(p-quorumDefaultPriority, 0)
 	}
 	return &r.lanes[min(p, len(r.lanes)-1)]
 }
@@ -82,6 +100,9 @@ func (r *ready) peek() *Entry {
 	if e := r.returns.peek(); e != nil {
 		return e
 	}
+	if e := r.lanes[0].peek(); e != nil && r.weighted && r.turn == 2 {
+		return e
+	}
 	for i := len(r.lanes) - 1; i >= 0; i-- {
 		if e := r.lanes[i].peek(); e != nil {
 			return e
@@ -100,6 +121,7 @@ func (r *ready) pop() *Entry {
 	if e == r.returns.peek() {
 		return r.returns.pop()
 	}
+	r.turn = (r.turn + 1) % 3
 	return r.lane(e).pop()
 }
 
@@ -149,7 +171,7 @@ func (r *ready) all() []*Entry {
 
 // clear takes everything away.
 func (r *ready) clear() {
-	*r = newReady(len(r.lanes), r.returnsFirst)
+	*r = ready{lanes: make([]lane, len(r.lanes)), returnsFirst: r.returnsFirst, weighted: r.weighted, turn: r.turn}
 }
 
 func (l *lane) peek() *Entry {

@@ -150,8 +150,9 @@ func (l *streamLog) truncate(maxBytes int64, maxAge time.Duration, now time.Time
 }
 
 // Properties returns the encoded properties with what the queue says about the message: how often a quorum
-// queue has delivered it, at which offset a stream holds it.
-func (e *Entry) Properties(q *Queue) []byte {
+// queue has delivered it, at which offset a stream holds it. RabbitMQ 3.10 tells clients that get a message more
+// than those that consume.
+func (e *Entry) Properties(q *Queue, get bool) []byte {
 	raw := e.Message.Properties
 	switch {
 	case q.Kind == kindStream:
@@ -161,12 +162,12 @@ func (e *Entry) Properties(q *Queue) []byte {
 				p.DeliveryMode = max(p.DeliveryMode, 1)
 			}
 		})
-	case q.Kind == kindQuorum && e.acquired > 0:
+	case q.Kind == kindQuorum && (e.acquired > 0 || get && q.vhost.Before40):
 		return EditProperties(raw, func(p *wire.Properties) {
 			if !q.vhost.Before43 {
 				setHeader(p, "x-acquired-count", int64(e.acquired))
 			}
-			if e.failed > 0 {
+			if e.failed > 0 || get && q.vhost.Before40 {
 				setHeader(p, "x-delivery-count", int64(e.failed))
 			}
 		})
