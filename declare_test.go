@@ -74,26 +74,39 @@ func TestOneRefusedEntityStopsNoOther(t *testing.T) {
 }
 
 // TestDeclareNamesWhatMakesTheBrokerCloseTheConnection, as RabbitMQ 4.3 does
-// over deprecated queues.
+// over deprecated queues; also when it does not say over what, as when one of
+// its processes has died.
 func TestDeclareNamesWhatMakesTheBrokerCloseTheConnection(t *testing.T) {
-	inBubble(t, func(e *env) {
-		client := e.dial()
-		e.broker.OnReceive(wire.MethodQueueDeclare, func(ev brokertest.Event) brokertest.Action {
-			if m, ok := ev.Method.(*wire.QueueDeclare); ok && !m.Durable && !m.Exclusive && !m.Passive {
-				return brokertest.Refuse(541, "INTERNAL_ERROR - Feature `transient_nonexcl_queues` is deprecated")
-			}
-			return brokertest.Pass
+	for name, refuse := range map[string]func(e *env, ev brokertest.Event) brokertest.Action{
+		"named": func(*env, brokertest.Event) brokertest.Action {
+			return brokertest.Refuse(541, "INTERNAL_ERROR - Feature `transient_nonexcl_queues` is deprecated")
+		},
+		"unnamed": func(e *env, ev brokertest.Event) brokertest.Action {
+			_, _ = e.broker.Inject(ev.Connection, 0, &wire.ConnectionClose{ReplyCode: 541, ReplyText: "INTERNAL_ERROR"}, wire.Properties{}, nil)
+			return brokertest.Hang // it reads no more
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(e *env) {
+				client := e.dial()
+				e.broker.OnReceive(wire.MethodQueueDeclare, func(ev brokertest.Event) brokertest.Action {
+					if m, ok := ev.Method.(*wire.QueueDeclare); ok && !m.Durable && !m.Exclusive && !m.Passive {
+						return refuse(e, ev)
+					}
+					return brokertest.Pass
+				})
+				queues := []warren.Queue{{Name: "a"}, {Name: "bad", Transient: true}, {Name: "b"}, {Name: "worse", Transient: true}}
+				d, err := client.Declare(e.ctx, warren.Topology{Queues: queues})
+				if !errors.Is(err, core.ErrInternal) || d.Declared != 2 || len(d.Failed) != 2 || d.Failed[0].Entity != `queue "bad"` {
+					t.Errorf("%+v, %v", d, err)
+				}
+				if n := e.dialled(); n > 6 {
+					t.Errorf("%d connections", n)
+				}
+				e.close(client)
+			})
 		})
-		queues := []warren.Queue{{Name: "a"}, {Name: "bad", Transient: true}, {Name: "b"}, {Name: "worse", Transient: true}}
-		d, err := client.Declare(e.ctx, warren.Topology{Queues: queues})
-		if !errors.Is(err, core.ErrInternal) || d.Declared != 2 || len(d.Failed) != 2 || d.Failed[0].Entity != `queue "bad"` {
-			t.Errorf("%+v, %v", d, err)
-		}
-		if n := e.dialled(); n > 6 {
-			t.Errorf("%d connections", n)
-		}
-		e.close(client)
-	})
+	}
 }
 
 // TestDeclareSurvivesALossAtEachStep: with a queue whose name the broker

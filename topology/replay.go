@@ -157,16 +157,16 @@ func (e *InterruptedError) Unwrap() error { return e.Err }
 
 // Suspects returns those of the steps in flight that may have made the broker
 // close the connection, the likeliest first; none if it does not blame a
-// declaration. Several are told apart by declaring them one by one on the next
-// connection: see [Replayer].
+// declaration. One that names no method may mean any. Several are told apart by
+// declaring them one by one on the next connection: see [Replayer].
 func (e *InterruptedError) Suspects() []Step {
 	refusal, ok := errors.AsType[*core.Error](e.Err)
-	if !ok || !refusal.Server || refusal.Method == "" {
-		return nil
+	if !ok || !refusal.Server || refusal.Code == core.ErrConnectionForced {
+		return nil // the network, or an operator
 	}
 	var s []Step
 	for _, step := range e.InFlight {
-		if step.Method.ID().String() == refusal.Method {
+		if refusal.Method == "" || step.Method.ID().String() == refusal.Method {
 			s = append(s, step)
 		}
 	}

@@ -157,29 +157,43 @@ func silentBehind(answer func(uint16, wire.Method) wire.Method, queue string) fu
 }
 
 func TestReplaySuspectsWhatKillsTheConnection(t *testing.T) {
-	kill := func(_ uint16, m wire.Method) wire.Method {
-		if declares(m, "q2") {
-			return hangUp(core.ErrInternal, m)
-		}
-		return nil
+	named := func(m wire.Method) wire.Method { return hangUp(core.ErrInternal, m) }
+	unnamed := func(wire.Method) wire.Method { return &wire.ConnectionClose{ReplyCode: uint16(core.ErrInternal)} }
+	forced := func(wire.Method) wire.Method {
+		return &wire.ConnectionClose{ReplyCode: uint16(core.ErrConnectionForced)}
 	}
 	for _, c := range []struct {
+		name     string
+		kill     func(wire.Method) wire.Method
 		window   int
 		suspects []string
-	}{{1024, []string{"q2", "q3", "q4"}}, {1, []string{"q2"}}} {
-		synctest.Test(t, func(t *testing.T) {
-			conn, _ := connect(t, time.Millisecond, kill)
-			results, err := topology.Replayer{Window: c.window}.Replay(t.Context(), conn, queueSteps(5))
-			if got := outcomes(results); !slices.Equal(got, []string{"q0", "q1"}) {
-				t.Errorf("results %q", got)
-			}
-			e, ok := errors.AsType[*topology.InterruptedError](err)
-			if !ok || !errors.Is(err, core.ErrInternal) {
-				t.Fatalf("error %v", err)
-			}
-			if got := stepNames(e.Suspects()); !slices.Equal(got, c.suspects) {
-				t.Errorf("window %d: suspects %q", c.window, got)
-			}
+	}{
+		{"several in flight", named, 1024, []string{"q2", "q3", "q4"}},
+		{"one in flight", named, 1, []string{"q2"}},
+		{"several, no method named", unnamed, 1024, []string{"q2", "q3", "q4"}},
+		{"one, no method named", unnamed, 1, []string{"q2"}},
+		{"an operator", forced, 1, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				conn, _ := connect(t, time.Millisecond, func(_ uint16, m wire.Method) wire.Method {
+					if declares(m, "q2") {
+						return c.kill(m)
+					}
+					return nil
+				})
+				results, err := topology.Replayer{Window: c.window}.Replay(t.Context(), conn, queueSteps(5))
+				if got := outcomes(results); !slices.Equal(got, []string{"q0", "q1"}) {
+					t.Errorf("results %q", got)
+				}
+				e, ok := errors.AsType[*topology.InterruptedError](err)
+				if !ok {
+					t.Fatalf("error %v", err)
+				}
+				if got := stepNames(e.Suspects()); !slices.Equal(got, c.suspects) {
+					t.Errorf("suspects %q; want %q", got, c.suspects)
+				}
+			})
 		})
 	}
 }
