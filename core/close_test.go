@@ -164,10 +164,46 @@ func TestCloseCrossesTheServersClose(t *testing.T) {
 		done := async0(func() error { return c.Close(bg) })
 		want[*wire.ConnectionClose](p, 0)
 		p.send(0, &wire.ConnectionClose{ReplyCode: 320})
-		done.get(t)
+		mustIs(t, done.fail(t), ErrConnectionForced) // what was queued before is not handled any more
 		<-c.Done()
 		mustIs(t, c.Err(), ErrClosed)
+		noErr(t, c.Close(bg)) // again
 	})
+}
+
+// Without the server's confirmation what was queued may be lost, and Close
+// says so.
+func TestConnectionIsLostWhileItCloses(t *testing.T) {
+	for name, tt := range map[string]struct {
+		lose func(p *peer)
+		want []error
+	}{
+		"eof":         {func(p *peer) { _ = p.nc.Close() }, []error{ErrLost}}, // EOF or EPIPE, whichever comes first
+		"reset":       {func(p *peer) { p.nc.Reset() }, []error{ErrLost, syscall.ECONNRESET}},
+		"write stall": {func(*peer) { time.Sleep(2 * time.Second) }, []error{ErrTimeout}},
+		"a fault":     {func(p *peer) { p.send(1, &wire.QueueBindOk{}) }, []error{ErrCommandInvalid}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				ch, p := openChannel(t, Config{WriteTimeout: time.Second})
+				p.nc.In().SetBuffer(1000) // the rest waits in the client
+				for range 100 {
+					noErr(t, ch.Publish(bg, &Publishing{Body: make([]byte, 100)}))
+				}
+				done := async0(func() error { return ch.Conn().Close(bg) })
+				if name != "write stall" {
+					done.waits(t)
+				}
+				tt.lose(p)
+				err := done.fail(t)
+				for _, want := range tt.want {
+					mustIs(t, err, want)
+				}
+				<-ch.Conn().Done()
+				mustIs(t, ch.Conn().Err(), ErrClosed)
+			})
+		})
+	}
 }
 
 func TestConnectionIsLost(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -36,9 +37,10 @@ type Conn struct {
 
 	mu     sync.Mutex // guards the following
 	cause  error      // why it died or is being closed
+	end    error      // why the socket was closed; cause may be the close before
 	ids    idPool
-	calls  []*pending // RPCs on channel 0, oldest first
-	closed chan struct{}
+	calls  []*pending    // RPCs on channel 0, oldest first
+	closed chan struct{} // closed when the server confirms the close; nil before and after
 
 	blockedMu sync.Mutex // guards the following, and the socket's write deadline
 	isBlocked atomic.Bool
@@ -165,9 +167,10 @@ func (c *Conn) request(m wire.Method) (*pending, error) {
 
 // Close ends the connection: what is queued is written, then the closing
 // handshake runs, within ctx and [Config.CloseTimeout]. The socket is closed
-// in any case. A nil error means that the server confirmed the end. Publishes
-// without a verdict end as [Unknown]. Closing again waits for the first close
-// and returns nil.
+// in any case. A nil error means that the server confirmed the end, and so read
+// all that was queued; a connection that was lost first, or closed by the server,
+// is an error. Publishes without a verdict end as [Unknown]. Closing again, or
+// what is dead already, waits for the end and returns nil: [Conn.Err] has the cause.
 func (c *Conn) Close(ctx context.Context) error {
 	return c.CloseWith(ctx, 200, "")
 }
@@ -186,12 +189,24 @@ func (c *Conn) CloseWith(ctx context.Context, code Code, text string) error {
 	select {
 	case <-confirmed:
 	case <-c.dying:
+		err = c.unconfirmed()
 	case <-ctx.Done():
 		err = because(context.Cause(ctx), errors.New("the server did not confirm the close"))
 	}
 	c.die(ErrClosed)
 	<-c.done
 	return err
+}
+
+// unconfirmed returns why the connection died while it was being closed, or nil
+// if the server had confirmed that.
+func (c *Conn) unconfirmed() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed == nil {
+		return nil
+	}
+	return fmt.Errorf("%w, before the server confirmed the close", c.end)
 }
 
 // beginClose queues the close. It returns nil, nil if the connection already
@@ -229,6 +244,7 @@ func (c *Conn) die(cause error) {
 		return
 	default:
 	}
+	c.end = cause
 	close(c.dying)
 	c.mu.Unlock()
 	closeSocket(c.nc)
