@@ -43,7 +43,7 @@ type Channel struct {
 	confirms     confirms
 	streaming    bool          // a large body is on its way: nothing else may be sent
 	deferred     []wire.Method // answers to the server that wait for that
-	changed      gate.Gate     // streaming ended, a confirm came, or the channel died
+	changed      gate.Gate     // streaming moved or ended, a confirm came, or the channel died
 	consumers    map[string]*Consumer
 	givenUp      []string // tags of automatic-ack consumers whose deliveries may be under way, oldest first
 	prefetch     int      // of consumers started from now on

@@ -45,7 +45,7 @@ type Config struct {
 
 	HandshakeTimeout time.Duration // dial, TLS and AMQP handshake together; default 10 s
 	TLSTimeout       time.Duration // for the TLS handshake; default 5 s
-	RPCTimeout       time.Duration // for an answer; the channel is then given up; default 15 s
+	RPCTimeout       time.Duration // for an answer, or a large message ahead to move; default 15 s
 	WriteTimeout     time.Duration // for the peer to take some bytes, unless it blocks; default 30 s
 	CloseTimeout     time.Duration // for the closing handshake; default 5 s
 

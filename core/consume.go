@@ -91,7 +91,7 @@ func (ch *Channel) consumeNoWait(ctx context.Context, m *BasicConsume, c *Consum
 	if err := ch.conn.out.admitControl(ctx, ch.done); err != nil {
 		return nil, err
 	}
-	if err := ch.lockToSend(ctx); err != nil {
+	if err := ch.lockToCall(ctx); err != nil {
 		return nil, err
 	}
 	defer ch.mu.Unlock()

@@ -32,6 +32,7 @@
 //
 // RabbitMQ announces the alarm to connections that publish, and stops reading
 // from them. Publishes then wait, within their context; acks and calls are
-// queued, and answered when the alarm ends. The connection is kept for as long
-// as heartbeats come. [Conn.Close] takes at most its timeout.
+// queued, and answered when the alarm ends; calls, and the close of a channel,
+// give up after the limit of an answer. The connection is kept for as long as
+// heartbeats come. [Conn.Close] takes at most its timeout.
 package core

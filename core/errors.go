@@ -265,6 +265,8 @@ var (
 	errNeedsConfirm = errors.New("call Confirm first")
 	errOtherMode    = errors.New("a channel is either in confirm mode or transactional")
 
+	errStandsStill = fmt.Errorf("%w: not sent, because a large message on this channel stands still; use another channel", ErrTimeout)
+
 	errNotRequestable = errors.New("has a method of its own on Channel; use that")
 	errRequestNoWait  = errors.New("NoWait has no answer to wait for; use the typed method")
 

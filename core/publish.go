@@ -83,7 +83,7 @@ func (ch *Channel) publish(ctx context.Context, p *Publishing, s Settler) error 
 		if err := ch.conn.admit(ctx, math.MaxInt64, ch.done); err != nil {
 			return err
 		}
-		if err := ch.lockToSend(ctx); err != nil {
+		if err := ch.lockToSend(ctx, 0); err != nil {
 			return err
 		}
 		if ch.paused || ch.mode == modeConfirm && ch.confirms.full(ch.conn.cfg.ConfirmWindow) {
@@ -147,11 +147,11 @@ func (ch *Channel) appendBody(part []byte, final bool) (done bool, err error) {
 	} else {
 		err = ch.conn.out.body(ch.id, part, final)
 	}
+	ch.changed.Wake() // it moves
 	if err == nil && !final {
 		return false, nil
 	}
 	ch.streaming = false
-	ch.changed.Wake()
 	switch {
 	case condemned:
 		ch.sendClose(ch.err)

@@ -252,6 +252,59 @@ func TestChannelIsGivenUpWithinALargeMessage(t *testing.T) {
 	})
 }
 
+// A large message that stands still, because the broker blocks, holds no call
+// of its channel up for longer than the limit of an answer. While it moves, they wait.
+func TestCallsDoNotWaitForAMessageThatStandsStill(t *testing.T) {
+	for name, call := range map[string]func(ch *Channel) error{
+		"close":   func(ch *Channel) error { return ch.Close(bg) },
+		"rpc":     func(ch *Channel) error { return ch.QueueBind(bg, QueueBind{}) },
+		"confirm": func(ch *Channel) error { return ch.Confirm(bg, ConfirmSelect{}) },
+		"no-wait": func(ch *Channel) error {
+			_, err := ch.Consume(bg, BasicConsume{ConsumerTag: "c", NoWait: true})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				ch, p := openChannel(t, Config{WriteBuffer: 300_000, RPCTimeout: 10 * time.Second, WriteTimeout: time.Hour, Heartbeat: -1})
+				p.nc.In().SetBuffer(1000)
+				publish := async0(func() error { return ch.Publish(bg, &Publishing{Body: make([]byte, 2<<20)}) })
+				publish.waits(t)
+				begin := time.Now()
+				done := async0(func() error { return call(ch) })
+				time.Sleep(8 * time.Second)
+				buf := make([]byte, 500_000)
+				for n := 0; n < len(buf); { // it moves
+					m, err := p.nc.Read(buf[n:])
+					noErr(t, err)
+					n += m
+				}
+				p.buf = append(p.buf, buf...)
+				done.waits(t)
+				p.send(0, &wire.ConnectionBlocked{Reason: "low on memory"})
+				mustIs(t, done.fail(t), ErrTimeout)
+				if d := time.Since(begin); d != 18*time.Second {
+					t.Errorf("after %s", d)
+				}
+				noErr(t, ch.Conn().Err())
+				p.send(0, &wire.ConnectionUnblocked{})
+				p.nc.In().SetBuffer(1 << 20)
+				if c := p.content(1); len(c.body) != 2<<20 {
+					t.Errorf("%d bytes", len(c.body))
+				}
+				if name == "close" {
+					want[*wire.ChannelClose](p, 1)
+					mustIs(t, publish.fail(t), ErrClosed)
+					return
+				}
+				publish.get(t)
+				noErr(t, ch.Err())
+				p.quiet()
+			})
+		})
+	}
+}
+
 func TestWriteBufferIsBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ch, p := openChannel(t, Config{WriteBuffer: 10_000})

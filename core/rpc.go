@@ -87,7 +87,7 @@ func (ch *Channel) lastProgress(sent time.Time) time.Time {
 
 // send appends m to the outbox, and p, unless nil, to the RPCs in flight.
 func (ch *Channel) send(ctx context.Context, m wire.Method, p *pending) error {
-	if err := ch.lockToSend(ctx); err != nil {
+	if err := ch.lockToCall(ctx); err != nil {
 		return err
 	}
 	defer ch.mu.Unlock()
@@ -116,9 +116,17 @@ func (ch *Channel) tell(ctx context.Context, m wire.Method) error {
 	return ch.send(ctx, m, nil)
 }
 
+// lockToCall is lockToSend for what is no publish: it does not wait for a
+// large message that has stood still for [Config.RPCTimeout], since a broker
+// that blocks may leave it so for hours.
+func (ch *Channel) lockToCall(ctx context.Context) error {
+	return ch.lockToSend(ctx, ch.conn.cfg.RPCTimeout)
+}
+
 // lockToSend locks the channel when it may send: alive, and not in the middle
-// of a content.
-func (ch *Channel) lockToSend(ctx context.Context) error {
+// of a content. It waits as long as that moves at least once in limit, 0 being
+// no limit.
+func (ch *Channel) lockToSend(ctx context.Context, limit time.Duration) error {
 	for {
 		ch.mu.Lock()
 		switch {
@@ -133,10 +141,19 @@ func (ch *Channel) lockToSend(ctx context.Context) error {
 		}
 		changed := ch.changed.Wait()
 		ch.mu.Unlock()
-		if err := gate.Await(ctx, changed); err != nil {
+		if err := awaitWithin(ctx, changed, limit); err != nil {
 			return err
 		}
 	}
+}
+
+func awaitWithin(ctx context.Context, changed <-chan struct{}, limit time.Duration) error {
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, errStandsStill)
+		defer cancel()
+	}
+	return gate.Await(ctx, changed)
 }
 
 // call sends a request and waits for its reply.
@@ -158,7 +175,7 @@ func call[R wire.Method](ctx context.Context, ch *Channel, m wire.Method) (R, er
 // the broker handles both in this order.
 func (ch *Channel) selectMode(ctx context.Context, m wire.Method, noWait bool, to mode) error {
 	p := newPending(m)
-	if err := ch.lockToSend(ctx); err != nil {
+	if err := ch.lockToCall(ctx); err != nil {
 		return err
 	}
 	if ch.mode != modePlain && ch.mode != to {
