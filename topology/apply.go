@@ -26,13 +26,16 @@ func Apply(ctx context.Context, conn *core.Conn, t Topology, options ...CompareO
 	}
 	for _, phase := range c.phases() {
 		var steps []Step
-		for _, change := range phase {
-			steps = append(steps, Step{Entity: change.Entity, Method: declaration(change.Entity)})
+		change := map[core.Method]*Change{}
+		for _, c := range phase {
+			step := Step{Entity: c.Entity, Method: declaration(c.Entity)}
+			steps, change[step.Method] = append(steps, step), c
 		}
 		results, err := Replay(ctx, conn, steps)
-		for i, r := range results {
-			if phase[i].Unseen = false; r.Err != nil {
-				phase[i].refusal(r.Err)
+		for _, r := range results { // not one for each step, if it was interrupted
+			c := change[r.Step.Method]
+			if c.Unseen = false; r.Err != nil {
+				c.refusal(r.Err)
 			}
 		}
 		if err != nil {

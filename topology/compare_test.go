@@ -7,9 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -245,4 +248,47 @@ func TestApplyReportsRefusals(t *testing.T) {
 	if refused := c.Changes[2]; !errors.Is(refused.Err, core.ErrNotFound) || c.Settled() {
 		t.Errorf("%s", refused)
 	}
+}
+
+// TestAnInterruptedApplyTellsWhatItReached: with several channels, of which one
+// hangs, an outcome must be that of its own entity.
+func TestAnInterruptedApplyTellsWhatItReached(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const queues = 64 // for four channels
+		conn, f := connect(t, time.Millisecond, nil)
+		ordinary := func(channel uint16, m wire.Method) wire.Method {
+			if declares(m, "q20") && !m.(*wire.QueueDeclare).Passive {
+				return refusal(core.ErrPreconditionFailed, m)
+			}
+			return nil
+		}
+		stuck := map[uint16]bool{}
+		f.answer = func(channel uint16, m wire.Method) wire.Method {
+			stuck[channel] = stuck[channel] || declares(m, "q3") && !m.(*wire.QueueDeclare).Passive
+			if stuck[channel] {
+				return silence
+			}
+			return ordinary(channel, m)
+		}
+		var all topology.Topology
+		for i := range queues {
+			all.Queues = append(all.Queues, q(fmt.Sprintf("q%d", i)))
+		}
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, core.ErrTimeout)
+		defer cancel()
+		c, err := topology.Apply(ctx, conn, all)
+		if _, ok := errors.AsType[*topology.InterruptedError](err); !ok || c == nil {
+			t.Fatalf("%v, error %v", c, err)
+		}
+		for i, change := range c.Changes {
+			want := topology.Adopt
+			if i == 20 {
+				want = topology.Differs
+			}
+			reached := i < 3 || i >= queues/4
+			if change.Action != want || change.Unseen == reached {
+				t.Errorf("%s: want %s, reached %t", change, want, reached)
+			}
+		}
+	})
 }
