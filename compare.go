@@ -2,26 +2,21 @@ package warren
 
 import (
 	"context"
+	"errors"
 
+	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/topology"
 )
 
 // Compare tells how t stands to what the broker has, and changes nothing
 // there; it is [topology.Compare] on the client's connection. It waits for one
 // during an outage, and begins anew on the next one when it is lost meanwhile.
-// Errors: those of [topology.Compare], the end of ctx, why the client is closed.
+// Errors: those of [topology.Compare], the end of ctx, why the client is closed,
+// and a [*topology.InterruptedError] if the broker closed the connection over it.
 func (c *Client) Compare(ctx context.Context, t Topology, opts ...topology.CompareOption) (*topology.Comparison, error) {
-	for after := uint64(0); ; {
-		s, err := c.main.SessionAfter(ctx, after)
-		if err != nil {
-			return nil, err
-		}
-		comparison, err := topology.Compare(ctx, s.Conn, t, opts...)
-		if err == nil || s.Conn.Err() == nil {
-			return comparison, err
-		}
-		after = s.Epoch
-	}
+	return c.comparing(ctx, func(conn *core.Conn) (*topology.Comparison, error) {
+		return topology.Compare(ctx, conn, t, opts...)
+	})
 }
 
 // Apply creates what is missing of t, leaves alone what the broker has
@@ -29,14 +24,36 @@ func (c *Client) Compare(ctx context.Context, t Topology, opts ...topology.Compa
 // connection, for which it waits during an outage. Nothing is recorded: what
 // the client itself needs after a loss is for [Client.Declare].
 //
-// When the connection is lost meanwhile it is not made again, for then it
-// could no longer be told what was created: the comparison says what was
-// reached, the error is a [*topology.InterruptedError], and applying t again is
-// harmless. Other errors: those of [Client.Compare].
+// When the connection is lost after something may have been created, it is not
+// made again, for then it could no longer be told what was created: the
+// comparison says what was reached, the error is a
+// [*topology.InterruptedError], and applying t again is harmless. Other errors:
+// those of [Client.Compare].
 func (c *Client) Apply(ctx context.Context, t Topology, opts ...topology.CompareOption) (*topology.Comparison, error) {
-	s, err := c.main.Session(ctx)
-	if err != nil {
-		return nil, err
+	return c.comparing(ctx, func(conn *core.Conn) (*topology.Comparison, error) {
+		return topology.Apply(ctx, conn, t, opts...)
+	})
+}
+
+// comparing returns what f does on the connection. While there is no comparison
+// nothing was done, so when the connection is lost f is called again on the next
+// one, unless it is to blame.
+func (c *Client) comparing(ctx context.Context, f func(*core.Conn) (*topology.Comparison, error)) (*topology.Comparison, error) {
+	for after := uint64(0); ; {
+		s, err := c.main.SessionAfter(ctx, after)
+		if err != nil {
+			return nil, err
+		}
+		comparison, err := f(s.Conn)
+		if err == nil || comparison != nil || s.Conn.Err() == nil || accused(err) {
+			return comparison, err
+		}
+		after = s.Epoch
 	}
-	return topology.Apply(ctx, s.Conn, t, opts...)
+}
+
+// accused reports whether the broker closed the connection over a declaration.
+func accused(err error) bool {
+	interrupted, ok := errors.AsType[*topology.InterruptedError](err)
+	return ok && len(interrupted.Suspects()) > 0
 }

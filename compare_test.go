@@ -1,6 +1,7 @@
 package warren_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/brokertest"
+	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/topology"
 )
@@ -76,6 +78,53 @@ func TestCompareGoesOnAfterALossAndApplyTells(t *testing.T) {
 		}
 		if c, err := client.Apply(e.ctx, wanted); err != nil || c.Changes[0].Action != topology.Adopt {
 			t.Errorf("again: %v, %v", c, err)
+		}
+		e.close(client)
+	})
+}
+
+// Nothing was applied while it was still compared: a loss then changes nothing.
+func TestApplyBeginsAnewWhenItHasDoneNothing(t *testing.T) {
+	inBubble(t, func(e *env) {
+		client := e.dial()
+		e.broker.OnReceive(wire.MethodQueueDeclare, brokertest.Nth(1, brokertest.Cut))
+		c, err := client.Apply(e.ctx, warren.Topology{Queues: []warren.Queue{{Name: "q"}}})
+		if err != nil || c.Count(topology.Create) != 1 || len(e.broker.Queues()) != 1 {
+			t.Errorf("%v, %v", c, err)
+		}
+		e.close(client)
+	})
+}
+
+// RabbitMQ closes the connection over an exchange of a type that it does not
+// know: to compare it again would only end the next one.
+func TestCompareEndsWithWhatMakesTheBrokerCloseTheConnection(t *testing.T) {
+	inBubble(t, func(e *env) {
+		client := e.dial()
+		e.declare(client, warren.Topology{Exchanges: []warren.Exchange{{Name: "x"}}})
+		e.broker.OnReceive(wire.MethodExchangeDeclare, func(ev brokertest.Event) brokertest.Action {
+			if m, ok := ev.Method.(*wire.ExchangeDeclare); ok && m.Type == "x-unknown" && !m.Passive {
+				return brokertest.Refuse(503, "COMMAND_INVALID - unknown exchange type 'x-unknown'")
+			}
+			return brokertest.Pass
+		})
+		ctx, cancel := context.WithTimeout(e.ctx, 10*time.Minute)
+		defer cancel()
+		wanted := warren.Topology{Exchanges: []warren.Exchange{{Name: "x", Kind: "x-unknown"}}}
+		for name, compare := range map[string]func() (*topology.Comparison, error){
+			"compare": func() (*topology.Comparison, error) { return client.Compare(ctx, wanted, topology.Probe()) },
+			"apply":   func() (*topology.Comparison, error) { return client.Apply(ctx, wanted, topology.Probe()) },
+		} {
+			e.resetDials()
+			c, err := compare()
+			interrupted, ok := errors.AsType[*topology.InterruptedError](err)
+			if !ok || c != nil || !errors.Is(err, core.ErrCommandInvalid) || len(interrupted.Suspects()) != 1 {
+				t.Errorf("%s: %v, %v", name, c, err)
+			}
+			time.Sleep(time.Minute)
+			if n := len(e.resetDials()); n != 1 {
+				t.Errorf("%s: %d new connections", name, n)
+			}
 		}
 		e.close(client)
 	})
