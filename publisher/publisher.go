@@ -169,6 +169,7 @@ func (p *Publisher) admit(ctx context.Context, r *Receipt) (*core.Channel, error
 		switch {
 		case err != nil:
 			p.window.withdraw(e)
+			p.vacated() // it may have been let in meanwhile, as the last one
 			return nil, p.notSent(err)
 		case !e.admitted:
 			return nil, p.notSent(p.closedBecause())

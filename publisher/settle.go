@@ -95,6 +95,11 @@ func (p *Publisher) finish(r *Receipt, v core.Verdict) {
 // leave takes r out of the window. The lock is held.
 func (p *Publisher) leave(r *Receipt) {
 	p.window.leave(len(r.pub.Body))
+	p.vacated()
+}
+
+// vacated wakes who waits until nothing is in the window, if so. The lock is held.
+func (p *Publisher) vacated() {
 	if p.window.messages == 0 {
 		p.changed.Wake()
 	}
