@@ -163,10 +163,11 @@ func unlessEmpty(t topology.Table) topology.Table {
 
 // Set replaces what a virtual host has. What definitions cannot express is
 // left out, as RabbitMQ does: exclusive and server-named queues, with their
-// bindings. The errors are arguments that AMQP cannot carry.
+// bindings. The errors, after which nothing is changed, are what is invalid,
+// and arguments that plain JSON has no way to write, such as a time.
 func (d *Definitions) Set(vhost string, t topology.Topology) error {
 	t = expressible(t.Clone())
-	if err := t.Validate(); err != nil {
+	if err := errors.Join(t.Validate(), plain(t)); err != nil {
 		return err
 	}
 	*d.part(vhost) = t

@@ -2,13 +2,16 @@ package document_test
 
 import (
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/topology"
 	"github.com/warren-mq/warren/topology/document"
@@ -224,4 +227,27 @@ func FuzzParseDefinitions(f *testing.F) {
 			t.Fatalf("virtual hosts %q became %q, error %v", d.VHosts(), again.VHosts(), err)
 		}
 	})
+}
+
+// What plain JSON lacks would come out as a table, and be imported as one.
+func TestDefinitionsRefuseWhatJSONLacks(t *testing.T) {
+	whole := topology.Table{"bool": true, "int": 5, "wide": int64(1) << 40, "text": "a", "float": 1.5, "list": []any{"a", 1}, "table": topology.Table{"k": "v"}, "nil": nil}
+	d := document.NewDefinitions()
+	if err := d.Set("/", topology.Topology{Bindings: []topology.Binding{{Source: "amq.headers", Destination: "q", Args: whole}}}); err != nil {
+		t.Error(err)
+	}
+	before, _ := d.Marshal()
+	for key, v := range map[string]any{
+		"bytes": []byte{0}, "time": time.Unix(0, 0), "decimal": core.Decimal{Scale: 1, Value: 5}, "float32": float32(1),
+		"NaN": math.NaN(), "not utf-8": "\xff", "dollar": topology.Table{"$int8": 1},
+		"deep": topology.Table{"list": []any{"a", topology.Table{"k": []byte{1}}}},
+	} {
+		err := d.Set("/", topology.Topology{Bindings: []topology.Binding{{Source: "amq.headers", Destination: "q", Args: topology.Table{key: v}}}})
+		if err == nil || !strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), `binding of queue "q"`) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	if after, _ := d.Marshal(); string(after) != string(before) {
+		t.Errorf("an error has changed the definitions:\n%s", after)
+	}
 }
