@@ -38,7 +38,7 @@ func (c *Client) Declare(ctx context.Context, t Topology) (Declared, error) {
 		if err != nil {
 			return d.outcome(c.main.Resolve, err)
 		}
-		err = c.declareOn(ctx, s.Conn, d)
+		err = c.declareOn(ctx, s, d)
 		if err == nil || s.Conn.Err() == nil {
 			return d.outcome(c.main.Resolve, err)
 		}
@@ -68,15 +68,18 @@ func validateUnnamed(t Topology) error {
 
 // declareOn declares what is missing, phase by phase, and records it. The
 // error is the loss of the connection, or the end of ctx.
-func (c *Client) declareOn(ctx context.Context, conn *core.Conn, d *declaration) error {
+func (c *Client) declareOn(ctx context.Context, s *recovery.Session, d *declaration) error {
 	for phase := range d.results {
 		steps, places := d.missing(phase, c.main.Resolve)
-		results, err := d.replayer.Replay(ctx, conn, steps)
+		results, err := d.replayer.Replay(ctx, s.Conn, steps)
 		for _, r := range append(results, d.blame(err)...) {
 			d.results[phase][places[r.Step.Method]] = &r
 			if err := c.record(r); err != nil {
 				c.main.Emit(Event{Kind: recovery.NotRecorded, Entity: r.Entity.String(), Err: err})
 			}
+		}
+		if len(results) > 0 && c.main.State().Epoch != s.Epoch {
+			c.main.Reconnect(errRecordedLate) // the next replay has it all
 		}
 		if err != nil {
 			return err
@@ -84,6 +87,10 @@ func (c *Client) declareOn(ctx context.Context, conn *core.Conn, d *declaration)
 	}
 	return nil
 }
+
+// errRecordedLate: a connection may have been restored without what was
+// declared on the one before and is recorded only now.
+var errRecordedLate = errors.New("what was declared on the last connection was recorded too late for this one")
 
 // record records what was declared.
 func (c *Client) record(r topology.Result) error {

@@ -3,15 +3,21 @@ package warren_test
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
 	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/recovery"
+	"github.com/warren-mq/warren/topology"
 )
 
 func TestDeclareRefusesWhatIsInvalidBeforeItSendsAnything(t *testing.T) {
@@ -213,6 +219,42 @@ func TestTopologyComesBack(t *testing.T) {
 		}
 		if err := ch.Close(e.ctx); err != nil {
 			t.Error(err)
+		}
+		e.close(client)
+	})
+}
+
+// The next connection can be restored before what was declared on the last one
+// is recorded: here recording stands still meanwhile.
+func TestWhatIsRecordedTooLateForTheNextConnectionComesBack(t *testing.T) {
+	inBubble(t, func(e *env) {
+		recorder := topology.NewRecorder(topology.WithLimit(2))
+		var client *warren.Client
+		log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zapcore.EncoderConfig{}), zapcore.AddSync(io.Discard), zap.WarnLevel),
+			zap.Hooks(func(entry zapcore.Entry) error {
+				if entry.Message == recovery.NotRecorded.String() {
+					e.broker.Cut()
+					time.Sleep(time.Minute) // the next connection is restored
+					recorder.Forget(topology.Topology{Queues: []topology.Queue{{Name: "old"}}})
+				}
+				return nil
+			}))
+		client = e.dial(warren.WithRecorder(recorder), warren.WithLogger(log))
+		e.declare(client, warren.Topology{Queues: []warren.Queue{{Name: "old"}, {Name: "older"}}})
+		d := e.declare(client, warren.Topology{Queues: []warren.Queue{{Name: "not recorded"}, {Name: "late", Exclusive: true}}})
+		if d.Declared != 2 {
+			t.Errorf("%+v", d)
+		}
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		if err := client.AwaitReady(e.ctx); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := e.broker.Queue("late"); !ok {
+			t.Error("the queue does not exist")
+		}
+		if n := e.dialled(); n > 3 {
+			t.Errorf("%d connections", n)
 		}
 		e.close(client)
 	})
