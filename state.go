@@ -45,8 +45,9 @@ func (c *Client) AwaitReady(ctx context.Context) error {
 }
 
 // Reconnect drops the physical connections in use and makes new ones, for
-// example before a node goes down for maintenance. reason is what publishers
-// and consumers see as the cause.
+// example before a node goes down for maintenance. reason is the cause that
+// events and the report name. What lives on the connections ends with
+// core.ErrClosed, and goes on as after any loss.
 func (c *Client) Reconnect(reason error) {
 	if reason == nil {
 		reason = errors.New("reconnect asked for")
