@@ -304,3 +304,39 @@ func TestEndedPublishersAndConsumersAreForgotten(t *testing.T) {
 		e.close(client)
 	})
 }
+
+// TestDrainWaitsForTheBroker: begun in an outage, it ends when everything that
+// was accepted is confirmed.
+func TestDrainWaitsForTheBroker(t *testing.T) {
+	inBubble(t, func(e *env) {
+		client := e.dial()
+		e.declare(client, warren.Topology{Queues: []warren.Queue{{Name: "q"}}})
+		go func() { _ = client.Consume(e.ctx, "other", nothing) }()
+		pub, err := client.Publisher()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := pub.Publish(e.ctx, warren.Message{Key: "q"}); err != nil {
+			t.Fatal(err)
+		}
+		e.broker.Stop()
+		for range 3 {
+			if _, err := pub.Send(e.ctx, warren.Message{Key: "q"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.AfterFunc(time.Minute, e.broker.Start)
+		begun := time.Now()
+		ctx, cancel := context.WithTimeout(e.ctx, 10*time.Minute)
+		defer cancel()
+		if err := client.Drain(ctx); err != nil || time.Since(begun) < time.Minute {
+			t.Errorf("%v after %s", err, time.Since(begun))
+		}
+		if q, _ := e.broker.Queue("q"); q.Ready != 4 {
+			t.Errorf("%d messages; want 4", q.Ready)
+		}
+		if n := pub.Stats().Open; n != 0 {
+			t.Errorf("%d without an outcome", n)
+		}
+	})
+}
