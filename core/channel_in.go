@@ -162,7 +162,7 @@ func (ch *Channel) sendDeferred() error {
 func (ch *Channel) sendAnswer(m wire.Method) error {
 	err := ch.conn.out.answer(ch.id, ch.acks, m)
 	if err == nil && len(wire.Replies(m.ID())) > 0 {
-		ch.calls = append(ch.calls, newPending(m))
+		ch.await(m, newPending(m))
 	}
 	return err
 }
@@ -198,7 +198,7 @@ func (ch *Channel) onReply(m wire.Method, d *Delivery) error {
 	ch.mu.Unlock()
 	switch m.ID() { // whoever waits finds it done
 	case wire.MethodBasicCancelOk:
-		ch.removeConsumer(p.tag, nil, false)
+		ch.remove(p.consumer)
 	case wire.MethodTxCommitOk, wire.MethodTxRollbackOk:
 		ch.acks.txEnded(m.ID())
 	case wire.MethodChannelCloseOk:

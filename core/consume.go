@@ -154,6 +154,22 @@ func (ch *Channel) removeConsumer(tag string, err error, drop bool) bool {
 	return c != nil
 }
 
+// remove ends c, which the server has cancelled at this side's wish; nil is none.
+func (ch *Channel) remove(c *Consumer) {
+	if c == nil {
+		return
+	}
+	ch.mu.Lock()
+	mine := ch.consumers[c.tag] == c
+	if mine {
+		delete(ch.consumers, c.tag)
+	}
+	ch.mu.Unlock()
+	if mine {
+		c.end(nil, false)
+	}
+}
+
 // dismiss ends the consumer with this tag though the server may still deliver to it.
 func (ch *Channel) dismiss(tag string, drop bool) {
 	ch.mu.Lock()

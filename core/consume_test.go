@@ -221,6 +221,49 @@ func TestCancelByTagWithoutWaiting(t *testing.T) {
 	})
 }
 
+// A cancel-ok ends the consumer that was cancelled, not the next one with its tag.
+func TestLateCancelOk(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		p.consume(ch, BasicConsume{ConsumerTag: "c"})
+		p.send(1, &BasicCancel{ConsumerTag: "c", NoWait: true})
+		want[*BasicCancel](p, 1)
+		next, err := ch.Consume(bg, BasicConsume{ConsumerTag: "c", NoWait: true})
+		noErr(t, err)
+		want[*BasicConsume](p, 1)
+		p.send(1, &wire.BasicCancelOk{ConsumerTag: "c"})
+		p.deliver(1, "c", 1, "x")
+		receive(t, next)
+		noErr(t, next.Err())
+
+		cancel := async0(func() error { return next.Cancel(bg) })
+		want[*BasicCancel](p, 1)
+		p.send(1, &wire.BasicCancelOk{ConsumerTag: "c"})
+		cancel.get(t)
+		<-next.Done()
+	})
+}
+
+// A consume and its cancel may be in flight together.
+func TestCancelOfAConsumeInFlight(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		c, started, err := ch.StartConsume(bg, BasicConsume{ConsumerTag: "c"})
+		noErr(t, err)
+		cancelled, err := ch.Request(bg, &BasicCancel{ConsumerTag: "c"})
+		noErr(t, err)
+		want[*BasicConsume](p, 1)
+		want[*BasicCancel](p, 1)
+		p.send(1, &wire.BasicConsumeOk{ConsumerTag: "c"}, &wire.BasicCancelOk{ConsumerTag: "c"})
+		for _, r := range []*Reply{started, cancelled} {
+			_, err := r.Wait(bg)
+			noErr(t, err)
+		}
+		<-c.Done()
+		p.consume(ch, BasicConsume{ConsumerTag: "c"})
+	})
+}
+
 // A server's cancel ends the consumer, is answered with a cancel of this side,
 // and makes its deliveries stale; the channel and other consumers live on.
 func TestServerCancels(t *testing.T) {

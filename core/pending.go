@@ -12,10 +12,9 @@ import (
 // each channel keeps its pending RPCs in a queue.
 type pending struct {
 	request  wire.MethodID
-	tag      string // of the consumer, for basic.cancel
 	replies  []wire.MethodID
 	sent     time.Time
-	consumer *Consumer // for basic.consume
+	consumer *Consumer // for basic.consume and basic.cancel
 	noAck    bool      // for basic.get: what comes is settled
 	orphan   bool      // nobody waits any more; guarded by the channel's lock
 
@@ -27,10 +26,7 @@ type pending struct {
 
 func newPending(m wire.Method) *pending {
 	p := &pending{request: m.ID(), replies: wire.Replies(m.ID()), sent: time.Now(), done: make(chan struct{})}
-	switch m := m.(type) {
-	case *wire.BasicCancel:
-		p.tag = m.ConsumerTag
-	case *wire.BasicGet:
+	if m, ok := m.(*wire.BasicGet); ok {
 		p.noAck = m.NoAck
 	}
 	return p

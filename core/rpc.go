@@ -102,9 +102,28 @@ func (ch *Channel) send(ctx context.Context, m wire.Method, p *pending) error {
 		return invalid(m.ID(), err)
 	}
 	if p != nil {
-		ch.calls = append(ch.calls, p)
+		ch.await(m, p)
 	}
 	return nil
+}
+
+// await notes that m, which was just sent, has an answer to come. The lock is held.
+func (ch *Channel) await(m wire.Method, p *pending) {
+	if m, ok := m.(*wire.BasicCancel); ok {
+		p.consumer = ch.bearer(m.ConsumerTag)
+	}
+	ch.calls = append(ch.calls, p)
+}
+
+// bearer returns the consumer that the server knows by tag when it has read
+// what was sent so far. The lock is held.
+func (ch *Channel) bearer(tag string) *Consumer {
+	for _, p := range slices.Backward(ch.calls) {
+		if p.request == wire.MethodBasicConsume && p.consumer.tag == tag && tag != "" {
+			return p.consumer
+		}
+	}
+	return ch.consumers[tag]
 }
 
 // tell sends a method that has no answer. It waits, within ctx, while more
