@@ -122,7 +122,7 @@ func (ch *Channel) Cancel(ctx context.Context, m BasicCancel) error {
 // addConsumer registers the consumer that the server has just confirmed. The
 // lock is held, and the reader runs it before the next delivery.
 func (ch *Channel) addConsumer(c *Consumer, tag string) error {
-	if c == nil || (c.tag != "" && c.tag != tag) {
+	if c == nil || (c.tag != "" && c.tag != tag) || ch.consumers[tag] != nil {
 		return unexpected(&wire.BasicConsumeOk{})
 	}
 	c.tag = tag

@@ -276,6 +276,21 @@ func TestConsumeOkForAnotherTag(t *testing.T) {
 	})
 }
 
+// A tag that the server gives twice would leave a consumer that nothing ends.
+func TestConsumeOkRepeatsATag(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		c := p.consume(ch, BasicConsume{})
+		waiting := async(func() (*Delivery, error) { return c.Receive(bg) })
+		call := async(func() (*Consumer, error) { return ch.Consume(bg, BasicConsume{}) })
+		want[*wire.BasicConsume](p, ch.ID())
+		p.send(ch.ID(), &wire.BasicConsumeOk{ConsumerTag: c.Tag()})
+		mustIs(t, call.fail(t), ErrCommandInvalid)
+		mustIs(t, waiting.fail(t), ErrCommandInvalid)
+		<-c.Done()
+	})
+}
+
 // Request takes what changes only the broker's state.
 func TestRequestRefusesWhatHasItsOwnMethod(t *testing.T) {
 	bubble(t, func(t *testing.T) {
