@@ -117,16 +117,6 @@ func TestAcksGoSinglyWhereTagsHaveGaps(t *testing.T) {
 			p.send(1, &wire.BasicGetEmpty{})
 			get.get(p.t)
 		},
-		"recover": func(ch *Channel, p *peer) {
-			done := async0(func() error { return ch.Recover(bg, BasicRecover{Requeue: true}) })
-			want[*BasicRecover](p, 1)
-			p.send(1, &wire.BasicRecoverOk{})
-			done.get(p.t)
-		},
-		"recover-async": func(ch *Channel, p *peer) {
-			_ = ch.RecoverAsync(bg, BasicRecoverAsync{Requeue: true})
-			want[*BasicRecoverAsync](p, 1)
-		},
 		"server's cancel": func(ch *Channel, p *peer) {
 			p.consume(ch, BasicConsume{ConsumerTag: "gone"})
 			p.send(1, &BasicCancel{ConsumerTag: "gone", NoWait: true})
@@ -138,17 +128,142 @@ func TestAcksGoSinglyWhereTagsHaveGaps(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				d, ch, p := held(t, 3)
 				before(ch, p)
-				p.nc.In().SetBuffer(0)
-				noErr(t, ch.Conn().SendHeartbeat())
-				synctest.Wait()
-				ackAll(d...)
-				p.nc.In().SetBuffer(1 << 20)
-				if s := settlements(p); s != "ack 1 ack 2 ack 3 " {
-					t.Errorf("sent %q", s)
-				}
+				sendsSingly(t, ch, p, d)
 			})
 		})
 	}
+}
+
+// sendsSingly fails unless three acks that meet in the outbox are three frames.
+func sendsSingly(t *testing.T, ch *Channel, p *peer, d []*Delivery) {
+	t.Helper()
+	p.nc.In().SetBuffer(0)
+	noErr(t, ch.Conn().SendHeartbeat())
+	synctest.Wait()
+	ackAll(d...)
+	p.nc.In().SetBuffer(1 << 20)
+	want := fmt.Sprintf("ack %d ack %d ack %d ", d[0].Tag, d[1].Tag, d[2].Tag)
+	if s := settlements(p); s != want {
+		t.Errorf("sent %q, want %q", s, want)
+	}
+}
+
+// A recover requeues what is unsettled: from the moment it is on the wire the
+// broker knows those tags no more, and would close the channel over them.
+func TestRecoverMakesDeliveriesStale(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		c := p.consume(ch, BasicConsume{ConsumerTag: "c"})
+		ended := p.consume(ch, BasicConsume{ConsumerTag: "ended"})
+		for tag := range uint64(4) {
+			p.deliver(1, "c", tag+1, "x")
+		}
+		p.deliver(1, "ended", 5, "x")
+		p.deliver(1, "ended", 6, "x")
+		acked, held, fetched := receive(t, c), receive(t, c), receive(t, ended)
+		cancel := async0(func() error { return ended.Cancel(bg) })
+		want[*BasicCancel](p, 1)
+		p.send(1, &wire.BasicCancelOk{ConsumerTag: "ended"})
+		cancel.get(t)
+		noErr(t, acked.Ack())
+		recover := async0(func() error { return ch.Recover(bg, BasicRecover{Requeue: true}) })
+		if s := settlements(p); s != "ack 1 *wire.BasicRecover " {
+			t.Errorf("sent %q", s)
+		}
+		stale := func() {
+			t.Helper()
+			for _, d := range []*Delivery{held, fetched} {
+				for range 2 { // stale stays stale
+					mustIs(t, d.Ack(), ErrStale)
+				}
+				mustIs(t, d.Nack(true), ErrStale)
+				mustIs(t, d.Stale(), ErrStale)
+			}
+			for _, multiple := range []bool{false, true} {
+				mustIs(t, ch.Ack(2, multiple), ErrStale)
+				mustIs(t, ch.Nack(2, multiple, true), ErrStale)
+			}
+			mustIs(t, acked.Ack(), ErrSettled)
+		}
+		stale()
+		mustIs(t, ch.Ack(0, true), ErrStale)
+		p.deliver(1, "c", 7, "under way")
+		p.send(1, &wire.BasicRecoverOk{})
+		recover.get(t)
+		stale()
+		p.quiet()
+
+		for tag := range uint64(3) {
+			p.deliver(1, "c", tag+8, "again")
+		}
+		var d []*Delivery
+		for tag := range uint64(3) {
+			d = append(d, receive(t, c))
+			if d[tag].Tag != tag+8 {
+				t.Errorf("tag %d", d[tag].Tag)
+			}
+		}
+		_, err := ended.Receive(bg)
+		mustIs(t, err, ErrClosed)
+		p.nc.In().SetBuffer(0)
+		noErr(t, ch.Conn().SendHeartbeat())
+		synctest.Wait()
+		ackAll(d...)
+		p.nc.In().SetBuffer(1 << 20)
+		if s := settlements(p); s != "ack 10+ " {
+			t.Errorf("sent %q", s)
+		}
+	})
+}
+
+// What a recover makes the broker deliver again does not count twice against
+// the consumer's bound, and automatic ack has nothing to deliver again.
+func TestRecoverEmptiesTheBuffers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		c := p.consume(ch, BasicConsume{ConsumerTag: "c"}, MaxBuffered(5, 0))
+		auto := p.consume(ch, BasicConsume{ConsumerTag: "auto", NoAck: true})
+		p.deliver(1, "auto", 1, "x")
+		tag := uint64(1)
+		for range 3 {
+			for range 4 {
+				tag++
+				p.deliver(1, "c", tag, "x")
+			}
+			p.answered(async0(func() error { return ch.Recover(bg, BasicRecover{Requeue: true}) }), &wire.BasicRecoverOk{})
+		}
+		if d, err := c.TryReceive(); d != nil || err != nil {
+			t.Errorf("%+v, %v", d, err)
+		}
+		if d := receive(t, auto); d.Tag != 1 {
+			t.Errorf("%+v", d)
+		}
+		noErr(t, c.Err())
+		noErr(t, ch.Err())
+	})
+}
+
+// Without an answer only what came before is known to be stale; no prefix
+// covers what may have been under way.
+func TestRecoverAsync(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		c := p.consume(ch, BasicConsume{ConsumerTag: "c"})
+		p.deliver(1, "c", 1, "x")
+		p.deliver(1, "c", 2, "x")
+		old := receive(t, c)
+		noErr(t, ch.RecoverAsync(bg, BasicRecoverAsync{Requeue: true}))
+		want[*BasicRecoverAsync](p, 1)
+		mustIs(t, old.Ack(), ErrStale)
+		for tag := range uint64(3) {
+			p.deliver(1, "c", tag+3, "x")
+		}
+		d := []*Delivery{receive(t, c), receive(t, c), receive(t, c)}
+		if d[0].Tag != 3 {
+			t.Errorf("tag %d", d[0].Tag)
+		}
+		sendsSingly(t, ch, p, d)
+	})
 }
 
 func TestSettlingTwice(t *testing.T) {

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -26,8 +27,10 @@ const maxFrames = 64 << 10
 // multiple nack cover an ack that comes behind it. So whatever is settled by a
 // frame of its own is encoded when it is called, behind the acks before it.
 type acks struct {
-	channel uint16
-	pending atomic.Bool // there is something to collect
+	channel   uint16
+	pending   atomic.Bool   // there is something to collect
+	delivered atomic.Uint64 // highest delivery tag handed over
+	stale     atomic.Uint64 // tags up to this one were requeued by a recover; all are while one is under way
 
 	mu      sync.Mutex // guards the following
 	settled bitRing    // tags from base: acked or nacked, not yet covered by a multiple
@@ -37,7 +40,8 @@ type acks struct {
 	queued  bool       // the writer has been told
 	singly  bool       // never use multiple
 	tx      *tx        // nil: not transactional
-	err     error      // set once the channel is dead
+	requeue recovers
+	err     error // set once the channel is dead
 }
 
 func newAcks(channel uint16) *acks { return &acks{channel: channel, base: 1} }
@@ -49,6 +53,9 @@ func (a *acks) ack(tag uint64) (tell bool, err error) {
 	defer a.mu.Unlock()
 	if a.err != nil {
 		return false, a.err
+	}
+	if a.isStale(tag) {
+		return false, errRecovered
 	}
 	if !a.mark(tag) {
 		return false, ErrSettled
@@ -85,17 +92,19 @@ func (s settlement) append(dst []byte, channel uint16) []byte {
 	}
 }
 
-// settle notes what s settles, and encodes it. delivered is the highest tag
-// that came. It reports whether the writer must be told.
-func (a *acks) settle(s settlement, delivered uint64) (tell bool, err error) {
+// settle notes what s settles, and encodes it. It reports whether the writer
+// must be told.
+func (a *acks) settle(s settlement) (tell bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
 	case a.err != nil:
 		return false, a.err
+	case a.isStale(s.tag):
+		return false, errRecovered
 	case a.singly:
 	case s.multiple:
-		if s.tag, err = a.lastOpen(s.tag, delivered); s.tag == 0 {
+		if s.tag, err = a.lastOpen(s.tag); s.tag == 0 {
 			return false, err
 		}
 	case a.isSettled(s.tag):
@@ -116,10 +125,10 @@ func (a *acks) settle(s settlement, delivered uint64) (tell bool, err error) {
 // lastOpen returns the highest unsettled tag up to and including tag: RabbitMQ
 // refuses a multiple whose own tag is not unsettled. Tag 0 is whatever was
 // delivered: what is still under way is not meant. With none, tag is 0.
-func (a *acks) lastOpen(tag, delivered uint64) (uint64, error) {
+func (a *acks) lastOpen(tag uint64) (uint64, error) {
 	last := tag
 	if tag == 0 {
-		last = delivered
+		last = a.delivered.Load()
 	}
 	for ; last >= a.base; last-- {
 		if !a.isSettled(last) {
@@ -165,6 +174,12 @@ func (a *acks) collectBefore(dst []byte, id wire.MethodID) []byte {
 		}
 	case wire.MethodTxCommit, wire.MethodTxRollback:
 		a.tx.end()
+	case wire.MethodBasicRecover:
+		a.requeue.underWay++
+		a.stale.Store(math.MaxUint64)
+	case wire.MethodBasicRecoverAsync: // there is no answer to wait for
+		a.forget() // what is under way is stale too, and stays unsettled
+		a.requeued(a.delivered.Load())
 	}
 	return dst
 }

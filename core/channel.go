@@ -29,8 +29,7 @@ type Channel struct {
 	acks *acks
 	done chan struct{}
 
-	delivered atomic.Uint64 // highest delivery tag seen
-	dead      atomic.Bool   // err is set, to look at without the lock
+	dead atomic.Bool // err is set, to look at without the lock
 
 	mu           sync.Mutex // guards the following; taken before the outbox's
 	err          error      // why it died; nil while it lives

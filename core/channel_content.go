@@ -35,7 +35,7 @@ func (ch *Channel) onContent(complete bool, err error, in *inbound) error {
 		if !ch.nextTag(d.Tag) {
 			return nil
 		}
-		ch.delivered.Store(d.Tag)
+		ch.acks.delivered.Store(d.Tag)
 		return ch.onReply(m, d)
 	default:
 		m := ch.in.returned
@@ -62,7 +62,7 @@ func (ch *Channel) onDelivery(in *inbound) error {
 	d.Tag, d.Redelivered = m.DeliveryTag, m.Redelivered
 	d.ch, d.consumer = ch, c
 	if c == nil {
-		ch.delivered.Store(d.Tag)
+		ch.acks.delivered.Store(d.Tag)
 		return ch.requeueStray(d)
 	}
 	if c.noAck {

@@ -201,6 +201,8 @@ func (ch *Channel) onReply(m wire.Method, d *Delivery) error {
 		ch.remove(p.consumer)
 	case wire.MethodTxCommitOk, wire.MethodTxRollbackOk:
 		ch.acks.txEnded(m.ID())
+	case wire.MethodBasicRecoverOk:
+		ch.onRecoverOk()
 	case wire.MethodChannelCloseOk:
 		ch.die(ErrClosed, math.MaxUint64)
 		ch.conn.free(ch)

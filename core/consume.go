@@ -214,15 +214,17 @@ func (ch *Channel) Get(ctx context.Context, m BasicGet) (*Delivery, error) {
 
 // Recover asks the broker to deliver everything unsettled on this channel
 // again. RabbitMQ knows only Requeue: true. The tags settled so far stay
-// settled; the others come back under new tags.
+// settled; the others come back under new tags, and the deliveries received
+// before are stale from the moment in which the request is on its way.
 func (ch *Channel) Recover(ctx context.Context, m BasicRecover) error {
-	ch.acks.sendSingly()
 	_, err := call[*wire.BasicRecoverOk](ctx, ch, &m)
 	return err
 }
 
 // RecoverAsync is [Channel.Recover] in its deprecated form without an answer.
+// Deliveries that are under way while it is called are requeued as well, and
+// nothing tells them from those that come again: the broker closes the channel
+// when one is settled. With a consumer at work use Recover.
 func (ch *Channel) RecoverAsync(ctx context.Context, m BasicRecoverAsync) error {
-	ch.acks.sendSingly()
 	return ch.tell(ctx, &m)
 }

@@ -50,14 +50,27 @@ func (c *Consumer) Err() error {
 // Receive returns the next delivery. It waits for one until ctx ends, and
 // returns the cause once the consumer has ended and nothing usable is left:
 // deliveries of a dead channel, or of a consumer that the server cancelled,
-// are dropped, since the broker delivers them again; with automatic ack it
+// are dropped, as are those from before a [Channel.Recover], since the broker
+// delivers them again; with automatic ack it
 // does not, and they are returned first.
 func (c *Consumer) Receive(ctx context.Context) (*Delivery, error) {
-	return c.inbox.receive(ctx)
+	for {
+		d, err := c.inbox.receive(ctx)
+		if d == nil || !d.requeued() {
+			return d, err
+		}
+	}
 }
 
 // TryReceive returns the next delivery if there is one, and (nil, nil) if not.
-func (c *Consumer) TryReceive() (*Delivery, error) { return c.inbox.tryReceive() }
+func (c *Consumer) TryReceive() (*Delivery, error) {
+	for {
+		d, err := c.inbox.tryReceive()
+		if d == nil || !d.requeued() {
+			return d, err
+		}
+	}
+}
 
 // All yields deliveries until the consumer or ctx ends; the last pair has a
 // nil delivery and the reason. Breaking out of the loop does not cancel it.

@@ -89,6 +89,9 @@ func (d *Delivery) Stale() error {
 	if err := d.ch.Err(); err != nil {
 		return because(ErrStale, err)
 	}
+	if d.requeued() {
+		return errRecovered
+	}
 	return nil
 }
 
@@ -103,6 +106,9 @@ func (d *Delivery) settle() error {
 	}
 	if d.ch.dead.Load() {
 		return because(ErrStale, d.ch.Err())
+	}
+	if d.requeued() {
+		return errRecovered
 	}
 	if !d.settled.CompareAndSwap(false, true) && !d.ch.acks.reopened(d.Tag) {
 		return ErrSettled

@@ -100,6 +100,13 @@ func (b *inbox) close(err error, drop bool) {
 	b.ring()
 }
 
+// empty discards what is held by the reader's half.
+func (b *inbox) empty() {
+	b.in.Lock()
+	defer b.in.Unlock()
+	b.in.pending, b.in.bytes = nil, 0
+}
+
 func (b *inbox) ring() {
 	select {
 	case b.bell <- struct{}{}:

@@ -210,6 +210,7 @@ func runAcks(ops []byte) error {
 		case 0, 1, 2: // a delivery
 			delivered++
 			b.open[delivered] = true
+			a.delivered.Store(delivered)
 		case 3, 4: // ack
 			if tag == 0 || tag > delivered {
 				continue
@@ -239,7 +240,7 @@ func runAcks(ops []byte) error {
 					meant = append(meant, t)
 				}
 			}
-			_, err := a.settle(s, delivered)
+			_, err := a.settle(s)
 			if wantErr := len(meant) == 0 && tag != 0; wantErr != (err != nil) {
 				return fmt.Errorf("%s of %d: %v", how, tag, err)
 			}

@@ -13,7 +13,7 @@ func (ch *Channel) ack(tag uint64) error {
 
 // settle queues a settlement behind the acks that are already waiting.
 func (ch *Channel) settle(s settlement) error {
-	tell, err := ch.acks.settle(s, ch.delivered.Load())
+	tell, err := ch.acks.settle(s)
 	if tell {
 		ch.conn.out.acksReady(ch)
 	}
@@ -25,8 +25,8 @@ func (ch *Channel) settle(s settlement) error {
 //
 // Errors: [ErrStale]; a [*ValidationError] for a tag that was never delivered
 // here; [ErrSettled] for tags settled before. A channel that has seen an
-// automatic-ack consumer, a get without ack, a recover, a transaction or a
-// server's cancel no longer knows those: there the broker closes the channel over a tag that is
+// automatic-ack consumer, a get without ack, a RecoverAsync, a transaction or
+// a server's cancel no longer knows those: there the broker closes the channel over a tag that is
 // settled twice by number. A [Delivery] always knows.
 func (ch *Channel) Ack(tag uint64, multiple bool) error {
 	if err := ch.checkTag(wire.MethodBasicAck, tag, multiple); err != nil {
@@ -55,7 +55,7 @@ func (ch *Channel) Reject(tag uint64, requeue bool) error {
 }
 
 func (ch *Channel) checkTag(id wire.MethodID, tag uint64, multiple bool) error {
-	if tag > ch.delivered.Load() || (tag == 0 && !multiple) {
+	if tag > ch.acks.delivered.Load() || (tag == 0 && !multiple) {
 		return &ValidationError{Method: id.String(), Err: errNoSuchTag(tag)}
 	}
 	return nil

@@ -25,7 +25,7 @@ func (in *inbound) handOver() error {
 		return nil
 	}
 	for _, c := range in.staged {
-		c.ch.delivered.Store(c.ch.in.tag)
+		c.ch.acks.delivered.Store(c.ch.in.tag)
 		for _, d := range c.inbox.push(c.staged) {
 			if err := c.ch.overflow(c, d); err != nil {
 				return err // the connection is lost, and what is staged with it
