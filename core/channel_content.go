@@ -12,8 +12,7 @@ func (ch *Channel) onContent(complete bool, err error, in *inbound) error {
 	if err != nil {
 		if e, ok := errors.AsType[*Error](err); ok && e.Scope == ScopeChannel {
 			e.Channel = ch.id
-			ch.condemn(e)
-			return nil
+			return ch.giveUp(in, e)
 		}
 		return err
 	}
@@ -32,8 +31,8 @@ func (ch *Channel) onContent(complete bool, err error, in *inbound) error {
 			Exchange: m.Exchange, RoutingKey: m.RoutingKey, Tag: m.DeliveryTag, Redelivered: m.Redelivered,
 			MessageCount: m.MessageCount, Body: body, props: props, ch: ch,
 		}
-		if !ch.nextTag(d.Tag) {
-			return nil
+		if ok, err := ch.nextTag(in, d.Tag); !ok {
+			return err
 		}
 		ch.acks.delivered.Store(d.Tag)
 		return ch.onReply(m, d)
@@ -49,8 +48,8 @@ func (ch *Channel) onContent(complete bool, err error, in *inbound) error {
 
 func (ch *Channel) onDelivery(in *inbound) error {
 	m := &ch.in.deliver
-	if !ch.nextTag(m.DeliveryTag) {
-		return nil
+	if ok, err := ch.nextTag(in, m.DeliveryTag); !ok {
+		return err
 	}
 	c := ch.in.last
 	if c == nil || c.tag != m.ConsumerTag || c.over.Load() {
@@ -104,13 +103,19 @@ func (ch *Channel) overflow(c *Consumer, d *Delivery) error {
 
 // nextTag checks that delivery tags grow, as the specification says. With
 // false the channel was given up.
-func (ch *Channel) nextTag(tag uint64) bool {
+func (ch *Channel) nextTag(in *inbound, tag uint64) (ok bool, err error) {
 	if tag <= ch.in.tag {
-		ch.condemn(&Error{
+		return false, ch.giveUp(in, &Error{
 			Code: ErrCommandInvalid, Text: fmt.Sprintf("delivery tag %d after %d", tag, ch.in.tag), Scope: ScopeChannel, Channel: ch.id,
 		})
-		return false
 	}
 	ch.in.tag = tag
-	return true
+	return true, nil
+}
+
+// giveUp is condemn for the reader: what came before is handed over before.
+func (ch *Channel) giveUp(in *inbound, cause error) error {
+	err := in.handOver()
+	ch.condemn(cause)
+	return err
 }

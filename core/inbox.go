@@ -39,12 +39,12 @@ func newInbox(maxCount, maxBytes int) *inbox {
 	return &inbox{maxCount: maxCount, maxBytes: maxBytes, bell: make(chan struct{}, 1)}
 }
 
-// push adds batch. It returns those that a bound keeps out, and holds none
-// once the inbox has ended.
+// push adds batch. It returns those that a bound keeps out. After the end it
+// still adds, unless what is held is dropped: the reader had them before.
 func (b *inbox) push(batch []*Delivery) (refused []*Delivery) {
 	b.in.Lock()
 	defer b.in.Unlock()
-	if b.in.err != nil {
+	if b.dropped.Load() {
 		return nil
 	}
 	for i, d := range batch {
@@ -61,7 +61,7 @@ func (b *inbox) push(batch []*Delivery) (refused []*Delivery) {
 func (b *inbox) force(d *Delivery) bool {
 	b.in.Lock()
 	defer b.in.Unlock()
-	if b.in.err != nil {
+	if b.dropped.Load() {
 		return true // nobody is to have it any more
 	}
 	if b.maxCount > 0 && len(b.in.pending) >= 4*b.maxCount || b.maxBytes > 0 && b.in.bytes >= 4*b.maxBytes {

@@ -45,6 +45,7 @@ func (c *Conn) readFrames() error {
 			err = c.wait()
 		}
 		if err != nil {
+			_ = c.in.handOver() // what came whole before the end; err came first
 			return protocolError(err)
 		}
 	}

@@ -19,22 +19,21 @@ func (in *inbound) stage(c *Consumer, d *Delivery) error {
 	return nil
 }
 
-// handOver gives the staged deliveries to their consumers.
-func (in *inbound) handOver() error {
+// handOver gives the staged deliveries to their consumers. After an error, which
+// ends the connection, none is left.
+func (in *inbound) handOver() (err error) {
 	if in.stagedNow == 0 {
 		return nil
 	}
 	for _, c := range in.staged {
 		c.ch.acks.delivered.Store(c.ch.in.tag)
 		for _, d := range c.inbox.push(c.staged) {
-			if err := c.ch.overflow(c, d); err != nil {
-				return err // the connection is lost, and what is staged with it
-			}
+			err = cmpErr(err, c.ch.overflow(c, d))
 		}
 		clear(c.staged)
 		c.staged = c.staged[:0]
 	}
 	clear(in.staged)
 	in.staged, in.stagedNow = in.staged[:0], 0
-	return nil
+	return err
 }

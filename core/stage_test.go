@@ -124,3 +124,62 @@ func TestHardBoundMetInTheMiddle(t *testing.T) {
 		mustIs(t, ch.Err(), ErrOverflow)
 	})
 }
+
+// What came whole before the end counts: with automatic ack nobody would bring
+// it again. It is received before the cause.
+func TestDeliveriesBeforeTheEndAreReceived(t *testing.T) {
+	deliver := func(t *testing.T, n int) (b []byte) {
+		for tag := range uint64(n) {
+			b = append(b, contentFrames(t, 1, &wire.BasicDeliver{ConsumerTag: "c", DeliveryTag: tag + 1}, wire.Properties{}, []byte("x"))...)
+		}
+		return b
+	}
+	for name, behind := range map[string][]byte{
+		"fault of the connection": wire.AppendAck(nil, 77, 1, false),
+		"bytes that are no frame": []byte("HTTP/1.1"),
+		"delivery tag again":      deliver(t, 1),
+		"body too large":          deliverWith(t, 1<<40, []byte{0, 0}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				ch, p := openChannel(t, Config{})
+				c := p.consume(ch, BasicConsume{ConsumerTag: "c", NoAck: true})
+				got := async(func() (n int, err error) {
+					for _, err := range c.All(bg) {
+						if err != nil {
+							return n, err
+						}
+						n++
+					}
+					return n, nil
+				})
+				synctest.Wait()
+				p.raw(append(deliver(t, 5), behind...))
+				<-got.done
+				mustAs[*Error](t, got.err)
+				if got.v != 5 {
+					t.Errorf("%d received of 5", got.v)
+				}
+			})
+		})
+	}
+}
+
+// The same when the channel is given up between the read and the hand-over.
+func TestChannelIsGivenUpBeforeTheHandOver(t *testing.T) {
+	for _, noAck := range []bool{true, false} {
+		ch := unplugged(t)
+		c := &Consumer{tag: "c", noAck: noAck, ch: ch, inbox: newInbox(0, 0), done: make(chan struct{})}
+		ch.consumers["c"] = c
+		dispatch(t, ch.conn, contentFrames(t, ch.id, &wire.BasicDeliver{ConsumerTag: "c", DeliveryTag: 1}, wire.Properties{}, nil))
+		ch.condemn(ErrTimeout)
+		noErr(t, ch.conn.in.handOver())
+		if noAck {
+			if d, err := c.TryReceive(); d == nil || err != nil {
+				t.Errorf("no delivery: %v", err)
+			}
+		}
+		_, err := c.TryReceive()
+		mustIs(t, err, ErrTimeout)
+	}
+}
