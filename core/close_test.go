@@ -243,6 +243,35 @@ func TestConnectionIsLost(t *testing.T) {
 	}
 }
 
+// A server that says why it hangs up is believed, also when a write has failed
+// before its word was read.
+func TestWriteFailsBeforeTheServersCloseIsRead(t *testing.T) {
+	for name, tt := range map[string]struct {
+		late time.Duration // after the write has failed
+		want error
+	}{
+		"in time":  {99 * time.Millisecond, ErrInternal},
+		"too late": {101 * time.Millisecond, syscall.EPIPE},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				ch, p := openChannel(t, Config{})
+				p.nc.Out().Stall()
+				p.send(0, &wire.ConnectionClose{ReplyCode: 541})
+				_ = p.nc.Close()
+				noErr(t, ch.Publish(bg, &Publishing{}))
+				synctest.Wait()
+				noErr(t, ch.Conn().Err())
+				time.Sleep(tt.late)
+				synctest.Wait()
+				p.nc.Out().Resume()
+				<-ch.Conn().Done()
+				mustIs(t, ch.Conn().Err(), tt.want)
+			})
+		})
+	}
+}
+
 // An end that has a name of its own is no loss of the network.
 func TestWhatIsNotLost(t *testing.T) {
 	for _, err := range []error{

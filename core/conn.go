@@ -32,7 +32,7 @@ type Conn struct {
 	strays     atomic.Uint64 // deliveries requeued because they belong to no consumer
 	dropped    atomic.Uint64 // automatic-ack deliveries dropped for the same reason
 	dying      chan struct{} // closed first: the socket is closed
-	writerDone chan struct{}
+	writerDone chan struct{} // closed when nothing is written any more
 	done       chan struct{} // closed last: everything has ended
 
 	mu     sync.Mutex // guards the following

@@ -18,7 +18,28 @@ const keepBuffer = 4 << 20
 // runWriter is the only goroutine that writes to the socket after the
 // handshake. It ends when the connection dies, or after the last frame.
 func (c *Conn) runWriter() {
-	defer close(c.writerDone)
+	err := c.writeAll()
+	close(c.writerDone)
+	switch {
+	case err == nil:
+		return
+	case !errors.Is(err, ErrTimeout): // the peer has hung up
+		t := time.NewTimer(lastWords)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-c.dying:
+		}
+	}
+	c.die(err)
+}
+
+// lastWords is how long the reader may still look, after a failed write, for
+// the server's reason: it may lie unread in the socket, and is the better cause.
+const lastWords = 100 * time.Millisecond
+
+// writeAll writes what there is, until the connection dies or all is said.
+func (c *Conn) writeAll() error {
 	heartbeat, stop := c.heartbeatTicks()
 	defer stop()
 	var control, data []byte
@@ -31,14 +52,13 @@ func (c *Conn) runWriter() {
 		if len(control)+len(data) > 0 {
 			written = true
 			if err := c.writeBatch(control, data, start); err != nil {
-				c.die(err)
-				return
+				return err
 			}
 			control, data = reuse(control), reuse(data)
 			continue
 		}
 		if done {
-			return
+			return nil
 		}
 		// 2nd: sleep until there is more, or a heartbeat is due.
 		select {
@@ -46,13 +66,12 @@ func (c *Conn) runWriter() {
 		case <-heartbeat:
 			if !written {
 				if err := c.writeBatch(wire.AppendHeartbeat(control[:0]), nil, start); err != nil {
-					c.die(err)
-					return
+					return err
 				}
 			}
 			written = false
 		case <-c.dying:
-			return
+			return nil
 		}
 	}
 }
