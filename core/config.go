@@ -55,7 +55,7 @@ type Config struct {
 	ConfirmWindow int    // unconfirmed publishes a channel; default 65536
 	MaxConsumers  int    // consumers a channel; default 1000
 
-	TableDepth        int    // tables inside each other accepted from the server; default 32
+	TableDepth        int    // tables inside each other accepted from the server; default 32, at most [wire.DepthLimit]
 	TableFields       int    // table fields in one frame accepted from the server; default 16384
 	HandshakeFrameMax uint32 // largest frame accepted before the frame size is negotiated; default 8192
 
@@ -165,6 +165,9 @@ func (c *Config) validate() error {
 
 // validateBounds refuses what cannot be meant: only Heartbeat knows negative values.
 func (c *Config) validateBounds() error {
+	if c.TableDepth > wire.DepthLimit {
+		return fmt.Errorf("table depth %d: want at most %d", c.TableDepth, wire.DepthLimit)
+	}
 	for name, n := range map[string]int64{
 		"handshake timeout": int64(c.HandshakeTimeout), "tls timeout": int64(c.TLSTimeout), "rpc timeout": int64(c.RPCTimeout),
 		"write timeout": int64(c.WriteTimeout), "close timeout": int64(c.CloseTimeout), "write buffer": int64(c.WriteBuffer),

@@ -53,6 +53,7 @@ func TestConfigIsValidatedBeforeDialling(t *testing.T) {
 		"heartbeat too long":          {Config{Heartbeat: 65536 * time.Second}, "65535"},
 		"publish limit too large":     {Config{MaxPublish: 1 << 40}, "max publish"},
 		"negative timeout":            {Config{RPCTimeout: -1}, "rpc timeout"},
+		"tables too deep":             {Config{TableDepth: wire.DepthLimit + 1}, "table depth"},
 		"negative window":             {Config{ConfirmWindow: -1}, "confirm window"},
 		"tls required and not set up": {Config{Addr: "broker:5672", RequireTLS: true}, "TLS is required"},
 	} {

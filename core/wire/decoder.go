@@ -10,7 +10,7 @@ import "encoding/binary"
 // cut off, malformed or beyond the limits, 503 and 540 for unknown classes and methods, 505 for a content
 // header of a class without content. After an error no result is set.
 type Decoder struct {
-	MaxDepth  int // levels of tables and arrays inside each other; 0: 32
+	MaxDepth  int // levels of tables and arrays inside each other, at most [DepthLimit]; 0: 32
 	MaxFields int // table fields and array elements in one payload; 0: 16384
 
 	names interner
@@ -19,7 +19,7 @@ type Decoder struct {
 func (d *Decoder) limits() limits {
 	l := limits{depth: maxDepth, fields: maxFields}
 	if d.MaxDepth != 0 {
-		l.depth = d.MaxDepth
+		l.depth = min(d.MaxDepth, DepthLimit)
 	}
 	if d.MaxFields != 0 {
 		l.fields = d.MaxFields

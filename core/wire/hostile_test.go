@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math"
 	"reflect"
 	"runtime"
 	"slices"
@@ -289,6 +290,26 @@ func TestDecoderLimitsAreSettable(t *testing.T) {
 					t.Errorf("error %v", err)
 				}
 			})
+		}
+	}
+}
+
+// No setting, and no function that has no setting, lets bytes decide how deep
+// the decoder's stack becomes.
+func TestDepthIsLimitedWhateverIsSet(t *testing.T) {
+	properties := func(levels int) []byte { return append([]byte{0x20, 0}, bomb(6*levels, 'F')...) }
+	header := func(props []byte) []byte { return append([]byte{0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, props...) }
+	d := wire.Decoder{MaxDepth: math.MaxInt, MaxFields: math.MaxInt}
+	for levels, ok := range map[int]bool{wire.DepthLimit - 1: true, wire.DepthLimit + 1: false, 1 << 20: false} {
+		raw := properties(levels)
+		if _, err := d.Header(header(raw)); (err == nil) != ok {
+			t.Errorf("%d levels: Header says %v", levels, err)
+		}
+		if _, err := wire.DecodeProperties(raw); (err == nil) != ok {
+			t.Errorf("%d levels: DecodeProperties says %v", levels, err)
+		}
+		if _, found := wire.LookupHeader(raw, ""); found != ok {
+			t.Errorf("%d levels: header found: %v", levels, found)
 		}
 	}
 }

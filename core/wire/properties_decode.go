@@ -7,7 +7,7 @@ import (
 
 // noLimits is for properties that a [Decoder] has let through under its own limits: their structure is
 // checked again, which keeps any bytes safe, their size is not.
-func noLimits() limits { return limits{depth: math.MaxInt, fields: math.MaxInt} }
+func noLimits() limits { return limits{depth: DepthLimit, fields: math.MaxInt} }
 
 // DecodeProperties decodes what [ContentHeader] holds; for that it cannot fail. Other bytes may give a
 // [*Error]. Nothing in the result aliases raw.
@@ -90,7 +90,7 @@ func LookupHeader(raw []byte, key string) (value any, ok bool) {
 		if string(k) == key {
 			found = v // the last one counts
 		}
-		b, _ = l.value(v, math.MaxInt)
+		b, _ = l.value(v, l.depth) // LookupProperty has checked it
 	}
 	if found == nil {
 		return nil, false

@@ -2,6 +2,10 @@ package wire
 
 import "fmt"
 
+// DepthLimit is how many tables and arrays inside each other are decoded at the most, whatever limit is set:
+// each level takes a piece of the goroutine's stack.
+const DepthLimit = 4096
+
 // limits is what is left of the allowance for the tables of one payload.
 type limits struct {
 	depth  int // levels allowed
