@@ -81,7 +81,9 @@ func (r *clientRun) consume() {
 	seen := 0
 	r.consuming.Go(func() {
 		_ = r.client.Consume(context.WithoutCancel(r.t.Context()), queueName, func(_ context.Context, d *warren.Delivery) error {
-			id, err := c.Deliver(d.Body, d.Tag, d.Redelivered)
+			id, err := c.Receive(ledger.Received{
+				Exchange: d.Exchange, Key: d.RoutingKey, Headers: d.Properties().Headers, Body: d.Body, Tag: d.Tag, Redelivered: d.Redelivered,
+			})
 			var result error
 			if seen++; err == nil && seen%97 == 0 {
 				result = consumer.ErrRequeue
@@ -117,6 +119,7 @@ func (r *clientRun) publish(n int, more func() bool, patience time.Duration) {
 		if i%50 == 49 {
 			key = "nowhere"
 		}
+		p.To("x", key)
 		m := p.Next(0, 100)
 		receipt, err := r.pub.Send(ctx, warren.Message{
 			Key: key, Body: m.Body, Properties: warren.Properties{Headers: ledger.Headers(m.Body)},

@@ -44,20 +44,35 @@ func cancelsAnswered(v *view, report func(Violation)) {
 	}
 }
 
-// consumersCounted is the part of S17 that compares the consumers on the wire at the end
-// with those registered.
+// consumersCounted is the part of S17 that compares the consumers on the wire with those
+// registered: at the end there are as many, and never more on one connection.
 func consumersCounted(v *view, report func(Violation)) {
 	for name, want := range v.rules.Consumers {
 		q, got := slices.Index(v.history.Queues, name), 0
+		lives := map[uint32]*spans{} // by connection
 		for i := range v.epochs {
-			for _, c := range v.epochs[i].consumers {
-				if int(c.queue) == q && c.ended == never && v.epochs[i].closed == never {
+			e := &v.epochs[i]
+			for _, c := range e.consumers {
+				if int(c.queue) != q {
+					continue
+				}
+				if lives[e.conn] == nil {
+					lives[e.conn] = &spans{}
+				}
+				lives[e.conn].add(c.begun, min(c.ended, e.closed))
+				if c.ended == never && e.closed == never {
 					got++
 				}
 			}
 		}
 		if got != want {
 			report(general(Client, "queue %q has %d consumers, %d were registered", name, got, want))
+			continue
+		}
+		for conn, s := range lives {
+			if n := s.most(); n > want {
+				report(general(Client, "queue %q had %d consumers on connection %d, %d were registered", name, n, conn, want))
+			}
 		}
 	}
 }

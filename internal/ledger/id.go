@@ -40,7 +40,7 @@ var (
 
 	// ErrForeign: the body does not begin with an identity.
 	ErrForeign = errors.New("ledger: not a message of a ledger")
-	// ErrCorrupt: the body is not the one that was published.
+	// ErrCorrupt: the body is not the one that was published, or its header is another's.
 	ErrCorrupt = errors.New("ledger: checksum differs")
 )
 

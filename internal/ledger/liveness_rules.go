@@ -109,32 +109,40 @@ func nothingLeaked(v *view, report func(Violation)) {
 // pendingBounded is L3: a publisher never has more publishes without a result than
 // its buffers may hold.
 func pendingBounded(v *view, report func(Violation)) {
-	begun, ended := make([][]int64, len(v.base)-1), make([][]int64, len(v.base)-1)
-	for p := range begun {
+	pending := make([]spans, len(v.base)-1)
+	for p := range pending {
 		n := v.base[p+1] - v.base[p]
-		begun[p], ended[p] = make([]int64, 0, n), make([]int64, 0, n)
+		pending[p] = spans{make([]int64, 0, n), make([]int64, 0, n)}
 	}
 	for slot := range v.index.len() {
-		p, m := v.publisherOf(slot), &v.messages[slot]
-		begun[p] = append(begun[p], m.invoked)
-		if m.resulted != never {
-			ended[p] = append(ended[p], m.resulted)
-		}
+		m := &v.messages[slot]
+		pending[v.publisherOf(slot)].add(m.invoked, m.resulted)
 	}
-	for p := range begun {
-		slices.Sort(begun[p])
-		slices.Sort(ended[p])
-		if n := mostPending(begun[p], ended[p]); n > v.rules.MaxPending {
+	for p := range pending {
+		if n := pending[p].most(); n > v.rules.MaxPending {
 			report(general(Client, "publisher %d had %d publishes pending, the limit is %d", p, n, v.rules.MaxPending))
 		}
 	}
 }
 
-// mostPending returns the most intervals that overlap, given their begins and ends in order.
-func mostPending(begun, ended []int64) (most int) {
+// spans are stretches of time.
+type spans struct{ begun, ended []int64 }
+
+// add adds one; it may never end.
+func (s *spans) add(begun, ended int64) {
+	s.begun = append(s.begun, begun)
+	if ended != never {
+		s.ended = append(s.ended, ended)
+	}
+}
+
+// most returns how many overlap at most. It sorts them.
+func (s *spans) most() (most int) {
+	slices.Sort(s.begun)
+	slices.Sort(s.ended)
 	done := 0
-	for i, t := range begun {
-		for done < len(ended) && ended[done] <= t {
+	for i, t := range s.begun {
+		for done < len(s.ended) && s.ended[done] <= t {
 			done++
 		}
 		most = max(most, i+1-done)

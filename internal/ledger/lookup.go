@@ -38,7 +38,7 @@ func (v *view) timesBrought(slot, queue int) (n int) {
 
 // mayBeLostAnywhere is mayBeLost for a message that any queue may deliver.
 func (v *view) mayBeLostAnywhere(m *message) bool {
-	return slices.ContainsFunc(v.windows, func(w lossWindow) bool { return m.invoked <= w.end })
+	return slices.ContainsFunc(v.windows, func(w lossWindow) bool { return v.excuses(w, m) })
 }
 
 // sawNoAck reports whether any consumer needed no acks.

@@ -34,6 +34,7 @@ var mistakes = map[string]string{
 	"multiple one too far":  "S6",
 	"nack as ack":           "S6",
 	"new before replay":     "S7",
+	"another key":           "S2",
 	"not sent on close":     "S3",
 	"replay out of order":   "S7",
 	"republish acked":       "S8",
@@ -44,7 +45,11 @@ var mistakes = map[string]string{
 	// consuming
 	"ack a failure":                       "S13",
 	"ack a stale delivery":                "S12 S13",
+	"ack a redelivery at once":            "S13",
 	"ack before the handler":              "S13",
+	"hand out another's header":           "S2",
+	"hand out another's key":              "S2",
+	"hand out the last one again":         "S1",
 	"ack without handling":                "S13",
 	"drop an unknown consumer's delivery": "S17",
 	"handle out of order":                 "S9",
@@ -57,6 +62,7 @@ var mistakes = map[string]string{
 	"settle twice":                        "S12",
 	// recovering
 	"consume twice":             "S17",
+	"consume twice for a while": "S17",
 	"dial storm":                "L4",
 	"forget qos":                "S14",
 	"leave a cancel unanswered": "S17",

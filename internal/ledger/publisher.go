@@ -1,11 +1,12 @@
 package ledger
 
-// Publisher notes what one sender of messages does. [Publisher.Next] and
-// [Publisher.Again] belong to one goroutine, [Publisher.Result] to any.
+// Publisher notes what one sender of messages does. [Publisher.To], [Publisher.Next]
+// and [Publisher.Again] belong to one goroutine, [Publisher.Result] to any.
 type Publisher struct {
 	ledger  *Ledger
 	number  uint32
 	last    uint64 // sequence number
+	route   uint16 // of the messages that follow; 0: not told
 	invokes *shard
 	results *shard
 }
@@ -21,6 +22,10 @@ func (l *Ledger) Publisher() *Publisher {
 	l.invokes = append(l.invokes, p.invokes)
 	return p
 }
+
+// To tells which exchange and routing key the messages that follow are published with:
+// they must go and come with these.
+func (p *Publisher) To(exchange, key string) { p.route = route(exchange, key) }
 
 // Message is what to publish, with its identity.
 type Message struct {
@@ -48,7 +53,7 @@ func (p *Publisher) invoke(id ID, size int) Message {
 	_, crc, _ := decodePrefix(body)
 	p.invokes.add(Record{
 		Time: p.ledger.now(), Kind: PubInvoke, Pub: id.Publisher, Seq: pack(id.Seq, id.Attempt),
-		Tag: uint64(id.Key), CRC: crc,
+		Tag: uint64(id.Key), CRC: crc, Node: p.route,
 	})
 	return Message{ID: id, Body: body}
 }

@@ -36,9 +36,9 @@ type Kind uint8
 // second is the wire ledger: what passed on a connection.
 const (
 	kindNone   Kind = iota // no record: the end of what a file holds
-	PubInvoke              // the application asks to publish; Tag: key
+	PubInvoke              // the application asks to publish; Tag: key, Node: route, 0 if it is not told
 	Result                 // the API says how that ended; Flags: an [Outcome]
-	Deliver                // a handler starts; Tag: delivery tag, Node: queue, Flags: Redelivered, Corrupt, Foreign
+	Deliver                // a handler starts; Tag: delivery tag, in the upper 16 bits the route or 0; Node: queue, Flags: Redelivered, Corrupt, Foreign, Dead
 	HandlerEnd             // it ends; Tag and Node as for Deliver, Flags: Failed
 	State                  // Flags: Down when the client lost its connection; without it: it is ready again
 	Call                   // an API call ended; Node: name, Tag: how long it took, Seq: how long it may take

@@ -28,6 +28,8 @@ type Rules struct {
 	MinUnresolved  int // publishes whose verdict was cut off: else no replay was seen
 	MinRedelivered int
 
+	Residence time.Duration // of a confirmed message in its queue, at most: who was there longer a loss does not excuse; 0: as Grace
+
 	Grace time.Duration // what happens this long before the end of a channel may go unheard; 0: a second
 }
 
@@ -36,6 +38,13 @@ func (r *Rules) grace() int64 {
 		return int64(r.Grace)
 	}
 	return int64(time.Second)
+}
+
+func (r *Rules) residence() int64 {
+	if r.Residence > 0 {
+		return int64(r.Residence)
+	}
+	return r.grace()
 }
 
 // Facts are what was seen of broker and process once the run was over.

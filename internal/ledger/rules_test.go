@@ -33,6 +33,8 @@ var ruleCases = []struct {
 	{name: "confirmed and lost by the client", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1", broken: "S1/client"},
 	{name: "lost in a declared window", script: begin + "lose q; invoke 1; keep q; pub 1 1; ack 1 1; result 1 confirmed"},
 	{name: "lost after a declared window", script: begin + "lose q; keep q; invoke 1; pub 1 1; ack 1 1; result 1 confirmed", broken: "S1/broker"},
+	{name: "lost long before a declared window", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; wait; lose q; keep q", broken: "S1/broker"},
+	{name: "lost in a queue that was slow, as it may be", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; wait; lose q; keep q", rules: Rules{Residence: 10 * time.Second}},
 	{name: "missing from one queue of two", script: begin + one, rules: Rules{Queues: []string{"q", "other"}}, broken: "S1/broker"},
 	{name: "not confirmed and not delivered", script: begin + "invoke 1; pub 1 1; close 1; result 1 unknown"},
 
@@ -40,6 +42,11 @@ var ruleCases = []struct {
 	{name: "delivered without a publish on the wire", script: begin + "invoke 1; result 1 unknown; deliver 2 1 1; handle q 1; handled q 1; settle 2 1", broken: "S2/broker"},
 
 	{name: "delivered with another key", script: begin + "invoke 1; pub 1 1; result 1 unknown; strange 2 1 1; handle q 1; handled q 1; settle 2 1", broken: "S2/broker"},
+
+	{name: "published with another key than asked", script: begin + "to k; invoke 1; pub 1 1; result 1 unknown; deliver 2 1 1; settle 2 1", broken: "S2/client S13/client"},
+	{name: "handled with another key than published", script: begin + "to k; invoke 1; pubto 1 1 k; ack 1 1; result 1 confirmed; deliverto 2 1 1 k; receive q 1 other 1; handled q 1; settle 2 1", broken: "S1/client S2/client"},
+	{name: "handled with another's header", script: begin + "to k; invoke 1; pubto 1 1 k; ack 1 1; result 1 confirmed; deliverto 2 1 1 k; receive q 1 k 2; handled q 1; settle 2 1", broken: "S1/client S2/client"},
+	{name: "handled as published", script: begin + "to k; invoke 1; pubto 1 1 k; ack 1 1; result 1 confirmed; deliverto 2 1 1 k; receive q 1 k 1; handled q 1; settle 2 1"},
 
 	{name: "not sent and published", script: begin + "invoke 1; pub 1 1; close 1; result 1 not sent", broken: "S3/client"},
 	{name: "not sent, written after the server's close", script: begin + "invoke 1; refuse 1; pub 1 1; result 1 not sent"},
@@ -106,6 +113,9 @@ var ruleCases = []struct {
 	{name: "settled after the end", script: begin + one + "refuse 2; settle 2 2"},
 
 	{name: "acknowledged before the handler ended", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; handle q 1; settle 2 1; handled q 1", broken: "S13/client"},
+	{name: "a redelivery acknowledged before its handler ended", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; handle q 1; handled q 1; close 2; open 3; consume 3 q; redeliver 3 1 1; settle 3 1; rehandle q 1; handled q 1", broken: "S13/client"},
+	{name: "acknowledged, and only another queue's handler succeeded", script: begin + "open 3; consume 3 r; invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; deliver 3 1 1; handle q 1; handled q 1; handle r 1; failed r 1; close 2; settle 3 1; " +
+		"invoke 2; pub 1 2; ack 1 2; result 2 confirmed; deliver 3 1 2; handle r 2; handled r 2; settle 3 2", broken: "S13/client"},
 	{name: "acknowledged after a failure", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; handle q 1; failed q 1; settle 2 1", broken: "S13/client"},
 	{name: "never acknowledged", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; handle q 1; handled q 1", broken: "S13/client"},
 
@@ -127,6 +137,8 @@ var ruleCases = []struct {
 	{name: "consumer missing at the broker", script: "open 1", facts: Facts{Drained: true, Registered: []string{"a"}}, broken: "S17/client"},
 	{name: "consumer missing on the wire", script: begin, rules: Rules{Consumers: map[string]int{"q": 2}}, broken: "S17/client"},
 	{name: "consumer twice on the wire", script: begin + "consume 2 q", rules: Rules{Consumers: map[string]int{"q": 1}}, broken: "S17/client"},
+	{name: "consumer twice on one connection for a while", script: begin + "consume 2 q; cancel 2 2", rules: Rules{Consumers: map[string]int{"q": 1}}, broken: "S17/client"},
+	{name: "consumer on one channel after the other", script: begin + "close 2; open 3; consume 3 q; revoke 3 1; cancel 3 1; consume 3 q", rules: Rules{Consumers: map[string]int{"q": 1}}},
 	{name: "cancel unanswered", script: begin + "revoke 2 1; wait; open 3", broken: "S17/client"},
 	{name: "cancel answered", script: begin + "revoke 2 1; cancel 2 1; wait; open 3"},
 	{name: "delivery for a consumer that is no more", script: begin + "cancel 2 1; invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; wait; handle q 1; failed q 1", broken: "S17/client"},

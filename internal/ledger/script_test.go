@@ -12,12 +12,14 @@ import (
 // milliseconds apart. The numbers that AMQP counts up are counted here too.
 //
 //	invoke M, again M, result M OUTCOME       the application publishes message M (publisher 1), once more; how it ended
+//	to KEY                                     the messages that follow are published with that routing key
 //	handle Q M, rehandle Q M, handled Q M, failed Q M
+//	receive Q M KEY H                          handle, with a routing key and the header of message H
 //	conn, open E, select E, close E, refuse E  a connection; a channel epoch: opened, in confirm mode, ended by client, server
 //	silent E MS                               ended, when the broker has said nothing for so long
-//	pub E M, ack E T, acks E T, nack E T, return E M
+//	pub E M, pubto E M KEY, ack E T, acks E T, nack E T, return E M
 //	qos E N, consume E Q, cancel E C, revoke E C
-//	deliver E C M, redeliver E C M, strange E C M (with another routing key), settle E T, settles E T, requeue E T
+//	deliver E C M, deliverto E C M KEY, redeliver E C M, strange E C M (with another routing key), settle E T, settles E T, requeue E T
 //	wait, fault F, effect F, end F, lose Q, keep Q, call NAME TOOK LIMIT
 type script struct {
 	Ledger    *Ledger
@@ -65,6 +67,11 @@ func scriptRecord(kind Kind, m uint64) Record {
 
 func (s *script) application(w []string) bool {
 	switch w[0] {
+	case "to":
+		s.publisher.To("", w[1])
+	case "receive":
+		body, header := scriptID(number(w, 2)).AppendBody(nil, 0), scriptID(number(w, 4)).AppendBody(nil, 0)
+		_, _ = s.Ledger.Consumer(w[1]).Receive(Received{Key: w[3], Headers: Headers(header), Body: body, Tag: 1})
 	case "invoke":
 		s.publisher.invoke(scriptID(number(w, 1)), 0)
 	case "again":
@@ -111,22 +118,28 @@ func (s *script) channel(w []string) bool {
 	switch k, simple := kinds[w[0]]; {
 	case simple:
 		r.Kind, r.Flags = k.kind, k.flags
-	case w[0] == "pub":
+	case w[0] == "pub" || w[0] == "pubto":
 		s.confirms[r.Epoch]++
 		r = scriptRecord(WirePub, number(w, 2))
 		r.Tag = s.confirms[uint32(e)]
+		if w[0] == "pubto" {
+			r.Node = route("", w[3])
+		}
 	case w[0] == "silent":
 		r = Record{Kind: EpochClose, Seq: r.Tag * uint64(ms), Flags: Lost}
 	case w[0] == "return":
 		r = scriptRecord(WireReturn, number(w, 2))
 	case w[0] == "consume":
 		r.Kind, r.Node = Consume, s.Ledger.queue(w[2])
-	case w[0] == "deliver" || w[0] == "redeliver" || w[0] == "strange":
+	case w[0] == "deliver" || w[0] == "deliverto" || w[0] == "redeliver" || w[0] == "strange":
 		s.delivered[r.Epoch]++
 		r = scriptRecord(WireDeliver, number(w, 3))
 		r.Tag = pack(s.delivered[uint32(e)], uint16(number(w, 2)))
 		if w[0] == "redeliver" {
 			r.Flags = Redelivered
+		}
+		if w[0] == "deliverto" {
+			r.Node = route("", w[4])
 		}
 		if w[0] == "strange" {
 			r.Node++

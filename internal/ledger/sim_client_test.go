@@ -52,6 +52,8 @@ type simHandler struct {
 	finished  []uint64 // handled with success, to acknowledge
 	unsettled []uint64 // delivered and neither acknowledged nor refused
 	failures  map[ID]bool
+	succeeded map[ID]bool
+	last      []byte // body of the delivery before
 	epoch     int
 	revoked   bool // a prefix of tags says nothing any more
 }
@@ -109,7 +111,7 @@ func (h *simHandler) open() {
 		h.write(&wire.BasicQos{PrefetchCount: uint16(h.client.prefetch)}, nil)
 	}
 	h.consume()
-	if h.epoch > 0 && h.client.is("consume twice") {
+	if h.epoch > 0 && h.client.is("consume twice") || h.epoch == 1 && h.client.is("consume twice for a while") {
 		h.tags++
 		h.write(&wire.BasicConsume{Queue: h.queue, ConsumerTag: "twin"}, nil)
 	}
@@ -157,6 +159,8 @@ func (h *simHandler) deliver(m *wire.BasicDeliver, body []byte) {
 	h.unsettled = append(h.unsettled, m.DeliveryTag)
 	d := simDelivered{*m, body, h.epoch}
 	switch {
+	case c.is("ack a redelivery at once") && h.succeeded[idOf(body)]:
+		h.write(&wire.BasicAck{DeliveryTag: m.DeliveryTag}, nil)
 	case c.is("ack before the handler") && c.rarely():
 		h.write(&wire.BasicAck{DeliveryTag: m.DeliveryTag}, nil)
 	case c.is("ack without handling") && c.rarely():
@@ -182,7 +186,7 @@ func (h *simHandler) work() {
 		d, h.inbox[0] = h.inbox[0], d
 	}
 	h.busy = true
-	id, err := h.ledger.Deliver(d.body, d.DeliveryTag, d.Redelivered)
+	id, err := h.ledger.Receive(h.handOut(d))
 	if err == nil && h.client.sim.chance(25) && !h.failures[id] {
 		h.failures[id] = true
 		err = errHandler
@@ -194,11 +198,33 @@ func (h *simHandler) work() {
 	h.client.sim.after(h.client.sim.upTo(takes), func() {
 		h.busy = false
 		h.ledger.End(id, d.DeliveryTag, err)
+		h.succeeded[id] = h.succeeded[id] || err == nil
 		if d.epoch == h.epoch || h.client.is("ack a stale delivery") || h.client.is("handle stale deliveries") {
 			h.handled(d, err)
 		}
 		h.work()
 	})
+}
+
+// handOut returns a delivery as the handler is to see it.
+func (h *simHandler) handOut(d simDelivered) Received {
+	out := Received{Key: d.RoutingKey, Headers: Headers(d.body), Body: d.body, Tag: d.DeliveryTag, Redelivered: d.Redelivered}
+	switch c := h.client; {
+	case h.last == nil:
+	case c.is("hand out another's key") && c.rarely():
+		out.Key = "nowhere"
+	case c.is("hand out another's header") && c.rarely():
+		out.Headers = Headers(h.last)
+	case c.is("hand out the last one again") && c.rarely():
+		out.Headers, out.Body = Headers(h.last), h.last
+	}
+	h.last = d.body
+	return out
+}
+
+func idOf(body []byte) ID {
+	id, _, _ := decodePrefix(body)
+	return id
 }
 
 func (h *simHandler) handled(d simDelivered, err error) {

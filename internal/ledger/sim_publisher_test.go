@@ -64,8 +64,17 @@ func (p *simPublisher) produce(n int) {
 			key = 1 // no queue takes it
 		}
 		p.pending++
+		p.ledger.To("", simKey(key))
 		p.queue = append(p.queue, &simMessage{Message: p.ledger.Next(key, 64)})
 	}
+}
+
+// simKey returns the routing key of a message.
+func simKey(key uint32) string {
+	if key != 0 {
+		return "nowhere"
+	}
+	return "all"
 }
 
 // flush writes what is queued.
@@ -74,12 +83,11 @@ func (p *simPublisher) flush() {
 		return
 	}
 	for _, m := range p.queue {
-		key := "all"
-		if m.ID.Key != 0 {
-			key = "nowhere"
-		}
+		key := simKey(m.ID.Key)
 		body := m.Body
 		switch {
+		case p.client.is("another key") && p.client.rarely():
+			key = "elsewhere"
 		case p.client.is("corrupt body") && p.client.rarely():
 			body = slices.Clone(body)
 			body[50]++

@@ -15,7 +15,7 @@ func simRules(s *sim) Rules {
 		Consumers:  map[string]int{"orders": 1, "audit": 1},
 		MaxPending: s.client.window, MaxDials: 20, Recovery: time.Second, Deadline: 10 * time.Second,
 		MinConfirmed: 1, MinConsumed: 1, MinUnresolved: 1, MinRedelivered: 1,
-		Grace: 20 * ms,
+		Grace: 20 * ms, Residence: time.Second,
 	}
 }
 
@@ -44,6 +44,7 @@ func newSim(seed uint64, mistake string) *sim {
 	s.client.publisher.connect()
 	s.produce()
 	s.planFaults()
+	s.after(10*time.Second, s.loseNothing)
 	return s
 }
 
@@ -52,10 +53,17 @@ func newSimClient(s *sim, mistake string) *simClient {
 	c.publisher = &simPublisher{client: c, ledger: s.ledger.Publisher(), toSend: 900 + s.IntN(400)}
 	for i, q := range s.broker.queues {
 		c.consumers = append(c.consumers, &simHandler{
-			client: c, ledger: s.ledger.Consumer(q.name), queue: q.name, channel: uint16(i + 1), failures: map[ID]bool{},
+			client: c, ledger: s.ledger.Consumer(q.name), queue: q.name, channel: uint16(i + 1), failures: map[ID]bool{}, succeeded: map[ID]bool{},
 		})
 	}
 	return c
+}
+
+// loseNothing declares that queues may lose what is in them when they have been empty for long.
+func (s *sim) loseNothing() {
+	for _, q := range s.broker.queues {
+		s.ledger.MayLose(q.name)()
+	}
 }
 
 // produce has the application publish while it has something to.

@@ -19,10 +19,12 @@ type view struct {
 	attempts     map[attemptKey]int // of the application, from the second on
 	messages     []message          // by slot
 	queues       int
-	handled      []uint16 // deliveries to handlers, by queue and slot
-	handledFirst []uint16 // those of them without the redelivered flag
-	brought      []uint16 // deliveries on the wire, by queue and slot
-	broughtFirst []uint16 // those of them without the redelivered flag
+	handled      []uint16            // deliveries to handlers, by queue and slot
+	handledFirst []uint16            // those of them without the redelivered flag
+	succeeded    []int64             // first end of a handler without error, by queue and slot
+	succeeded2   map[copyKey][]int64 // the others
+	brought      []uint16            // deliveries on the wire, by queue and slot
+	broughtFirst []uint16            // those of them without the redelivered flag
 	publications []publication
 	deliveries   []delivery
 	epochs       []epoch       // by number
@@ -45,7 +47,6 @@ type attemptKey struct {
 // message is one attempt of the application to publish one message.
 type message struct {
 	invoked, resulted int64
-	handledOK         int64 // first end of a handler without error
 	acked             int64 // first ack of a publication that was not returned
 	published         int64 // last publication
 	crc               uint32
@@ -60,6 +61,7 @@ type message struct {
 	open              uint16 // deliveries still unsettled
 	got               uint16 // deliveries by basic.get
 	route             uint16 // of its publications
+	asked             uint16 // route that the application asked for; 0: not told
 	replaced          bool   // the application tried again
 	cutOff            bool   // a channel ended before the verdict on it
 	refused           bool   // nacked, or returned, once

@@ -11,11 +11,11 @@ func newView(h *History, rules *Rules, facts *Facts) *view {
 	h.look()
 	v := &view{
 		index: newIndex(h), rules: rules, facts: facts, history: h, grace: rules.grace(),
-		attempts: map[attemptKey]int{}, queues: len(h.Queues), faults: make([]faultView, len(h.Faults)),
+		attempts: map[attemptKey]int{}, succeeded2: map[copyKey][]int64{}, queues: len(h.Queues), faults: make([]faultView, len(h.Faults)),
 	}
 	v.messages = make([]message, v.index.len())
 	for i := range v.messages {
-		v.messages[i] = message{invoked: never, resulted: never, handledOK: never, acked: never, published: -1}
+		v.messages[i] = message{invoked: never, resulted: never, acked: never, published: -1}
 	}
 	for _, part := range h.Parts {
 		if n := len(part); n > 0 {
@@ -45,6 +45,7 @@ func newView(h *History, rules *Rules, facts *Facts) *view {
 	}
 	v.handled = make([]uint16, v.queues*len(v.messages))
 	v.handledFirst = make([]uint16, len(v.handled))
+	v.succeeded = slices.Repeat([]int64{never}, len(v.handled))
 	v.brought = make([]uint16, len(v.handled))
 	v.broughtFirst = make([]uint16, len(v.handled))
 	var both sync.WaitGroup // neither writes what the other reads or writes
@@ -68,9 +69,10 @@ func (v *view) invoke(r *Record) {
 		v.messages[slot].replaced = true
 		slot = len(v.messages)
 		v.attempts[attemptKey{r.Pub, r.Seq}] = slot
-		v.messages = append(v.messages, message{resulted: never, handledOK: never, acked: never, published: -1})
+		v.messages = append(v.messages, message{resulted: never, acked: never, published: -1})
 	}
-	v.messages[slot].invoked, v.messages[slot].crc = r.Time, r.CRC
+	m := &v.messages[slot]
+	m.invoked, m.crc, m.asked = r.Time, r.CRC, r.Node
 }
 
 // say takes a record of the application ledger.
@@ -105,6 +107,9 @@ func (v *view) result(r *Record) {
 
 func (v *view) handle(r *Record) {
 	slot, why := v.match(r)
+	if why == "" && r.Flags&Dead == 0 && high(r.Tag) != 0 && !v.messages[slot].is(high(r.Tag)) {
+		why = "has another exchange or routing key"
+	}
 	if why != "" {
 		v.strangers[0] = append(v.strangers[0], stranger{*r, why})
 		return
@@ -115,6 +120,9 @@ func (v *view) handle(r *Record) {
 		v.handledFirst[i]++
 	}
 }
+
+// is reports whether the application has not asked for another route.
+func (m *message) is(route uint16) bool { return m.asked == 0 || m.asked == route }
 
 // match returns the slot of what was delivered, or why it is not what was published.
 func (v *view) match(r *Record) (slot int, why string) {
@@ -137,9 +145,14 @@ func (v *view) handlerEnd(r *Record) {
 	if !ok || r.Flags&Failed != 0 {
 		return
 	}
-	m := &v.messages[slot]
-	m.handlersOK++
-	m.handledOK = min(m.handledOK, r.Time)
+	v.messages[slot].handlersOK++
+	i := int(r.Node)*len(v.messages) + slot
+	if v.succeeded[i] == never {
+		v.succeeded[i] = r.Time
+		return
+	}
+	key := copyKey{slot, int(r.Node)}
+	v.succeeded2[key] = append(v.succeeded2[key], r.Time)
 }
 
 func (v *view) fault(r *Record) {
@@ -176,6 +189,11 @@ func (v *view) loss(r *Record) {
 // the message.
 func (v *view) mayBeLost(m *message, queue int) bool {
 	return slices.ContainsFunc(v.windows, func(w lossWindow) bool {
-		return int(w.queue) == queue && m.invoked <= w.end
+		return int(w.queue) == queue && v.excuses(w, m)
 	})
+}
+
+// excuses reports whether the message may have been in its queue, or on its way to it, while the window was open.
+func (v *view) excuses(w lossWindow, m *message) bool {
+	return m.invoked <= w.end && min(m.acked, m.resulted) > w.begun-v.rules.residence()
 }

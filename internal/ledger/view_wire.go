@@ -63,6 +63,9 @@ func (v *view) publication(e *epoch, r *Record) {
 		m := &v.messages[slot]
 		m.publications++
 		m.published, m.route = max(m.published, r.Time), r.Node
+		if !m.is(r.Node) {
+			v.odd("S2", Client, slot, r, "published with another exchange or routing key than was asked for")
+		}
 	}
 	e.pubs = append(e.pubs, int32(len(v.publications)))
 	v.publications = append(v.publications, p)

@@ -104,7 +104,7 @@ func refusal(requeue bool) Flags {
 }
 
 // route is what tells one exchange and routing key from another, nearly always: 32 bits
-// of FNV-1a, folded.
+// of FNV-1a, folded, and never 0.
 func route(exchange, key string) uint16 {
 	sum := uint32(2166136261)
 	for _, s := range [...]string{exchange, "\x00", key} {
@@ -112,7 +112,7 @@ func route(exchange, key string) uint16 {
 			sum = (sum ^ uint32(s[i])) * 16777619
 		}
 	}
-	return uint16(sum ^ sum>>16)
+	return max(uint16(sum^sum>>16), 1)
 }
 
 func (ch *channel) consume(c *Conn, m *wire.BasicConsume) {
