@@ -28,6 +28,11 @@ func (l *load) finish(t *testing.T) {
 	case <-ctx.Done():
 		t.Fatalf("publishes without an outcome after %v: %+v", drainTimeout, l.pub.Stats())
 	}
+	for name, f := range map[string]func(context.Context) error{"drain": l.pub.Drain, "declare again": l.declare} {
+		if err := l.call(ctx, name, f); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	if !l.plan.deleted && !eventually(ctx, drainTimeout, func() bool { return l.ledger.Summary().Lost == 0 }) {
 		t.Errorf("the queue does not run empty")
 	}
@@ -35,11 +40,16 @@ func (l *load) finish(t *testing.T) {
 	if !l.plan.stream() {
 		l.checkEmpty(ctx, t)
 	}
-	l.judge(t, !t.Failed(), after)
+	drained := !t.Failed()
+	history, err := l.ledger.History()
+	if err != nil {
+		t.Fatal(err)
+	}
 	// 2nd: close.
 	requeued := l.plan.prefetch * l.consumerLosses()
 	stats := l.pub.Stats()
 	l.close(t)
+	l.judge(t, &history, drained, after)
 	// 3rd: the books.
 	summary, why := l.ledger.Summary(), l.book.explain(requeued)
 	t.Logf("%v\n%v\n%+v", summary, why, stats)
@@ -109,7 +119,11 @@ func (l *load) close(t testing.TB) {
 func closeClient(t testing.TB, client *warren.Client) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
+	begun := time.Now()
 	if err := client.Close(ctx); err != nil {
 		t.Errorf("Close: %v", err)
+	}
+	if took := time.Since(begun); took > closeTimeout+time.Second {
+		t.Errorf("Close took %v, its context had ended after %v", took, closeTimeout)
 	}
 }

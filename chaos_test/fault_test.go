@@ -30,6 +30,7 @@ func (l *load) suffer(t *testing.T, f fault) {
 		t.Fatalf("%s: %v", f.name, err)
 	}
 	healed := time.Now()
+	l.longest = max(l.longest, healed.Sub(start))
 	if err := l.flow(within(t, recoverTimeout), flowMessages); err != nil {
 		t.Fatalf("after %s: %v\n%s", f.name, err, describe(l.events.since(mark)))
 	}
@@ -53,6 +54,7 @@ func (l *load) strikeAndHeal(t *testing.T, f fault, mark int) error {
 		}
 	}
 	noted.Effect()
+	l.ask(ctx)
 	if f.mute {
 		l.muted++
 	}
@@ -63,6 +65,16 @@ func (l *load) strikeAndHeal(t *testing.T, f fault, mark int) error {
 		return fmt.Errorf("heal: %w", err)
 	}
 	return nil
+}
+
+// askTimeout is for calls that may be in vain.
+const askTimeout = 500 * time.Millisecond
+
+// ask waits a moment for a client that may be cut off: it is to answer in time, whatever the answer.
+func (l *load) ask(ctx context.Context) {
+	short, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	_ = l.call(short, "await ready", l.client.AwaitReady)
 }
 
 // repeat returns f n times.

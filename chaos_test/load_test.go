@@ -31,6 +31,7 @@ type plan struct {
 	rate      int           // messages a second at most; default 3000
 	window    int           // default 1000
 	prefetch  int           // default 200
+	workers   int           // of the main queue's consumer; default 2. One keeps the order
 	heartbeat time.Duration // default 4 s
 	deleted   bool          // the main queue is deleted: messages may be lost in it or returned
 	nodes     []*broker     // all those that the URLs lead to; default: the load's own
@@ -46,6 +47,7 @@ func (p plan) withDefaults() plan {
 	p.rate = cmp.Or(p.rate, 3000)
 	p.window = cmp.Or(p.window, 1000)
 	p.prefetch = cmp.Or(p.prefetch, 200)
+	p.workers = cmp.Or(p.workers, 2)
 	p.heartbeat = cmp.Or(p.heartbeat, 4*time.Second)
 	return p
 }
@@ -63,6 +65,9 @@ type load struct {
 	before string // what the broker held when the load began
 	muted  int    // faults after which a verdict must be missing
 
+	held    ledger.Resources // when the load began
+	longest time.Duration    // that a fault lasted
+
 	confirmed, consumed atomic.Int64
 
 	ctx       context.Context // ends with the test
@@ -76,7 +81,8 @@ func startLoad(t testing.TB, node *broker, p plan, urls ...string) *load {
 	t.Helper()
 	l := &load{plan: p.withDefaults(), node: node, ledger: ledger.New(1), ctx: t.Context(),
 		quit: make(chan struct{}), published: make(chan struct{})}
-	tap(l.ledger, append(l.plan.nodes, node)...)
+	tap(l.ledger, l.brokers()...)
+	l.held = l.stock()
 	ctx := within(t, startTimeout)
 	var err error
 	l.client, err = warren.Dial(ctx, urls[0], warren.WithURLs(urls[1:]...), warren.WithListener(l.note),
@@ -87,7 +93,7 @@ func startLoad(t testing.TB, node *broker, p plan, urls ...string) *load {
 	}
 	t.Cleanup(func() { l.keepTranscript(t) })
 	t.Cleanup(func() { l.close(t) })
-	if _, err := l.client.Declare(ctx, loadTopology(l.plan.queue)); err != nil {
+	if err := l.call(ctx, "declare", l.declare); err != nil {
 		t.Fatal(err)
 	}
 	l.startConsumers(t)
@@ -104,16 +110,42 @@ func startLoad(t testing.TB, node *broker, p plan, urls ...string) *load {
 	return l
 }
 
+func (l *load) declare(ctx context.Context) error {
+	_, err := l.client.Declare(ctx, loadTopology(l.plan.queue))
+	return err
+}
+
+// brokers returns all those that the load may be connected to.
+func (l *load) brokers() []*broker {
+	if len(l.plan.nodes) > 0 {
+		return l.plan.nodes
+	}
+	return []*broker{l.node}
+}
+
+// call has the ledger note how long a call of the API took, and that it was to end with its context.
+func (l *load) call(ctx context.Context, name string, f func(context.Context) error) error {
+	begun, limit := time.Now(), time.Duration(0)
+	if end, ok := ctx.Deadline(); ok {
+		limit = time.Until(end)
+	}
+	err := f(ctx)
+	l.ledger.Called(name, time.Since(begun), limit, err)
+	return err
+}
+
 // shortRetry keeps outages short: tests wait for their end.
 func shortRetry() backoff.BackOff {
-	return recovery.FullJitter(backoff.NewConstantBackOff(time.Second))
+	return recovery.FullJitter(backoff.NewConstantBackOff(longestWait))
 }
+
+const longestWait = time.Second // between attempts to connect
 
 // startConsumers starts the ledger's consumer, and one for each queue that lives by its consumer.
 func (l *load) startConsumers(t testing.TB) {
 	t.Helper()
 	var err error
-	options := []consumer.Option{consumer.Prefetch(l.plan.prefetch), consumer.Workers(2), consumer.Tag(mainQueue)}
+	options := []consumer.Option{consumer.Prefetch(l.plan.prefetch), consumer.Workers(l.plan.workers), consumer.Tag(mainQueue)}
 	if l.plan.stream() {
 		options = append(options, consumer.FromOffset("first"))
 	}
@@ -140,7 +172,9 @@ func (l *load) ended(t testing.TB, err error) {
 
 // receive is the handler of the main queue.
 func (l *load) receive(received *ledger.Consumer, d *warren.Delivery) error {
-	id, err := received.Deliver(d.Body, d.Tag, d.Redelivered)
+	id, err := received.Receive(ledger.Received{
+		Exchange: d.Exchange, Key: d.RoutingKey, Headers: d.Properties().Headers, Body: d.Body, Tag: d.Tag, Redelivered: d.Redelivered,
+	})
 	if err == nil {
 		l.book.arrived(id.Seq, d.Redelivered)
 		l.consumed.Add(1)
@@ -166,15 +200,19 @@ type sent struct {
 	receipt *publisher.Receipt
 }
 
+const routingKey = "created.eu" // of every message of a load
+
 // pace is how often messages are sent: those that are due, at once.
 const pace = 5 * time.Millisecond
 
 // runPublish publishes until it is told to stop and the plan is met.
 func (l *load) runPublish() {
 	defer close(l.published)
-	results := make(chan sent, l.plan.window)
+	// Were it no larger than the window, it would do the publisher's work of keeping the window.
+	results := make(chan sent, 2*(l.plan.window+l.plan.slack()))
 	var collecting sync.WaitGroup
 	ledgered := l.ledger.Publisher()
+	ledgered.To(exchange, routingKey)
 	collecting.Go(func() { l.runResults(ledgered, results) })
 	defer collecting.Wait()
 	defer close(results)
@@ -205,7 +243,7 @@ func (l *load) enough(n int) bool {
 func (l *load) send(ledgered *ledger.Publisher, results chan<- sent) {
 	m := ledgered.Next(0, l.plan.size)
 	r, err := l.pub.Send(context.WithoutCancel(l.ctx), warren.Message{
-		Key: "created.eu", Body: m.Body, Properties: warren.Properties{Headers: ledger.Headers(m.Body)},
+		Key: routingKey, Body: m.Body, Properties: warren.Properties{Headers: ledger.Headers(m.Body)},
 	})
 	if err != nil {
 		ledgered.Result(m.ID, ledger.NotSent)

@@ -20,14 +20,14 @@ var singleFaults = []fault{
 // TestEveryFaultUnderLoad breaks everything that can break below one client, in random order.
 func TestEveryFaultUnderLoad(t *testing.T) {
 	b := startBroker(t, docker.MainVersion)
-	l := startLoad(t, b, plan{queue: topology.Classic}, b.URL())
+	l := startLoad(t, b, plan{queue: topology.Classic, workers: 1}, b.URL())
 	l.run(t, shuffled(t, singleFaults))
 }
 
 // streamUnderLoad has the consumer of a stream go on where it was, again and again.
 func streamUnderLoad(t *testing.T, b *broker) {
 	leaveNoQueue(t, b)
-	l := startLoad(t, b, plan{queue: topology.Stream, messages: 3000, rate: 1000}, b.URL())
+	l := startLoad(t, b, plan{queue: topology.Stream, messages: 3000, rate: 1000, workers: 1}, b.URL())
 	l.run(t, shuffled(t, []fault{reset, closedByOperator, reset, deafClient, reset}))
 }
 
@@ -49,11 +49,11 @@ func TestLongScenarios(t *testing.T) {
 		plan   plan
 		faults []fault
 	}{
-		{"window and prefetch of one", plan{window: 1, prefetch: 1, rate: 500}, singleFaults},
+		{"window and prefetch of one", plan{window: 1, prefetch: 1, workers: 1, rate: 500}, singleFaults},
 		{"window of 5000, prefetch of 2000", plan{window: 5000, prefetch: 2000, rate: 8000}, singleFaults},
 		{"stream, with kills", plan{queue: topology.Stream}, slices.Concat(singleFaults, repeat(3, killed))},
 		{"large messages", plan{size: 1 << 20, rate: 50, window: 20}, singleFaults},
-		{"killed 50 times", plan{messages: 100_000}, repeat(50, killed)},
+		{"killed 50 times", plan{messages: 100_000, workers: 1}, repeat(50, killed)},
 		{"everything twice, with kills", plan{queue: topology.Classic}, slices.Concat(singleFaults, singleFaults, repeat(5, killed))},
 	}
 	for _, version := range versions() {

@@ -47,8 +47,8 @@ func (s scenario) String() string {
 		names[i] = f.name
 	}
 	p := s.plan
-	return fmt.Sprintf("RabbitMQ %s, %s queue, %d messages a second of %d bytes, window %d, prefetch %d:\n%q",
-		s.version, p.queue, p.rate, p.size, p.window, p.prefetch, names)
+	return fmt.Sprintf("RabbitMQ %s, %s queue, %d messages a second of %d bytes, window %d, prefetch %d, %d workers:\n%q",
+		s.version, p.queue, p.rate, p.size, p.window, p.prefetch, p.workers, names)
 }
 
 // soakFaults is how many faults a random scenario has.
@@ -60,6 +60,7 @@ func drawn(r *rand.Rand) scenario {
 		queue:    pick(r, topology.Classic, topology.Quorum, topology.Stream),
 		window:   pick(r, 1, 10, 1000, 5000),
 		prefetch: pick(r, 1, 20, 200, 2000),
+		workers:  pick(r, 1, 2),
 		size:     pick(r, 64, 200, 4000, 200_000),
 		rate:     300, // what a prefetch of 1 keeps up with
 	}}
