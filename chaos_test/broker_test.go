@@ -54,11 +54,12 @@ func withConf(lines ...string) brokerOption {
 }
 
 // startBroker returns a broker of version that is ready, and removes it when the test ends. Without a
-// container engine it skips the test.
+// container engine it skips the test. A test that fails says how to repeat it.
 func startBroker(t testing.TB, version string, options ...brokerOption) *broker {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
+	repeatable(t)
 	b := launch(ctx, t, "rabbit1", version, options...)
 	if err := b.WaitReady(ctx); err != nil {
 		t.Fatal(err)

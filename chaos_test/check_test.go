@@ -33,7 +33,7 @@ func (l *load) finish(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if !l.plan.deleted && !eventually(ctx, drainTimeout, func() bool { return l.ledger.Summary().Lost == 0 }) {
+	if !l.plan.deleted && !eventuallyEvery(ctx, commandInterval, drainTimeout, func() bool { return l.ledger.Summary().Lost == 0 }) {
 		t.Errorf("the queue does not run empty")
 	}
 	after := l.checkInventory(ctx, t)

@@ -37,6 +37,7 @@ func startCluster(t testing.TB, version string, options ...brokerOption) *cluste
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), clusterTimeout)
 	defer cancel()
+	repeatable(t)
 	c := &cluster{}
 	c.createNetwork(ctx, t)
 	for i := range clusterSize {

@@ -40,6 +40,7 @@ func findCompose(ctx context.Context) []string {
 // startCompose brings the cluster up, and down when the test ends, however it ends.
 func startCompose(ctx context.Context, t *testing.T) *compose {
 	t.Helper()
+	repeatable(t)
 	image := dockertest.Image(t, docker.MainVersion)
 	command := findCompose(ctx)
 	if command == nil {

@@ -22,8 +22,16 @@ type guest struct {
 	events events
 }
 
-// visit returns a client of b that is closed when the test ends. Options may name another way to it.
+// visit returns a client of b that is closed when the test ends, with a transcript if it fails. Options may name another
+// way to it.
 func visit(t *testing.T, b *broker, options ...warren.Option) *guest {
+	t.Helper()
+	newLedger(t, b)
+	return call(t, b, options...)
+}
+
+// call is visit without a transcript: the test has one.
+func call(t *testing.T, b *broker, options ...warren.Option) *guest {
 	t.Helper()
 	g := &guest{}
 	options = append([]warren.Option{warren.WithResolver(recovery.Endpoints(core.Config{Addr: b.Addr()})),
@@ -36,6 +44,9 @@ func visit(t *testing.T, b *broker, options ...warren.Option) *guest {
 	t.Cleanup(func() {
 		closeClient(t, client)
 		requireNoGoroutines(t)
+		if t.Failed() {
+			t.Logf("the client said:\n%s", describe(g.events.since(0)))
+		}
 	})
 	return g
 }

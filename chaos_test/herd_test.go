@@ -155,6 +155,7 @@ func TestAThousandClientsComeBack(t *testing.T) {
 		t.Skip("a thousand clients connect with make chaos")
 	}
 	b := startBroker(t, docker.MainVersion)
+	newLedger(t, b)
 	h := &herd{clients: make([]*warren.Client, herdSize), received: make([]atomic.Int64, herdSize)}
 	t.Cleanup(h.close)
 	begun := time.Now()
@@ -162,7 +163,7 @@ func TestAThousandClientsComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d clients connected in %v", herdSize, time.Since(begun).Round(time.Millisecond))
-	g := visit(t, b)
+	g := call(t, b)
 	h.call(within(t, herdTimeout), t, g)
 	for _, loss := range []struct {
 		name string

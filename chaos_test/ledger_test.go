@@ -1,9 +1,6 @@
 package chaos
 
 import (
-	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -153,28 +150,4 @@ func TestALoadIsJudgedByEveryRule(t *testing.T) {
 			t.Errorf("%d workers: not checked: %q, want only %q", workers, report.NotChecked, want)
 		}
 	}
-}
-
-// keepTranscript keeps what both ledgers of a failed run hold, as text and for ledger.Read, and says where.
-func (l *load) keepTranscript(t testing.TB) {
-	if !t.Failed() {
-		return
-	}
-	history, err := l.ledger.History()
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	dir, err := os.MkdirTemp("", "warren-chaos-")
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	out, err := os.Create(filepath.Join(dir, "transcript.txt"))
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	err = errors.Join(history.Write(dir), history.Transcript(out), out.Close())
-	t.Logf("both ledgers are kept in %s (%v)", dir, err)
 }

@@ -79,9 +79,9 @@ type load struct {
 // startLoad connects to urls, declares the topology and starts to publish and to consume.
 func startLoad(t testing.TB, node *broker, p plan, urls ...string) *load {
 	t.Helper()
-	l := &load{plan: p.withDefaults(), node: node, ledger: ledger.New(1), ctx: t.Context(),
+	l := &load{plan: p.withDefaults(), node: node, ctx: t.Context(),
 		quit: make(chan struct{}), published: make(chan struct{})}
-	tap(l.ledger, l.brokers()...)
+	l.ledger = newLedger(t, l.brokers()...)
 	l.held = l.stock()
 	ctx := within(t, startTimeout)
 	var err error
@@ -91,7 +91,6 @@ func startLoad(t testing.TB, node *broker, p plan, urls ...string) *load {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.keepTranscript(t) })
 	t.Cleanup(func() { l.close(t) })
 	if err := l.call(ctx, "declare", l.declare); err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ func TestSoak(t *testing.T) {
 	begun, last := time.Now(), false
 	for seed := firstSeed(t); !last && !t.Failed(); seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			s := drawn(seeded(t, seed))
+			s := drawn(seeded(seed))
 			t.Logf("%v", s)
 			b := startBroker(t, s.version)
 			startLoad(t, b, s.plan, b.URL()).run(t, s.faults)

@@ -1,0 +1,5 @@
+//go:build race
+
+package chaos
+
+const raceFlag = "-race " // as this test was built
