@@ -14,6 +14,7 @@ type fault struct {
 	shows  wanted // by what the client notices; it is healed afterwards. None: the strike sees to the effect itself
 	quiet  bool   // the connections survive it
 	heal   func(ctx context.Context, l *load) error
+	kill   bool // the broker dies: a few of them must show that something was published and delivered again
 	mute   bool // publishes go out and no verdict comes, until the connection is given up: a run must show it
 }
 
@@ -57,6 +58,9 @@ func (l *load) strikeAndHeal(t *testing.T, f fault, mark int) error {
 	l.ask(ctx)
 	if f.mute {
 		l.muted++
+	}
+	if f.kill {
+		l.kills++
 	}
 	if f.heal == nil {
 		return nil

@@ -20,7 +20,7 @@ import (
 // Faults of one broker.
 var (
 	killed = fault{
-		name: "killed and restarted", strike: on((*broker).Kill), shows: lost, heal: on((*broker).Restart),
+		name: "killed and restarted", kill: true, strike: on((*broker).Kill), shows: lost, heal: on((*broker).Restart),
 	}
 	stopped = fault{
 		name: "stopped and restarted", strike: on((*broker).Stop), shows: lostBy(core.ErrConnectionForced), heal: on((*broker).Restart),

@@ -11,6 +11,7 @@ import (
 	"github.com/warren-mq/warren/internal/faultproxy"
 	"github.com/warren-mq/warren/internal/ledger"
 	"github.com/warren-mq/warren/recovery"
+	"github.com/warren-mq/warren/topology"
 )
 
 // tap has the ledger see every frame that passes between clients and a broker from now on. A load is judged by
@@ -34,6 +35,8 @@ const (
 	maxRefusals = 20
 	// growth is how much larger the heap may be after a load: what the test itself keeps.
 	growth = 32 << 20
+	// manyKills cut off a verdict and an ack, somewhere in the run: of a single one that may not be, by luck.
+	manyKills = 3
 	// minSpread is how many waits tell how they are spread.
 	minSpread = 30
 )
@@ -55,6 +58,12 @@ func (l *load) rules() ledger.Rules {
 
 		MinConfirmed: l.plan.messages, MinConsumed: l.plan.messages,
 		MinUnresolved: l.muted,
+	}
+	if l.kills >= manyKills {
+		rules.MinUnresolved = max(rules.MinUnresolved, 1)
+		if !l.plan.stream() {
+			rules.MinRedelivered = 1
+		}
 	}
 	if l.plan.stream() {
 		rules.Streams = []string{mainQueue}
@@ -127,6 +136,25 @@ func (l *load) judge(t *testing.T, history *ledger.History, drained bool, after 
 		return
 	}
 	t.Logf("verdict: %s; from the end of a fault to progress: %+v", report.Verdict(), report.Recovery)
+}
+
+// TestManyKillsMustShowReplay looks what a load asks of its history to be worth its verdict.
+func TestManyKillsMustShowReplay(t *testing.T) {
+	for _, c := range []struct {
+		plan                    plan
+		muted, kills            int
+		unresolved, redelivered int
+	}{
+		{plan{}, 0, 1, 0, 0},
+		{plan{}, 0, 3, 1, 1},
+		{plan{}, 2, 3, 2, 1},
+		{plan{queue: topology.Stream}, 0, 3, 1, 0}, // it has no redelivered flag
+	} {
+		l := &load{plan: c.plan.withDefaults(), muted: c.muted, kills: c.kills}
+		if r := l.rules(); r.MinUnresolved != c.unresolved || r.MinRedelivered != c.redelivered {
+			t.Errorf("%+v: %d unresolved, %d redelivered at least", c, r.MinUnresolved, r.MinRedelivered)
+		}
+	}
 }
 
 // TestALoadIsJudgedByEveryRule looks which rules a load's ledger is not asked about.

@@ -65,6 +65,8 @@ type load struct {
 	before string // what the broker held when the load began
 	muted  int    // faults after which a verdict must be missing
 
+	kills int // of the broker
+
 	held    ledger.Resources // when the load began
 	longest time.Duration    // that a fault lasted
 
