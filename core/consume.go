@@ -174,7 +174,7 @@ func (ch *Channel) remove(c *Consumer) {
 func (ch *Channel) dismiss(tag string, drop bool) {
 	ch.mu.Lock()
 	if c := ch.consumers[tag]; c != nil && c.noAck {
-		ch.giveUp(tag)
+		ch.noteGivenUp(tag)
 	}
 	ch.mu.Unlock()
 	ch.removeConsumer(tag, ErrClosed, drop)
@@ -183,8 +183,8 @@ func (ch *Channel) dismiss(tag string, drop bool) {
 // maxGivenUp bounds the tags remembered of consumers that were given up.
 const maxGivenUp = 1000
 
-// giveUp remembers that what still comes for tag is settled. The lock is held.
-func (ch *Channel) giveUp(tag string) {
+// noteGivenUp remembers that what still comes for tag is settled. The lock is held.
+func (ch *Channel) noteGivenUp(tag string) {
 	if len(ch.givenUp) == maxGivenUp {
 		ch.givenUp = slices.Delete(ch.givenUp, 0, 1)
 	}

@@ -212,7 +212,7 @@ func TestGivenUpTagsAreBounded(t *testing.T) {
 		ch.mu.Lock()
 		defer ch.mu.Unlock()
 		for i := range 3 * maxGivenUp {
-			ch.giveUp(fmt.Sprint(i))
+			ch.noteGivenUp(fmt.Sprint(i))
 		}
 		last := fmt.Sprint(3*maxGivenUp - 1)
 		if n := len(ch.givenUp); n != maxGivenUp || ch.givenUp[n-1] != last {
