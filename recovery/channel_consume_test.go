@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/memnet"
@@ -148,6 +149,74 @@ func TestACancelledConsumerDoesNotComeBack(t *testing.T) {
 			}
 		}
 		consume(t, ch, q, "one") // the tag is free
+	})
+}
+
+// The broker answers the basic.consume that starts it again when it is
+// cancelled already: neither it nor what it was sent stays there.
+func TestACancelWhileAConsumerIsStartedAgain(t *testing.T) {
+	for _, noAck := range []bool{false, true} {
+		t.Run(fmt.Sprintf("no ack %t", noAck), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBed(t, Config{})
+				ch := b.channel(t)
+				q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
+				c, err := ch.Consume(t.Context(), core.BasicConsume{Queue: q, ConsumerTag: "tag", NoAck: noAck})
+				must(t, err)
+				sibling := consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "other", Durable: true}), "sibling")
+				delay := b.OnReceive(wire.MethodBasicConsume, brokertest.Always(brokertest.Delay(time.Second)))
+				time.Sleep(minCalm) // or the next connection comes later
+				b.cut(t)
+				if delay.Hits() == 0 {
+					t.Fatal("it is not being started")
+				}
+				elsewhere, _ := connected(t, Config{}, core.Config{Addr: "broker:5672", Heartbeat: -1, DialContext: b.DialContext})
+				publisher, err := elsewhere.Channel(t.Context())
+				must(t, err)
+				must(t, publisher.Confirm(t.Context(), core.ConfirmSelect{}))
+				send(t, publisher, q, "m")
+				must(t, c.Cancel(t.Context()))
+				delay.Remove()
+				b.ready(t)
+				if got := tags(b.Broker); got != "sibling" || sibling.Err() != nil {
+					t.Errorf("consumers %s; want the sibling", got)
+				}
+				if got, _ := b.Queue(q); !noAck && (got.Ready != 1 || got.Unacked != 0) {
+					t.Errorf("%d messages ready, %d unacked; want the one ready", got.Ready, got.Unacked)
+				}
+				if noAck { // it was taken off the queue, so it is here
+					if d, err := c.TryReceive(); d == nil || err != nil {
+						t.Errorf("received %v, %v", d, err)
+					}
+				}
+				consume(t, ch, q, "tag") // the tag is free
+				if n := len(b.journal.of(Lost)); n != 1 {
+					t.Errorf("%d connections lost", n)
+				}
+			})
+		})
+	}
+}
+
+// One that is cancelled before its turn has come is not started at all.
+func TestACancelBeforeAConsumerIsStartedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
+		var consumers []*Consumer
+		for i := range 3 { // with a prefetch each, and so one after the other
+			must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: uint16(i + 1)}))
+			consumers = append(consumers, consume(t, ch, q, fmt.Sprint(i)))
+		}
+		asked := b.OnReceive(wire.MethodBasicConsume, brokertest.Always(brokertest.Delay(time.Second)))
+		time.Sleep(minCalm) // or the next connection comes later
+		b.cut(t)
+		must(t, consumers[2].Cancel(t.Context()))
+		b.ready(t)
+		if got := tags(b.Broker); got != "0 1" || asked.Hits() != 2 {
+			t.Errorf("consumers %s after %d basic.consume; want the first two", got, asked.Hits())
+		}
 	})
 }
 

@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/warren-mq/warren/core"
@@ -79,8 +80,12 @@ func (ch *Channel) window() int {
 }
 
 // start consumes without waiting for each answer. The answers come in order,
-// so the first that does not come names the culprit.
+// so the first that does not come names the culprit. What is cancelled before
+// its answer comes is cancelled at the broker then.
 func (ch *Channel) start(physical *core.Channel, consumers []*Consumer) error {
+	consumers = slices.DeleteFunc(slices.Clone(consumers), func(c *Consumer) bool { return !ch.claim(c) })
+	answered := 0
+	defer func() { ch.release(consumers[answered:]...) }()
 	type flight struct {
 		c        *Consumer
 		physical *core.Consumer
@@ -103,18 +108,64 @@ func (ch *Channel) start(physical *core.Channel, consumers []*Consumer) error {
 		if _, err := f.reply.Wait(ch.ctx); err != nil {
 			return ch.refuse(consumers[i:len(flights)], err)
 		}
-		ch.attach(f.c, f.physical)
+		answered++
+		if !ch.attach(f.c, f.physical) {
+			ch.conn.running.Go(func() { ch.runDiscard(f.c, f.physical) })
+		}
 	}
 	return broken
 }
 
-// attach gives a consumer its physical one.
-func (ch *Channel) attach(c *Consumer, physical *core.Consumer) {
+// claim reports whether a consumer is still wanted. Its tag then stays taken
+// until it is attached or released, also if it ends meanwhile.
+func (ch *Channel) claim(c *Consumer) bool {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
+	c.starting = c.err == nil
+	return c.starting
+}
+
+// release gives up the claims on consumers, and the tags of those that have ended.
+func (ch *Channel) release(consumers ...*Consumer) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	for _, c := range consumers {
+		if c.starting && c.err != nil {
+			delete(ch.taken, c.m.ConsumerTag)
+		}
+		c.starting = false
+		c.changed.Wake()
+	}
+}
+
+// attach gives a consumer its physical one, and reports whether it is still
+// wanted. If not, what it was sent without ack can be received.
+func (ch *Channel) attach(c *Consumer, physical *core.Consumer) (wanted bool) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	wanted = c.err == nil
+	if !wanted && !c.m.NoAck {
+		return false
+	}
+	c.starting = !wanted
 	c.physical, c.refusal, c.attempts, c.suspect, c.verified = physical, nil, 0, false, false
 	c.due, c.started = time.Time{}, time.Now()
 	c.changed.Wake()
+	return wanted
+}
+
+// runDiscard cancels the physical consumer of one that has ended, and puts back
+// what it was sent. On an error it went with its channel.
+func (ch *Channel) runDiscard(c *Consumer, physical *core.Consumer) {
+	defer ch.release(c)
+	_ = physical.Cancel(ch.ctx)
+	for !c.m.NoAck {
+		d, _ := physical.TryReceive()
+		if d == nil {
+			return
+		}
+		_ = d.Reject(true)
+	}
 }
 
 // await has the channel's goroutine told when a physical consumer ends, also of

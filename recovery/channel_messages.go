@@ -115,7 +115,7 @@ func (ch *Channel) Cancel(ctx context.Context, m core.BasicCancel) error {
 	if c == nil {
 		return ch.call(ctx, &m, func(physical *core.Channel) error { return physical.Cancel(ctx, m) })
 	}
-	return ch.cancel(ctx, c, func(physical *core.Consumer) error { return physical.Channel().Cancel(ctx, m) })
+	return ch.cancel(ctx, c, m.NoWait)
 }
 
 // String names the channel for logs.

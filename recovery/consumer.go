@@ -40,6 +40,7 @@ type Consumer struct {
 	due      time.Time // when to try again; zero: at once
 	verified bool      // its queue exists
 	suspect  bool      // it may have made the broker close the connection
+	starting bool      // basic.consume is sent, or about to be, and not answered
 	err      error     // why it ended
 	changed  gate.Gate
 }
@@ -171,20 +172,32 @@ func (c *Consumer) All(ctx context.Context) iter.Seq2[*core.Delivery, error] {
 // Cancel ends the consumer: it is not brought back any more, and the broker is
 // told, where it is established, within ctx. Messages that are already here
 // can still be received and settled.
-func (c *Consumer) Cancel(ctx context.Context) error {
-	return c.channel.cancel(ctx, c, func(physical *core.Consumer) error { return physical.Cancel(ctx) })
-}
+func (c *Consumer) Cancel(ctx context.Context) error { return c.channel.cancel(ctx, c, false) }
 
-// cancel ends c, and its physical consumer by f.
-func (ch *Channel) cancel(_ context.Context, c *Consumer, f func(*core.Consumer) error) error {
+// cancel ends c, and its physical consumer too. One that is being started is
+// cancelled by whoever does that, and waited for.
+func (ch *Channel) cancel(ctx context.Context, c *Consumer, noWait bool) error {
+	ch.remove(c, core.ErrClosed)
 	ch.mu.Lock()
+	for c.starting && !noWait {
+		changed := c.changed.Wait()
+		ch.mu.Unlock()
+		if err := gate.Await(ctx, changed); err != nil {
+			return err
+		}
+		ch.mu.Lock()
+	}
 	physical := c.physical
 	ch.mu.Unlock()
-	ch.remove(c, core.ErrClosed)
 	if physical == nil {
 		return nil
 	}
-	err := f(physical)
+	var err error
+	if noWait {
+		err = physical.Channel().Cancel(ctx, core.BasicCancel{ConsumerTag: c.Tag(), NoWait: true})
+	} else {
+		err = physical.Cancel(ctx)
+	}
 	if physical.Channel().Err() != nil || errors.Is(err, core.ErrClosed) {
 		return nil // it went with its channel
 	}
@@ -197,7 +210,9 @@ func (c *Consumer) end(cause error) {
 		ch := c.channel
 		ch.mu.Lock()
 		c.err = cause
-		delete(ch.taken, c.m.ConsumerTag)
+		if !c.starting {
+			delete(ch.taken, c.m.ConsumerTag)
+		}
 		c.changed.Wake()
 		ch.mu.Unlock()
 		if c.counted && !ch.conn.isClosed() {
