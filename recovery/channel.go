@@ -54,6 +54,7 @@ type Channel struct {
 	tx        *core.Channel   // the physical channel that the open transaction has begun on
 	consumers []*Consumer     // in the order in which they were started
 	taken     map[string]bool // consumer tags in use, or being asked for
+	closing   error           // of closing the last physical one; set before done is closed
 	lastQueue string          // declared last
 	epoch     uint64          // of the last session
 	member    *Member         // from the first consumer on
@@ -130,21 +131,17 @@ func waitedFor(err, cause error) error {
 	return fmt.Errorf("%w, while the channel is opened again after: %w", err, cause)
 }
 
-// Close closes the channel for good, within ctx, in whatever state it is. Its
-// consumers end; messages not yet acked go back to their queues. It is safe to
-// call again.
+// Close closes the channel for good, in whatever state it is. Its consumers
+// end; messages not yet acked go back to their queues. When ctx ends, so does
+// the waiting for the broker's answer, not the closing. It is safe to call again.
 func (ch *Channel) Close(ctx context.Context) error {
 	ch.end(core.ErrClosed)
 	if err := gate.Await(ctx, ch.done); err != nil {
 		return err
 	}
 	ch.mu.Lock()
-	physical := ch.physical
-	ch.mu.Unlock()
-	if physical == nil {
-		return nil
-	}
-	return physical.Close(ctx)
+	defer ch.mu.Unlock()
+	return ch.closing
 }
 
 // Done is closed when the channel is closed for good.

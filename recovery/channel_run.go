@@ -29,10 +29,11 @@ func (ch *Channel) runChannel() {
 			err = ch.serve(s, physical)
 		}
 		if ch.ctx.Err() != nil {
-			return // Close closes the physical one
+			ch.closed(physical)
+			return
 		}
 		if physical != nil && physical.Err() == nil {
-			ch.abandon(physical)
+			_ = closePhysical(physical, abandonLimit) // in any case it is given up
 		}
 		if ch.lost(err); ch.hopeless(err) {
 			ch.end(err)
@@ -75,7 +76,7 @@ func (ch *Channel) open(s *Session) (*core.Channel, error) {
 		if err = ch.setUp(s, physical); err == nil {
 			return physical, nil
 		}
-		ch.abandon(physical)
+		_ = closePhysical(physical, abandonLimit) // nobody has used it
 		if _, again := errors.AsType[errLeftOut](err); !again || ch.ctx.Err() != nil || s.Conn.Err() != nil {
 			return nil, err
 		}
@@ -89,11 +90,27 @@ func (ch *Channel) hopeless(err error) bool {
 	return !ch.opened && errors.Is(err, core.ErrChannelsExhausted)
 }
 
-// abandon closes a physical channel that nobody has used.
-func (ch *Channel) abandon(physical *core.Channel) {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, core.ErrTimeout)
+// How long the broker's answer to the closing of a physical channel is waited for.
+const (
+	abandonLimit = time.Second
+	closeLimit   = 15 * time.Second
+)
+
+func closePhysical(physical *core.Channel, limit time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), limit, core.ErrTimeout)
 	defer cancel()
-	_ = physical.Close(ctx) // in any case it is given up
+	return physical.Close(ctx)
+}
+
+// closed closes the last physical channel, if there is one.
+func (ch *Channel) closed(physical *core.Channel) {
+	if physical == nil {
+		return
+	}
+	err := closePhysical(physical, closeLimit)
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.closing = err
 }
 
 // errLeftOut is a consumer, or a mode, that was refused and is left out next time.

@@ -170,8 +170,8 @@ func (c *Consumer) All(ctx context.Context) iter.Seq2[*core.Delivery, error] {
 }
 
 // Cancel ends the consumer: it is not brought back any more, and the broker is
-// told, where it is established, within ctx. Messages that are already here
-// can still be received and settled.
+// told, where it is established. Its answer is waited for within ctx. Messages
+// that are already here can still be received and settled.
 func (c *Consumer) Cancel(ctx context.Context) error { return c.channel.cancel(ctx, c, false) }
 
 // cancel ends c, and its physical consumer too. One that is being started is
@@ -193,9 +193,15 @@ func (ch *Channel) cancel(ctx context.Context, c *Consumer, noWait bool) error {
 		return nil
 	}
 	var err error
-	if noWait {
-		err = physical.Channel().Cancel(ctx, core.BasicCancel{ConsumerTag: c.Tag(), NoWait: true})
-	} else {
+	switch unanswered := (core.BasicCancel{ConsumerTag: c.Tag(), NoWait: true}); {
+	case ctx.Err() != nil: // the broker is told all the same
+		err = context.Cause(ctx)
+		soon, cancel := context.WithTimeout(ch.ctx, abandonLimit)
+		defer cancel()
+		_ = physical.Channel().Cancel(soon, unanswered)
+	case noWait:
+		err = physical.Channel().Cancel(ctx, unanswered)
+	default:
 		err = physical.Cancel(ctx)
 	}
 	if physical.Channel().Err() != nil || errors.Is(err, core.ErrClosed) {
