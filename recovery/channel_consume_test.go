@@ -86,6 +86,53 @@ func TestADeletedQueueOfOthersIsWaitedForWithoutHurtingAnyone(t *testing.T) {
 	})
 }
 
+// The broker says for a while neither that the queue is there nor that it is not.
+func TestACancelledConsumerIsTriedAgainWithoutAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		c := consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true}), "tag")
+		foreign(t, b, "other")
+		other := consume(t, ch, "other", "other")
+		swallow := b.OnReceive(wire.MethodQueueDeclare, brokertest.Always(brokertest.Swallow))
+		for range 5 { // from the fourth on it waits before it is looked for
+			b.CancelConsumer("tag")
+			b.CancelConsumer("other")
+			time.Sleep(40 * time.Second)
+		}
+		if n := swallow.Hits(); n > 40 {
+			t.Errorf("asked %d times in 200 s", n)
+		}
+		if s := b.conn.State(); s.Ready() || len(s.Degraded) != 2 || !errors.Is(s.Degraded[0], core.ErrTimeout) {
+			t.Errorf("state %+v", s)
+		}
+		swallow.Remove()
+		b.ready(t)
+		if got := len(b.Consumers()); got != 2 || c.Err() != nil || other.Err() != nil {
+			t.Errorf("consumers %s", tags(b.Broker))
+		}
+	})
+}
+
+func TestACancelledConsumerIsTriedAgainWithoutAFreeChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBedAt(t, Config{}, func(c *core.Config) { c.ChannelMax = 2 })
+		ch := b.channel(t)
+		consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true}), "tag")
+		busy := b.channel(t)
+		b.CancelConsumer("tag")
+		time.Sleep(time.Minute)
+		if s := b.conn.State(); len(s.Degraded) != 1 || !errors.Is(s.Degraded[0], core.ErrChannelsExhausted) {
+			t.Errorf("state %+v", s)
+		}
+		must(t, busy.Close(t.Context()))
+		b.ready(t)
+		if got := tags(b.Broker); got != "tag" {
+			t.Errorf("consumers %s", got)
+		}
+	})
+}
+
 func TestAConsumerEndsWhenItsBudgetIsSpent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, Config{Semantic: Budget{Attempts: 3}})

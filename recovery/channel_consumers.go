@@ -1,7 +1,6 @@
 package recovery
 
 import (
-	"errors"
 	"slices"
 	"time"
 
@@ -202,7 +201,7 @@ func (ch *Channel) verify(s *Session, physical *core.Channel) {
 	for _, c := range ch.ended(physical, time.Now()) {
 		queue := c.queue(ch.conn)
 		if _, err := ch.conn.Redeclare(ch.ctx, s, queue); err != nil {
-			ch.putOffIfRefused(c, err)
+			ch.verified(s, c, err)
 			continue
 		}
 		steps := []topology.Step{{
@@ -212,15 +211,14 @@ func (ch *Channel) verify(s *Session, physical *core.Channel) {
 		if err == nil && len(results) == 1 {
 			err = results[0].Err
 		}
-		ch.putOffIfRefused(c, err)
+		ch.verified(s, c, err)
 	}
 }
 
-// putOffIfRefused puts a consumer off whose queue cannot be looked at; a nil
-// error clears it to be started.
-func (ch *Channel) putOffIfRefused(c *Consumer, err error) {
-	e, ok := errors.AsType[*core.Error](err)
-	if ok && e.Scope == core.ScopeChannel && ch.ctx.Err() == nil {
+// verified puts a consumer off whose queue cannot be looked at; a nil error
+// clears it to be started.
+func (ch *Channel) verified(s *Session, c *Consumer, err error) {
+	if err != nil && ch.ctx.Err() == nil && s.Conn.Err() == nil {
 		ch.putOff(c, Classify(err), err)
 		return
 	}
