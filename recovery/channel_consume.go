@@ -56,6 +56,9 @@ func (ch *Channel) unreserve(tag string) {
 // it, the error tells, and it is not tried again. Once started it goes on over
 // any number of losses until it is cancelled: see [Consumer].
 func (ch *Channel) Consume(ctx context.Context, m core.BasicConsume, opts ...core.ConsumeOption) (*Consumer, error) {
+	if err := validArguments(m.Arguments); err != nil {
+		return nil, err
+	}
 	if err := ch.reserve(m.ConsumerTag); err != nil {
 		return nil, err
 	}

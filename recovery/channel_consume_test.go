@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -394,6 +395,49 @@ func TestAConsumerThatClosesConnectionsIsFound(t *testing.T) {
 			t.Errorf("%d connections lost in an hour", n)
 		}
 		a.on(nil)
+		must(t, c.Await(t.Context(), State.Ready))
+	})
+}
+
+// What the next node's frames are too small for hurts no other consumer.
+func TestAConsumerThatCannotBeSentIsLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		c, j := connected(t, Config{}, a.endpoint())
+		ch, err := c.Channel(t.Context())
+		must(t, err)
+		for i := range 6 {
+			m := core.BasicConsume{Queue: "q", ConsumerTag: fmt.Sprint(i)}
+			if i == 2 || i == 3 {
+				m.Arguments = core.Table{"x-long": strings.Repeat("x", 10_000)}
+			}
+			_, err := ch.Consume(t.Context(), m)
+			must(t, err)
+		}
+		a.on(func(p *peer, _ uint16, m wire.Method) bool {
+			_, ok := m.(*wire.ConnectionStartOk)
+			if ok {
+				p.send(0, &wire.ConnectionTune{FrameMax: 4096})
+			}
+			return ok
+		})
+		a.received()
+		a.drop()
+		time.Sleep(time.Minute)
+		want := []string{"basic.consume q 0", "basic.consume q 1", "basic.consume q 4", "basic.consume q 5"}
+		got := slices.DeleteFunc(a.received(), func(m string) bool { return m == "queue.declare passive q" })
+		if !equal(got, want...) {
+			t.Errorf("sent %v", got)
+		}
+		s := c.State()
+		if len(s.Degraded) != 2 || !strings.Contains(s.Degraded[0].Entity, `"2"`) || !strings.Contains(s.Degraded[1].Entity, `"3"`) {
+			t.Errorf("state %+v", s)
+		}
+		if lost := j.of(ChannelLost); len(lost) != 0 {
+			t.Errorf("channels lost: %v", lost)
+		}
+		a.on(nil)
+		a.drop()
 		must(t, c.Await(t.Context(), State.Ready))
 	})
 }

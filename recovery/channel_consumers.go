@@ -1,7 +1,6 @@
 package recovery
 
 import (
-	"slices"
 	"time"
 
 	"github.com/warren-mq/warren/core"
@@ -82,32 +81,38 @@ func (ch *Channel) window() int {
 // so the first that does not come names the culprit. What is cancelled before
 // its answer comes is cancelled at the broker then.
 func (ch *Channel) start(physical *core.Channel, consumers []*Consumer) error {
-	consumers = slices.DeleteFunc(slices.Clone(consumers), func(c *Consumer) bool { return !ch.claim(c) })
-	answered := 0
-	defer func() { ch.release(consumers[answered:]...) }()
 	type flight struct {
 		c        *Consumer
 		physical *core.Consumer
 		reply    *core.Reply
 	}
 	var flights []flight
+	var inFlight []*Consumer // not answered yet
+	defer func() { ch.release(inFlight...) }()
 	var broken error
 	for _, c := range consumers {
+		if !ch.claim(c) {
+			continue
+		}
 		started, reply, err := physical.StartConsume(ch.ctx, c.method(ch.conn), c.options...)
 		if err != nil {
-			broken = err
-			if len(flights) == 0 {
-				return ch.refuse(consumers[:1], err)
-			}
+			ch.release(c)
+		}
+		if invalid(err) { // nothing was sent: no other is hurt
+			ch.putOff(c, Invalid, err)
+			continue
+		}
+		if broken = err; err != nil {
 			break
 		}
 		flights = append(flights, flight{c, started, reply})
+		inFlight = append(inFlight, c)
 	}
-	for i, f := range flights {
+	for _, f := range flights {
 		if _, err := f.reply.Wait(ch.ctx); err != nil {
-			return ch.refuse(consumers[i:len(flights)], err)
+			return ch.refuse(inFlight, err)
 		}
-		answered++
+		inFlight = inFlight[1:]
 		if !ch.attach(f.c, f.physical) {
 			ch.conn.running.Go(func() { ch.runDiscard(f.c, f.physical) })
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/gate"
 )
 
@@ -81,11 +82,23 @@ func (c *Consumer) method(conn *Connection) core.BasicConsume {
 // started again after a loss. One of a stream goes on behind what was settled
 // if each time something was, x-stream-offset is set to the offset behind it
 // (package consumer does that by itself); else it begins where it began.
-func (c *Consumer) SetArguments(args core.Table) {
+// Arguments that cannot be sent are refused with a [*core.ValidationError].
+func (c *Consumer) SetArguments(args core.Table) error {
+	if err := validArguments(args); err != nil {
+		return err
+	}
 	args = args.Clone()
 	c.channel.mu.Lock()
 	defer c.channel.mu.Unlock()
 	c.args = args
+	return nil
+}
+
+func validArguments(args core.Table) error {
+	if err := wire.ValidateTable(args); err != nil {
+		return &core.ValidationError{Method: wire.MethodBasicConsume.String(), Err: err}
+	}
+	return nil
 }
 
 // queue returns the present name of its queue.

@@ -284,12 +284,16 @@ func TestArgumentsOfTheNextConsume(t *testing.T) {
 		for epoch := range uint64(3) {
 			if epoch > 0 {
 				args := core.Table{"x-stream-offset": int64(100 * epoch)}
-				cons.SetArguments(args)
+				must(t, cons.SetArguments(args))
 				args["x-stream-offset"] = "changed"
 			}
 			a.drop()
 			awaitEpoch(t, c, epoch+2)
 			synctest.Wait()
+		}
+		err = cons.SetArguments(core.Table{"x-stream-offset": t})
+		if _, ok := errors.AsType[*core.ValidationError](err); !ok {
+			t.Errorf("arguments that cannot be sent: %v", err)
 		}
 		if got := fmt.Sprint(from); got != "[first first 100 200]" {
 			t.Errorf("consumed from %s", got)
