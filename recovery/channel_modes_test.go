@@ -84,7 +84,7 @@ func TestAModeAskedForWhileTheChannelIsReopenedIsInForce(t *testing.T) {
 func TestQosForTheWholeChannelIsDroppedWhereTheBrokerRefusesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{}, a.endpoint())
+		c, j := connected(t, Config{}, a.endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 100, Global: true}))
@@ -108,7 +108,58 @@ func TestQosForTheWholeChannelIsDroppedWhereTheBrokerRefusesIt(t *testing.T) {
 		if got := a.received(); !equal(got, "basic.qos 100", "basic.qos 10", "queue.purge") {
 			t.Errorf("sent %v", got)
 		}
+		if e := j.last(t, QosDropped); !errors.Is(e.Err, core.ErrNotImplemented) || e.Entity != "channel 1" {
+			t.Errorf("event %+v", e)
+		}
 	})
+}
+
+// Only the broker's refusal of basic.qos drops it, not whatever else closes the
+// connection at that moment.
+func TestQosForTheWholeChannelOutlivesAConnection(t *testing.T) {
+	tests := []struct {
+		name string
+		end  func(p *peer, m wire.Method) bool
+		want []string // on the connection after
+	}{
+		{"an operator closes it", func(p *peer, _ wire.Method) bool {
+			p.closing[0] = true
+			p.send(0, &wire.ConnectionClose{ReplyCode: 320, ReplyText: "CONNECTION_FORCED - rolling restart"})
+			return true
+		}, []string{"basic.qos 100", "basic.qos 10"}},
+		{"it is closed over basic.qos", func(p *peer, m wire.Method) bool {
+			return p.kill(m, core.ErrNotImplemented, "NOT_IMPLEMENTED - global qos")
+		}, []string{"basic.qos 10"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				c, j := connected(t, Config{}, a.endpoint())
+				ch, err := c.Channel(t.Context())
+				must(t, err)
+				must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 100, Global: true}))
+				must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 10}))
+				a.on(func(p *peer, _ uint16, m wire.Method) bool {
+					q, ok := m.(*wire.BasicQos)
+					if ok && q.Global && p.number == 2 {
+						a.received()
+						return test.end(p, m)
+					}
+					return false
+				})
+				a.drop()
+				awaitEpoch(t, c, 3)
+				synctest.Wait()
+				if got := a.received(); !equal(got, test.want...) {
+					t.Errorf("sent %v; want %v", got, test.want)
+				}
+				if n := len(j.of(QosDropped)); n != 2-len(test.want) {
+					t.Errorf("%d events", n)
+				}
+			})
+		})
+	}
 }
 
 func TestACallIsRepeatedIfTheChannelDiedOfAnother(t *testing.T) {

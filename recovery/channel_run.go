@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
 )
 
 // runChannel is the goroutine that opens one physical channel after another,
@@ -161,14 +162,17 @@ func (ch *Channel) apply(physical *core.Channel, before, after modes) error {
 	return nil
 }
 
-// withoutGlobal notes that the broker takes no qos for the whole channel.
+// withoutGlobal notes that the broker takes no qos for the whole channel, if
+// that is why it closed the channel or the connection.
 func (ch *Channel) withoutGlobal(err error) error {
-	if Classify(err) == Temporary {
+	e, ok := errors.AsType[*core.Error](err)
+	if !ok || !e.Server || e.Method != wire.MethodBasicQos.String() || Classify(err) == Temporary {
 		return err
 	}
 	ch.mu.Lock()
 	ch.modes.hasGlobal = false
 	ch.mu.Unlock()
+	ch.conn.Emit(Event{Kind: QosDropped, Entity: ch.name, Err: err})
 	return errLeftOut{err}
 }
 

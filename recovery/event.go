@@ -49,6 +49,9 @@ const (
 	SecretNotRenewed
 	// NotRecorded: something was declared, but will not come back after a loss (Entity, Err).
 	NotRecorded
+	// QosDropped: the broker takes a channel's qos for the whole channel no more
+	// (Entity, Err); it is not asked for again.
+	QosDropped
 	// Dropped: this subscriber was too slow and missed events (Count).
 	Dropped
 )
@@ -58,7 +61,7 @@ var kindNames = [...]string{
 	Quarantined: "quarantined", Restored: "restored", Renamed: "renamed", Blocked: "blocked", Unblocked: "unblocked",
 	ConsumerLost: "consumer lost", ChannelLost: "channel lost", Ended: "ended", HandlerFailed: "handler failed", HandlerSlow: "handler slow",
 	Recreated: "recreated", SecretRenewed: "secret renewed", SecretNotRenewed: "secret not renewed", NotRecorded: "not recorded",
-	Dropped: "events dropped",
+	QosDropped: "qos dropped", Dropped: "events dropped",
 }
 
 // String returns the kind in words.
