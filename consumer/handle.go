@@ -59,12 +59,21 @@ func (c *Consumer) runWorker(ctx context.Context, f *feed, handle Handler) {
 			c.counters.stale.Add(1)
 			continue
 		}
-		result := c.call(deliveryCtx, d, handle)
-		if c.offsets != nil {
-			result = c.repeat(deliveryCtx, f, d, handle, result)
-		}
-		c.settle(deliveryCtx, f, d, result)
+		c.handle(deliveryCtx, f, d, handle)
 	}
+}
+
+// handle handles and settles one delivery.
+func (c *Consumer) handle(ctx context.Context, f *feed, d *core.Delivery, handle Handler) {
+	if c.cfg.warnAfter > 0 {
+		// Deliveries come to their handlers in order, so none of those that wait is older.
+		defer time.AfterFunc(c.cfg.warnAfter-d.Age(), c.warn).Stop()
+	}
+	result := c.call(ctx, d, handle)
+	if c.offsets != nil {
+		result = c.repeat(ctx, f, d, handle, result)
+	}
+	c.settle(ctx, f, d, result)
 }
 
 // call calls the handler once.
@@ -74,9 +83,6 @@ func (c *Consumer) call(ctx context.Context, d *core.Delivery, handle Handler) (
 			err = &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	if c.cfg.warnAfter > 0 {
-		defer time.AfterFunc(c.cfg.warnAfter, c.warn).Stop()
-	}
 	if c.cfg.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, c.cfg.timeout, core.ErrTimeout)
@@ -85,7 +91,7 @@ func (c *Consumer) call(ctx context.Context, d *core.Delivery, handle Handler) (
 	return handle(ctx, d)
 }
 
-// warn tells of a handler that is slow.
+// warn tells of a delivery that is not settled for long.
 func (c *Consumer) warn() {
 	c.conn.Emit(recovery.Event{Kind: recovery.HandlerSlow, Entity: c.cfg.name, Delay: c.cfg.warnAfter})
 }

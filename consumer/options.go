@@ -107,10 +107,11 @@ func StopTimeout(d time.Duration) Option { return func(c *config) { c.stopTimeou
 // Timeout bounds one call of the handler: its context ends then. Default: none.
 func Timeout(d time.Duration) Option { return func(c *config) { c.timeout = d } }
 
-// WarnAfter reports an event [recovery.HandlerSlow] for each call of the handler
-// that has run for so long. RabbitMQ takes deliveries away that are not acked
-// within its consumer timeout (30 minutes, unless configured otherwise), the
-// time in the prefetch included: be warned well before. Default: no warning.
+// WarnAfter reports an event [recovery.HandlerSlow] for each delivery that its
+// handler has not settled so long after it came, the time in the prefetch
+// included: at once if it comes to the handler that late. RabbitMQ takes
+// deliveries away that are not acked within its consumer timeout (30 minutes,
+// unless configured otherwise), so be warned well before. Default: no warning.
 func WarnAfter(d time.Duration) Option { return func(c *config) { c.warnAfter = d } }
 
 // RequeuePause is how long a worker waits before it requeues a message whose

@@ -174,8 +174,37 @@ func TestSlowHandlersAreReported(t *testing.T) {
 			t.Errorf("%d warnings too early", n)
 		}
 		time.Sleep(time.Hour)
+		if n := e.count(recovery.HandlerSlow); n != 2 {
+			t.Errorf("%d warnings; want that of the slow one, and that of the one that waited behind it", n)
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// RabbitMQ's consumer timeout runs from when it sends a message: those that wait
+// in the prefetch are warned of too, although each handler is quick.
+func TestDeliveriesThatWaitForLongAreReported(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		begun := time.Now()
+		r := e.run("q", func(context.Context, *core.Delivery) error {
+			time.Sleep(2 * time.Minute)
+			return nil
+		}, consumer.WarnAfter(15*time.Minute))
+		e.publish("q", 1, 20)
+		time.Sleep(15*time.Minute - time.Since(begun) - time.Second)
+		if n := e.count(recovery.HandlerSlow); n != 0 {
+			t.Errorf("%d warnings too early", n)
+		}
+		time.Sleep(2 * time.Second)
 		if n := e.count(recovery.HandlerSlow); n != 1 {
-			t.Errorf("%d warnings; want 1", n)
+			t.Errorf("%d warnings after a quarter of an hour; want that of the message that is being handled", n)
+		}
+		time.Sleep(time.Hour)
+		if n := e.count(recovery.HandlerSlow); n != 13 {
+			t.Errorf("%d warnings; want one for each of the last 13 messages", n)
 		}
 		if err := r.stop(); err != nil {
 			t.Error(err)

@@ -64,7 +64,7 @@ func newConn(nc net.Conn, h *handshake) *Conn {
 	h.frames.counts = &c.counts
 	h.frames.silent = 2 * h.tuned.Heartbeat
 	h.frames.stall = max(time.Minute, 6*h.tuned.Heartbeat)
-	c.in = inbound{frames: h.frames, dec: &h.dec}
+	c.in = inbound{born: time.Now(), frames: h.frames, dec: &h.dec}
 	return c
 }
 

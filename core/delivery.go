@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/warren-mq/warren/core/wire"
 )
@@ -23,7 +24,8 @@ type Delivery struct {
 	MessageCount uint32 // messages left in the queue, for Get only
 	Body         []byte
 
-	props    []byte // encoded properties, checked by the decoder
+	props    []byte        // encoded properties, checked by the decoder
+	came     time.Duration // when, in the connection's life; not of Get
 	ch       *Channel
 	consumer *Consumer // nil for Get
 	settled  atomic.Bool
@@ -73,6 +75,15 @@ func (d *Delivery) Reject(requeue bool) error {
 		return err
 	}
 	return d.ch.Reject(d.Tag, requeue)
+}
+
+// Age returns for how long it has been here, waiting for its receiver and with
+// it; 0 for one fetched by [Channel.Get].
+func (d *Delivery) Age() time.Duration {
+	if d.consumer == nil {
+		return 0
+	}
+	return time.Since(d.ch.conn.in.born) - d.came
 }
 
 // Channel returns the channel that brought it.

@@ -10,6 +10,7 @@ import (
 
 // inbound is what only the reader goroutine touches.
 type inbound struct {
+	born   time.Time // never changes; others read it too
 	frames *frames
 	dec    *wire.Decoder
 	// Scratch, reused for every confirm.

@@ -1,5 +1,7 @@
 package core
 
+import "time"
+
 // maxStaged is how many deliveries are handed over at once: enough to make
 // locks and wake-ups rare, and few enough for receivers to start meanwhile.
 const maxStaged = 512
@@ -25,7 +27,11 @@ func (in *inbound) handOver() (err error) {
 	if in.stagedNow == 0 {
 		return nil
 	}
+	now := time.Since(in.born)
 	for _, c := range in.staged {
+		for _, d := range c.staged {
+			d.came = now
+		}
 		c.ch.acks.delivered.Store(c.ch.in.tag)
 		for _, d := range c.inbox.push(c.staged) {
 			err = cmpErr(err, c.ch.overflow(c, d))

@@ -38,8 +38,8 @@ const (
 	Ended
 	// HandlerFailed: a consumer's handler returned an error or panicked (Entity, Err).
 	HandlerFailed
-	// HandlerSlow: a consumer's handler has been running for long (Entity, Delay);
-	// RabbitMQ takes the delivery away when its consumer timeout has passed.
+	// HandlerSlow: a consumer has had a delivery for long that its handler has not settled (Entity,
+	// Delay); RabbitMQ takes it away when its consumer timeout has passed.
 	HandlerSlow
 	// Recreated: a queue that should have survived was gone, with its messages (Entity).
 	Recreated
