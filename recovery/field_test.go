@@ -140,23 +140,27 @@ func TestEveryConnectionUsesTheConfiguredMechanism(t *testing.T) {
 	})
 }
 
-// F: nothing is published between channel.open and confirm.select-ok.
+// F: nothing is published between channel.open and confirm.select.
 func TestNothingIsPublishedBeforeConfirmModeIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
 		c, _ := connected(t, Config{}, a.endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
+		must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 5}))
 		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
-		hold := make(chan struct{})
-		a.on(func(_ *peer, _ uint16, m wire.Method) bool {
-			if _, ok := m.(*wire.ConfirmSelect); ok {
-				<-hold
+		held := make(chan func(), 1) // the answer to the last method that is not answered by itself
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			switch m.(type) {
+			case *wire.ChannelOpen, *wire.BasicQos: // those that a channel waits for on its way
+				held <- func() { p.answer(channel, m) }
+				return true
 			}
 			return false
 		})
+		time.Sleep(minCalm) // or the next connection comes later
 		a.drop()
-		synctest.Wait() // the channel is open and waits for confirm.select-ok
+		synctest.Wait() // the channel is being opened
 		a.received()
 		verdicts := make(chan core.Verdict, 10)
 		for i := range 10 {
@@ -164,21 +168,25 @@ func TestNothingIsPublishedBeforeConfirmModeIsBack(t *testing.T) {
 				confirm, err := ch.PublishConfirm(context.Background(), &core.Publishing{RoutingKey: fmt.Sprint(i)})
 				if err != nil {
 					t.Error(err)
+					verdicts <- core.Verdict{}
 					return
 				}
 				v, _ := confirm.Wait(context.Background())
 				verdicts <- v
 			}()
 		}
-		synctest.Wait()
-		if got := a.received(); len(got) != 0 {
-			t.Errorf("sent before confirm mode is back: %v", got)
+		for range 2 {
+			synctest.Wait() // whoever may publish has done so
+			(<-held)()
 		}
-		close(hold)
 		for range 10 {
 			if v := <-verdicts; v.Outcome != core.Confirmed {
 				t.Errorf("verdict %v", v.Outcome)
 			}
+		}
+		got := a.received()
+		if len(got) != 12 || !equal(got[:2], "basic.qos 5", "confirm.select") {
+			t.Errorf("sent on the new channel: %v", got)
 		}
 	})
 }
