@@ -45,7 +45,7 @@ type Channel struct {
 	changed      gate.Gate     // streaming moved or ended, a confirm came, or the channel died
 	consumers    map[string]*Consumer
 	givenUp      []string // tags of automatic-ack consumers whose deliveries may be under way, oldest first
-	prefetch     int      // of consumers started from now on
+	prefetch     prefetch
 	onReturn     func(*Return)
 
 	in assembly // the reader's own

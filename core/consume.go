@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/warren-mq/warren/core/wire"
@@ -12,13 +13,8 @@ import (
 // may hold; 0 is no limit. With Global RabbitMQ means the whole channel, where
 // it still allows that at all. A size limit is refused by RabbitMQ (540).
 func (ch *Channel) Qos(ctx context.Context, m BasicQos) error {
-	if _, err := call[*wire.BasicQosOk](ctx, ch, &m); err != nil {
-		return err
-	}
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	ch.prefetch = int(m.PrefetchCount)
-	return nil
+	_, err := call[*wire.BasicQosOk](ctx, ch, &m)
+	return err
 }
 
 // Consume starts a consumer. With NoWait it returns without waiting for the
@@ -41,68 +37,66 @@ func (ch *Channel) Consume(ctx context.Context, m BasicConsume, opts ...ConsumeO
 // several can be in flight, as with [Channel.Request]. Use the consumer only
 // after [Reply.Wait] has returned a nil error. With NoWait there is no reply.
 func (ch *Channel) StartConsume(ctx context.Context, m BasicConsume, opts ...ConsumeOption) (*Consumer, *Reply, error) {
-	if err := ch.roomForConsumer(); err != nil {
-		return nil, nil, &ValidationError{Method: m.ID().String(), Err: err}
-	}
-	c := ch.newConsumer(&m, opts)
-	if m.NoAck {
-		ch.acks.sendSingly() // tags that are never acked leave gaps
-	}
-	if m.NoWait {
-		c, err := ch.consumeNoWait(ctx, &m, c)
-		return c, nil, err
-	}
-	p := newPending(&m)
-	p.consumer = c
-	if err := ch.send(ctx, &m, p); err != nil {
-		return nil, nil, err
-	}
-	return c, &Reply{ch, p}, nil
-}
-
-func (ch *Channel) newConsumer(m *BasicConsume, opts []ConsumeOption) *Consumer {
 	c := &Consumer{tag: m.ConsumerTag, noAck: m.NoAck, ch: ch, inbox: newInbox(0, 0), done: make(chan struct{})}
-	ch.mu.Lock()
-	if m.NoAck || ch.prefetch == 0 {
-		c.inbox.maxBytes = DefaultConsumerBytes
-	} else {
-		c.inbox.maxCount = 2 * ch.prefetch // what was swapped out counts until the next swap
-	}
-	ch.mu.Unlock()
 	for _, opt := range opts {
 		opt(c)
 	}
-	return c
+	if m.NoWait {
+		if err := ch.conn.out.admitControl(ctx, ch.done); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := ch.lockToCall(ctx); err != nil {
+		return nil, nil, err
+	}
+	defer ch.mu.Unlock()
+	if err := ch.mayConsume(&m); err != nil {
+		return nil, nil, &ValidationError{Method: m.ID().String(), Err: err}
+	}
+	ch.bound(c)
+	if m.NoAck {
+		ch.acks.sendSingly() // tags that are never acked leave gaps
+	}
+	if err := ch.conn.out.method(ch.id, ch.acks, &m); err != nil {
+		return nil, nil, invalid(m.ID(), err)
+	}
+	if m.NoWait {
+		ch.register(c)
+		return c, nil, nil
+	}
+	p := newPending(&m)
+	p.consumer = c
+	ch.await(&m, p)
+	return c, &Reply{ch, p}, nil
 }
 
-func (ch *Channel) roomForConsumer() error {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	if limit := ch.conn.cfg.MaxConsumers; len(ch.consumers) >= limit {
+// mayConsume says what is wrong with m. The lock is held.
+func (ch *Channel) mayConsume(m *BasicConsume) error {
+	consumers := len(ch.consumers)
+	for range ch.starting() {
+		consumers++
+	}
+	switch limit := ch.conn.cfg.MaxConsumers; {
+	case consumers >= limit:
 		return fmt.Errorf("%d consumers on one channel, the connection's MaxConsumers: open another channel", limit)
+	case m.NoWait && m.ConsumerTag == "":
+		return errTagNeeded
+	case m.NoWait && ch.consumers[m.ConsumerTag] != nil:
+		return errTagTaken
 	}
 	return nil
 }
 
-func (ch *Channel) consumeNoWait(ctx context.Context, m *BasicConsume, c *Consumer) (*Consumer, error) {
-	if m.ConsumerTag == "" {
-		return nil, &ValidationError{Method: m.ID().String(), Err: errTagNeeded}
+// starting yields the consumers whose basic.consume is in flight, the latest
+// first. The lock is held.
+func (ch *Channel) starting() iter.Seq[*Consumer] {
+	return func(yield func(*Consumer) bool) {
+		for _, p := range slices.Backward(ch.calls) {
+			if p.request == wire.MethodBasicConsume && !yield(p.consumer) {
+				return
+			}
+		}
 	}
-	if err := ch.conn.out.admitControl(ctx, ch.done); err != nil {
-		return nil, err
-	}
-	if err := ch.lockToCall(ctx); err != nil {
-		return nil, err
-	}
-	defer ch.mu.Unlock()
-	if ch.consumers[m.ConsumerTag] != nil {
-		return nil, &ValidationError{Method: m.ID().String(), Err: errTagTaken}
-	}
-	if err := ch.conn.out.method(ch.id, ch.acks, m); err != nil {
-		return nil, invalid(m.ID(), err)
-	}
-	ch.register(c)
-	return c, nil
 }
 
 // Cancel ends the consumer with this tag. It is [Consumer.Cancel] for those

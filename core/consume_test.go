@@ -379,6 +379,80 @@ func TestPrefetchBoundsTheBuffer(t *testing.T) {
 	})
 }
 
+// The bound follows from what the broker was asked for, however that was
+// asked, and before it has answered.
+func TestBoundFollowsEveryQos(t *testing.T) {
+	qos := func(n uint16, global bool) wire.Method { return &BasicQos{PrefetchCount: n, Global: global} }
+	for name, tt := range map[string]struct {
+		before, after []wire.Method
+		want          int
+	}{
+		"none":                             {nil, nil, 0},
+		"one":                              {[]wire.Method{qos(10, false)}, nil, 20},
+		"raised":                           {[]wire.Method{qos(10, false), qos(1000, false)}, nil, 2000},
+		"raised too late for the consumer": {[]wire.Method{qos(10, false)}, []wire.Method{qos(1000, false)}, 20},
+		"off again":                        {[]wire.Method{qos(10, false), qos(0, false)}, nil, 0},
+		"global":                           {[]wire.Method{qos(10, true)}, nil, 20},
+		"global, raised":                   {[]wire.Method{qos(10, true)}, []wire.Method{qos(1000, true)}, 2000},
+		"global, lowered":                  {[]wire.Method{qos(10, true)}, []wire.Method{qos(3, true)}, 20},
+		"global, off":                      {[]wire.Method{qos(10, true)}, []wire.Method{qos(0, true)}, 0},
+		"both":                             {[]wire.Method{qos(10, false), qos(1000, true)}, []wire.Method{qos(2000, true)}, 20},
+		"global, set later":                {nil, []wire.Method{qos(10, true)}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				ch, _ := openChannel(t, Config{})
+				request := func(all []wire.Method) {
+					for _, m := range all {
+						_, err := ch.Request(bg, m)
+						noErr(t, err)
+					}
+				}
+				request(tt.before)
+				c, _, err := ch.StartConsume(bg, BasicConsume{ConsumerTag: "c"})
+				noErr(t, err)
+				noWait, err := ch.Consume(bg, BasicConsume{ConsumerTag: "n", NoWait: true})
+				noErr(t, err)
+				mine, err := ch.Consume(bg, BasicConsume{ConsumerTag: "m", NoWait: true}, MaxBuffered(7, 8))
+				noErr(t, err)
+				request(tt.after)
+				for _, c := range []*Consumer{c, noWait} {
+					wantBytes := 0
+					if tt.want == 0 {
+						wantBytes = DefaultConsumerBytes
+					}
+					if c.inbox.maxCount != tt.want || c.inbox.maxBytes != wantBytes {
+						t.Errorf("%s: %d, %d bytes", c.tag, c.inbox.maxCount, c.inbox.maxBytes)
+					}
+				}
+				if mine.inbox.maxCount != 7 || mine.inbox.maxBytes != 8 {
+					t.Errorf("%d, %d bytes", mine.inbox.maxCount, mine.inbox.maxBytes)
+				}
+			})
+		})
+	}
+}
+
+// A Qos whose answer nobody waits for any more is in force all the same.
+func TestQosIsGivenUp(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		p.qos(ch, 10)
+		ctx, cancel := context.WithCancel(bg)
+		call := async0(func() error { return ch.Qos(ctx, BasicQos{PrefetchCount: 100}) })
+		want[*BasicQos](p, 1)
+		cancel()
+		mustIs(t, call.fail(t), context.Canceled)
+		p.send(1, &wire.BasicQosOk{})
+		c := p.consume(ch, BasicConsume{ConsumerTag: "c"})
+		for tag := range uint64(100) {
+			p.deliver(1, "c", tag+1, "x")
+		}
+		p.quiet()
+		noErr(t, c.Err())
+	})
+}
+
 func TestConsumerWithoutPrefetchIsBoundedInBytes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ch, p := openChannel(t, Config{})
@@ -433,6 +507,27 @@ func TestConsumersAreCounted(t *testing.T) {
 		}
 		_, err := ch.Consume(bg, BasicConsume{})
 		mustAs[*ValidationError](t, err)
+		p.quiet()
+	})
+}
+
+// Those in flight count too.
+func TestConsumersInFlightAreCounted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{MaxConsumers: 3})
+		_, err := ch.Consume(bg, BasicConsume{ConsumerTag: "a", NoWait: true})
+		noErr(t, err)
+		for range 2 {
+			_, _, err := ch.StartConsume(bg, BasicConsume{})
+			noErr(t, err)
+		}
+		for _, m := range []BasicConsume{{}, {ConsumerTag: "b", NoWait: true}} {
+			_, _, err = ch.StartConsume(bg, m)
+			mustAs[*ValidationError](t, err)
+		}
+		for range 3 {
+			want[*BasicConsume](p, 1)
+		}
 		p.quiet()
 	})
 }

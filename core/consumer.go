@@ -17,6 +17,8 @@ type Consumer struct {
 	noAck      bool
 	ch         *Channel
 	inbox      *inbox
+	bounded    bool        // by MaxBuffered
+	shares     bool        // bounded by the channel's prefetch; guarded by its lock
 	overflowed atomic.Bool // it was cancelled because its buffer was full
 	revoked    atomic.Bool // the server took it away: its deliveries are stale
 	over       atomic.Bool // err is set
@@ -132,7 +134,7 @@ type ConsumeOption func(*Consumer)
 // [ErrOverflow]. The rest stays in the queue. At four times the bound the
 // channel is closed.
 func MaxBuffered(count, bytes int) ConsumeOption {
-	return func(c *Consumer) { c.inbox.maxCount, c.inbox.maxBytes = count, bytes }
+	return func(c *Consumer) { c.bounded, c.inbox.maxCount, c.inbox.maxBytes = true, count, bytes }
 }
 
 // DefaultConsumerBytes bounds a consumer without prefetch, counted as in

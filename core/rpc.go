@@ -109,8 +109,11 @@ func (ch *Channel) send(ctx context.Context, m wire.Method, p *pending) error {
 
 // await notes that m, which was just sent, has an answer to come. The lock is held.
 func (ch *Channel) await(m wire.Method, p *pending) {
-	if m, ok := m.(*wire.BasicCancel); ok {
+	switch m := m.(type) {
+	case *wire.BasicCancel:
 		p.consumer = ch.bearer(m.ConsumerTag)
+	case *wire.BasicQos:
+		ch.setPrefetch(m)
 	}
 	ch.calls = append(ch.calls, p)
 }
@@ -118,9 +121,9 @@ func (ch *Channel) await(m wire.Method, p *pending) {
 // bearer returns the consumer that the server knows by tag when it has read
 // what was sent so far. The lock is held.
 func (ch *Channel) bearer(tag string) *Consumer {
-	for _, p := range slices.Backward(ch.calls) {
-		if p.request == wire.MethodBasicConsume && p.consumer.tag == tag && tag != "" {
-			return p.consumer
+	for c := range ch.starting() {
+		if c.tag == tag && tag != "" {
+			return c
 		}
 	}
 	return ch.consumers[tag]
