@@ -152,8 +152,7 @@ func (ch *Channel) condemn(cause error) {
 			ch.sendClose(cause)
 		}
 	}
-	ch.mu.Unlock()
-	ch.die(cause, math.MaxUint64)
+	ch.end(cause, math.MaxUint64) // in the same step: nothing may meet a channel that closes and lives
 }
 
 // sendClose tells the server that the channel was given up. The lock is held.
@@ -170,6 +169,11 @@ func (ch *Channel) sendClose(cause error) {
 // handed to the socket: see [NotSent].
 func (ch *Channel) die(cause error, sent uint64) {
 	ch.mu.Lock()
+	ch.end(cause, sent)
+}
+
+// end is die with the lock held, which it releases.
+func (ch *Channel) end(cause error, sent uint64) {
 	if ch.err != nil {
 		ch.mu.Unlock()
 		return

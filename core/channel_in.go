@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
@@ -59,10 +58,28 @@ func (ch *Channel) lateMethod(id wire.MethodID) error {
 	switch id {
 	case wire.MethodChannelCloseOk:
 		ch.conn.free(ch)
-	case wire.MethodChannelClose: // crossed ours, whose answer is still to come
-		return ch.conn.out.answer(ch.id, nil, &wire.ChannelCloseOk{})
+	case wire.MethodChannelClose:
+		return ch.onLateClose()
 	}
 	return nil
+}
+
+// onLateClose answers a server's close that crossed ours, whose answer is
+// still to come. If the channel was given up inside a content, ours was to
+// follow that: now neither its rest nor the close may follow.
+func (ch *Channel) onLateClose() error {
+	ch.mu.Lock()
+	unsent := ch.streaming && !ch.serverClosed
+	if unsent {
+		ch.serverClosed = true
+		ch.conn.out.abort(ch.id)
+	}
+	err := ch.conn.out.answer(ch.id, nil, &wire.ChannelCloseOk{})
+	ch.mu.Unlock()
+	if unsent {
+		ch.conn.free(ch)
+	}
+	return err
 }
 
 func (ch *Channel) onMethod(payload []byte, in *inbound) error {
@@ -121,8 +138,7 @@ func (ch *Channel) onServerClose(m *wire.ChannelClose) {
 	ch.closing, ch.serverClosed = true, true
 	ch.conn.out.abort(ch.id)
 	_ = ch.conn.out.closing(ch.id, ch.acks, &wire.ChannelCloseOk{}, because(ErrStale, cause)) // fails only on a dead connection
-	ch.mu.Unlock()
-	ch.die(cause, sent)
+	ch.end(cause, sent)
 	if !ours {
 		ch.conn.free(ch)
 	}
@@ -175,11 +191,7 @@ func (ch *Channel) onReply(m wire.Method, d *Delivery) error {
 		return ch.lateMethod(m.ID())
 	}
 	if len(ch.calls) == 0 || !ch.calls[0].takes(m.ID()) {
-		condemned := ch.closing && !ch.awaitsClose() // and dies in this instant
 		ch.mu.Unlock()
-		if condemned {
-			return ch.lateMethod(m.ID())
-		}
 		return unexpected(m)
 	}
 	p := ch.calls[0]
@@ -212,11 +224,6 @@ func (ch *Channel) onReply(m wire.Method, d *Delivery) error {
 		return ch.discard(m, d)
 	}
 	return nil
-}
-
-// awaitsClose reports whether an RPC in flight is channel.close. The lock is held.
-func (ch *Channel) awaitsClose() bool {
-	return slices.ContainsFunc(ch.calls, func(p *pending) bool { return p.request == wire.MethodChannelClose })
 }
 
 // discard undoes what a late reply did that nobody waits for.

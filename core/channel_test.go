@@ -149,6 +149,60 @@ func TestChannelClosesCross(t *testing.T) {
 	})
 }
 
+// givenUpInsideAContent returns a channel that was given up in the middle of
+// a large message, and the call that publishes it.
+func givenUpInsideAContent(t *testing.T) (*Channel, *peer, *result[struct{}]) {
+	t.Helper()
+	c, p := openTuned(t, Config{WriteBuffer: 1}, &wire.ConnectionTune{ChannelMax: 1})
+	ch := p.channel(c)
+	p.nc.In().SetBuffer(0)
+	publish := async0(func() error { return ch.Publish(bg, &Publishing{Body: make([]byte, 1<<20)}) })
+	publish.waits(t)
+	p.deliver(1, "nobody", 0, "a tag that cannot be")
+	<-ch.Done()
+	mustIs(t, ch.Err(), ErrCommandInvalid)
+	return ch, p, publish
+}
+
+// The message is finished, or the connection would be lost; then comes the close.
+func TestChannelIsGivenUpInsideAContent(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p, publish := givenUpInsideAContent(t)
+		p.nc.In().SetBuffer(2 << 20)
+		if n := len(p.content(1).body); n != 1<<20 {
+			t.Errorf("%d bytes", n)
+		}
+		want[*wire.ChannelClose](p, 1)
+		mustIs(t, publish.fail(t), ErrCommandInvalid)
+		p.send(1, &wire.ChannelCloseOk{})
+		synctest.Wait()
+		p.channel(ch.Conn())
+	})
+}
+
+// If the server closes it meanwhile, nothing follows the answer: neither the
+// rest of the message nor a close of this side. The id is free at once.
+func TestServerClosesAChannelGivenUpInsideAContent(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p, publish := givenUpInsideAContent(t)
+		p.send(1, &wire.ChannelClose{ReplyCode: 404})
+		synctest.Wait()
+		p.nc.In().SetBuffer(2 << 20)
+		mustIs(t, publish.fail(t), ErrCommandInvalid)
+		want[*wire.BasicPublish](p, 1)
+		f := p.frame()
+		for f.Type != wire.FrameMethod {
+			f = p.frame()
+		}
+		if id, _ := wire.PeekMethod(f.Payload); id != wire.MethodChannelCloseOk {
+			t.Errorf("%s", id)
+		}
+		p.quiet()
+		p.channel(ch.Conn())
+		noErr(t, ch.Conn().Err())
+	})
+}
+
 // What the server sent before it heard of the close is ignored, content in
 // pieces too, and nothing of it reaches the next channel of that id.
 func TestFramesForAClosedChannel(t *testing.T) {

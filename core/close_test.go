@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math"
 	"strings"
 	"syscall"
 	"testing"
@@ -330,19 +329,26 @@ func TestUpdateSecret(t *testing.T) {
 	})
 }
 
-// The close of a channel that is given up is on its way, and the channel has
-// not died yet when the answer comes: the connection must live on.
+// heldVerdict is a settler that waits.
+type heldVerdict chan struct{}
+
+func (v heldVerdict) Settle(Verdict) { <-v }
+
+// A channel that is given up dies in the step that sends its close: whatever
+// is seen of it, the answer finds it dead, and the connection lives on.
 func TestCloseOkWhileAChannelIsGivenUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ch, p := openChannel(t, Config{})
-		ch.mu.Lock() // the first half of condemn
-		ch.closing = true
-		ch.sendClose(ErrClosed)
-		ch.mu.Unlock()
+		p.confirm(ch)
+		held := make(heldVerdict)
+		noErr(t, ch.PublishTo(bg, &Publishing{}, held))
+		p.content(ch.id)
+		gone := async0(func() error { ch.condemn(ErrClosed); return nil })
 		want[*wire.ChannelClose](p, ch.id)
 		p.send(ch.id, &wire.ChannelCloseOk{})
 		synctest.Wait()
-		ch.die(ErrClosed, math.MaxUint64) // the second
+		close(held)
+		gone.get(t)
 		noErr(t, ch.conn.Err())
 		if next := p.channel(ch.conn); next.conn.Err() != nil {
 			t.Error(next.conn.Err())
