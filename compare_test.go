@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -125,6 +126,34 @@ func TestCompareEndsWithWhatMakesTheBrokerCloseTheConnection(t *testing.T) {
 			if n := len(e.resetDials()); n != 1 {
 				t.Errorf("%s: %d new connections", name, n)
 			}
+		}
+		e.close(client)
+	})
+}
+
+// Whoever declares, compares or applies learns what should not be relied on.
+func TestResultsWarn(t *testing.T) {
+	inBubble(t, func(e *env) {
+		client := e.dial()
+		doubtful := warren.Topology{Queues: []warren.Queue{{Name: "fine"}, {Name: "q", Transient: true}, {Name: "lazy", Args: warren.Table{"x-queue-mode": "lazy"}}}}
+		d := e.declare(client, doubtful)
+		results := map[string][]*topology.Problem{"declare": d.Warnings}
+		c, err := client.Compare(e.ctx, doubtful)
+		if err != nil || !strings.Contains(c.String(), "\n* warning queue \"lazy\": x-queue-mode does nothing any more\n") {
+			t.Fatalf("%v, %v", c, err)
+		}
+		results["compare"] = c.Warnings
+		if c, err = client.Apply(e.ctx, doubtful); err != nil {
+			t.Fatal(err)
+		}
+		results["apply"] = c.Warnings
+		for what, warnings := range results {
+			if len(warnings) != 2 || warnings[0].Field != "Transient" || warnings[1].Field != "x-queue-mode" {
+				t.Errorf("%s: %v", what, warnings)
+			}
+		}
+		if d := e.declare(client, warren.Topology{Queues: []warren.Queue{{Name: "fine"}}}); len(d.Warnings) != 0 {
+			t.Errorf("%v", d.Warnings)
 		}
 		e.close(client)
 	})

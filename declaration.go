@@ -77,7 +77,7 @@ func (d *declaration) unnamed() string {
 
 // outcome sums up the answers. cause is why there are no more, nil if there are all.
 func (d *declaration) outcome(resolve func(string) string, cause error) (Declared, error) {
-	var out Declared
+	out := Declared{Warnings: d.topology.Warnings()}
 	errs := []error{}
 	for phase, results := range d.results {
 		for _, r := range results {

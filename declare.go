@@ -14,6 +14,8 @@ type Declared struct {
 	Declared int       // entities declared; those that existed as asked for count too
 	Failed   []Failure // those that the broker refused
 	Queues   []string  // the queues' names, in the order of Topology.Queues; "" for a refused one
+	// Warnings are those of [topology.Topology.Warnings]: what should not be relied on.
+	Warnings []*topology.Problem
 }
 
 // Declare declares t and records it, so that it is declared again whenever it

@@ -53,6 +53,7 @@ func Compare(ctx context.Context, conn *core.Conn, t Topology, options ...Compar
 	if err != nil {
 		return nil, err
 	}
+	c.Warnings = t.Warnings()
 	return c, nil
 }
 

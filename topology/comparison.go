@@ -81,6 +81,8 @@ type Comparison struct {
 	// exchanges, exclusive queues and bindings of the default exchange. It is
 	// known only from an [Inventory], and is never touched.
 	Extra Topology
+	// Warnings are those of [Topology.Warnings] for what was compared.
+	Warnings []*Problem
 }
 
 // Count returns how many entities have that action.
@@ -99,7 +101,7 @@ func (c *Comparison) Settled() bool {
 	return c.Count(Create)+c.Count(Differs)+c.Count(Refused) == 0
 }
 
-// String returns a line for each change and each extra entity, and a summary.
+// String returns a line for each change, each extra entity and each warning, and a summary.
 func (c *Comparison) String() string {
 	var b strings.Builder
 	for _, change := range c.Changes {
@@ -109,6 +111,9 @@ func (c *Comparison) String() string {
 		for _, s := range p.Steps {
 			fmt.Fprintf(&b, "- extra   %s\n", s.Entity)
 		}
+	}
+	for _, w := range c.Warnings {
+		fmt.Fprintf(&b, "* warning %s\n", w)
 	}
 	fmt.Fprintf(&b, "%d to create, %d to adopt, %d to make sure of, %d differ, %d refused, %d extra\n",
 		c.Count(Create), c.Count(Adopt), c.Count(Ensure), c.Count(Differs), c.Count(Refused),
