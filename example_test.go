@@ -58,3 +58,43 @@ func ExampleClient_Apply() {
 	// 3 to create, 0 to adopt, 0 to make sure of, 0 differ, 0 refused, 0 extra
 	// settled: true
 }
+
+// How a topology stands to a broker that has some of it, some of it otherwise.
+func ExampleClient_Compare() {
+	broker := brokertest.NewBroker()
+	defer broker.Close()
+	ctx := context.Background()
+	client, err := warren.Dial(ctx, broker.URL())
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = client.Close(ctx) }()
+
+	queue := func(limit int64) warren.Queue {
+		return warren.Queue{Name: "orders.eu", Type: topology.Quorum}.With(topology.DeliveryLimit(limit), topology.DeadLetter("dead"))
+	}
+	before := warren.Topology{
+		Exchanges: []warren.Exchange{{Name: "orders", Kind: topology.Topic}},
+		Queues:    []warren.Queue{queue(3)},
+	}
+	if _, err := client.Declare(ctx, before); err != nil {
+		panic(err)
+	}
+
+	orders := warren.Topology{
+		Exchanges: []warren.Exchange{{Name: "orders", Kind: topology.Topic}, {Name: "dead", Kind: topology.Fanout}},
+		Queues:    []warren.Queue{queue(5)},
+		Bindings:  []warren.Binding{{Source: "orders", Destination: "orders.eu", Key: "eu.#"}},
+	}
+	plan, err := client.Compare(ctx, orders, topology.Probe())
+	fmt.Print(plan)
+	if err != nil {
+		panic(err)
+	}
+	// Output:
+	// = adopt   exchange "orders"
+	// + create  exchange "dead"
+	// ~ differs queue "orders.eu": x-delivery-limit is 3, want 5
+	// ? ensure  binding of queue "orders.eu" to "orders" with key "eu.#"
+	// 1 to create, 1 to adopt, 1 to make sure of, 1 differ, 0 refused, 0 extra
+}
