@@ -9,12 +9,18 @@ import (
 )
 
 func TestConsumerTimeoutClosesTheChannelBefore43(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
-		say("a1 queue.declare Queue=q Durable", `a1 basic.publish RoutingKey=q Body="1"`, "a1 basic.consume Queue=q ConsumerTag=c")
-		expect(t, say("sleep 61s"), `a1 channel.close ReplyCode=406 ReplyText="PRECONDITION_FAILED - delivery acknowledgement on channel 1`+
-			` timed out. Timeout value used: 60000 ms. This timeout value can be configured, see consumers doc guide to learn more"`)
-		expect(t, say("a2 basic.get Queue=q"), `a2 basic.get-ok DeliveryTag=1 Redelivered RoutingKey=q Body="1"`)
-	}, WithVersion("4.0"), WithConsumerTimeout(time.Minute))
+	for _, version := range []string{"4.0", "3.10"} {
+		inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) { ackTimeout(t, say) },
+			WithVersion(version), WithConsumerTimeout(time.Second))
+	}
+}
+
+// ackTimeout is what a broker before RabbitMQ 4.3 does that lets a delivery wait for a second.
+func ackTimeout(t *testing.T, say func(...string) []string) {
+	say("a1 queue.declare Queue=q Durable", `a1 basic.publish RoutingKey=q Body="1"`, "a1 basic.consume Queue=q ConsumerTag=c")
+	expect(t, say("sleep 2s", "await 1"), `a1 channel.close ReplyCode=406 ReplyText="PRECONDITION_FAILED - delivery acknowledgement on channel 1`+
+		` timed out. Timeout value used: 1000 ms. This timeout value can be configured, see consumers doc guide to learn more"`)
+	expect(t, say("a2 basic.get Queue=q NoAck"), `a2 basic.get-ok DeliveryTag=1 Redelivered RoutingKey=q Body="1"`)
 }
 
 func TestConsumerTimeoutLeavesClassicQueuesAloneSince43(t *testing.T) {

@@ -12,8 +12,11 @@ func (ch *channel) permit(a access, kind, name string) *state.Refusal {
 	return ch.c.user.check(a, ch.c.vhost.Name, kind, name)
 }
 
-// permitAny refuses what none of the permissions covers, as for a passive declaration.
+// permitAny refuses what none of the permissions covers, as for a passive declaration; RabbitMQ 4.0 refused none.
 func (ch *channel) permitAny(kind, name string) *state.Refusal {
+	if ch.c.b.before43() {
+		return nil
+	}
 	for _, a := range []access{read, write} {
 		if ch.permit(a, kind, name) == nil {
 			return nil
@@ -161,14 +164,18 @@ func (ch *channel) declare(name string, m *wire.QueueDeclare) (*state.Queue, *st
 		}
 		return v.Queue(name, ch.c)
 	}
-	if name != "" {
-		if r := first(state.CheckQueueName(name), ch.permit(configure, "queue", name)); r != nil {
+	named := name
+	if name == "" {
+		named = v.NewName("amq.gen-")
+	} else if r := state.CheckQueueName(name); r != nil {
+		return nil, r
+	}
+	if r := ch.permit(configure, "queue", named); r != nil {
+		return nil, r
+	}
+	if !v.HasQueue(named) {
+		if r := ch.permitTarget("queue", named, m.Arguments, "x-dead-letter-exchange"); r != nil {
 			return nil, r
-		}
-		if !v.HasQueue(name) {
-			if r := ch.permitTarget("queue", name, m.Arguments, "x-dead-letter-exchange"); r != nil {
-				return nil, r
-			}
 		}
 	}
 	return v.DeclareQueue(state.QueueSpec{Name: name, Durable: m.Durable, Exclusive: m.Exclusive,

@@ -29,7 +29,9 @@ func TestScenarios(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			compare(t, version, readConformance(t), func(t *testing.T, s *scenario) (got [][]string) {
 				synctest.Test(t, func(t *testing.T) {
-					p := newTalk(t, New(t, WithVersion(version))).player
+					b := New(t, WithVersion(version), WithUser("limited", "limited"))
+					b.SetPermissions("limited", "/", "^mine", "^mine", "^mine")
+					p := newTalk(t, b).player
 					var err error
 					if got, err = p.play(s); err != nil {
 						t.Fatal(err)
@@ -43,8 +45,9 @@ func TestScenarios(t *testing.T) {
 
 // TestScenariosOnRabbitMQ plays the scenarios on RabbitMQ in a container, of each of WARREN_VERSIONS, several
 // at a time in virtual hosts of their own; or on the broker that WARREN_CONFORMANCE_URL names, whose path may
-// list virtual hosts with commas in between. They must hold nothing else. What RabbitMQ answers is what a
-// scenario has to say: -update writes it down. Scenarios of other versions are left out.
+// list virtual hosts with commas in between. They must hold nothing else, and a user limited, with that password,
+// may there configure, write to and read from ^mine. What RabbitMQ answers is what a scenario has to say: -update
+// writes it down. Scenarios of other versions are left out.
 func TestScenariosOnRabbitMQ(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
@@ -107,6 +110,18 @@ func playOnRabbitMQ(t *testing.T, version string) {
 		ctl(t, `rabbit_auth_backend_internal:set_topic_permissions(<<"guest">>, <<"`+vhosts[0]+`">>, <<"amq.topic">>, `+
 			`<<"^a\\.">>, <<"\\.b$">>, <<"t">>).`)
 		topicPermissions(t, version, talk{p}.say)
+		if err := p.undo(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("ack timeout", func(t *testing.T) {
+		if !(&config{version: version}).before43() {
+			return // quorum queues have scenarios of it, others no timeout
+		}
+		ctl(t, "application:set_env(rabbit, channel_tick_interval, 100), application:set_env(rabbit, consumer_timeout, 1000).")
+		p := newPlayer(t, target, vhosts[0])
+		defer p.hangup()
+		ackTimeout(t, talk{p}.say)
 		if err := p.undo(); err != nil {
 			t.Error(err)
 		}
@@ -181,8 +196,11 @@ func rabbitMQ(t *testing.T, version string) (target *url.URL, vhosts []string, c
 				t.Fatal(err)
 			}
 		}
-		ctl(t, `[begin V = <<"v", I>>, rabbit_vhost:add(V, <<"t">>), `+ // one command: each takes seconds
-			`rabbit_auth_backend_internal:set_permissions(<<"guest">>, V, <<".*">>, <<".*">>, <<".*">>, <<"t">>) end || I <- "01234567"].`)
+		ctl(t, `rabbit_auth_backend_internal:add_user(<<"limited">>, <<"limited">>, <<"t">>), `+ // one command: each takes seconds
+			`[begin V = <<"v", I>>, rabbit_vhost:add(V, <<"t">>), `+
+			`rabbit_auth_backend_internal:set_permissions(<<"guest">>, V, <<".*">>, <<".*">>, <<".*">>, <<"t">>), `+
+			`rabbit_auth_backend_internal:set_permissions(<<"limited">>, V, <<"^mine">>, <<"^mine">>, <<"^mine">>, <<"t">>) `+
+			`end || I <- "01234567"].`)
 	}
 	target, err := url.Parse(address)
 	if err != nil {

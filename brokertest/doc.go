@@ -22,8 +22,8 @@
 //
 //   - It is one node in memory. Nothing of clusters is here, and what is confirmed is on no disk.
 //   - Quorum queues take x-delayed-retry-type and the like, and give back at once what they should hold.
-//   - Streams have no segments: x-max-age and x-max-length-bytes drop messages one by one, filters
-//     (x-stream-filter) let pass exactly what matches, and there is no stream protocol.
+//   - Streams count bodies alone to fill a segment, filters (x-stream-filter) let pass exactly what matches, and
+//     there is no stream protocol.
 //   - Operator policies, limits of users and virtual hosts, plugins (delayed messages, shovels, OAuth 2), the
 //     management API, and EXTERNAL logins do not exist.
 //   - Memory is not limited: a broker alarm is what [Broker.Block] says.

@@ -99,6 +99,7 @@ func (ch *channel) expire(d *delivery, cancelled map[*state.Consumer]bool) bool 
 		return false
 	}
 	if d.consumer == nil || !ch.c.can("consumer_cancel_notify") {
+		ch.unacked.take(d.tag, false, func(d delivery) { d.settle(state.Requeue) }) // the queue has it back already
 		ch.close(state.Refuse(state.PreconditionFailed, timeoutText, ch.id, -1), 0)
 		return false
 	}

@@ -32,6 +32,7 @@ const (
 	argDeliveryLimit   = "x-delivery-limit"
 	argConsumerTimeout = "x-consumer-timeout"
 	argMaxAge          = "x-max-age"
+	argSegmentBytes    = "x-stream-max-segment-size-bytes"
 	argPriority        = "x-priority"
 	argStreamOffset    = "x-stream-offset"
 	argLeaderLocator   = "x-queue-leader-locator"
@@ -48,7 +49,7 @@ var queueArguments = map[string][]string{
 		"x-quorum-initial-group-size", argDeliveryLimit, argMessageTTL, argLeaderLocator,
 		"x-consumer-disconnected-timeout", argConsumerTimeout,
 		"x-delayed-retry-type", "x-delayed-retry-min", "x-delayed-retry-max"},
-	kindStream: {argMaxLengthBytes, argQueueType, argMaxAge, "x-stream-max-segment-size-bytes",
+	kindStream: {argMaxLengthBytes, argQueueType, argMaxAge, argSegmentBytes,
 		"x-stream-filter-size-bytes", "x-initial-cluster-size", argLeaderLocator},
 }
 
@@ -74,7 +75,7 @@ var queueChecks = []struct {
 	{"x-queue-version", checkQueueVersion}, {argSingleActive, checkBool},
 	{argConsumerTimeout, checkNatural}, {"x-consumer-disconnected-timeout", checkNatural},
 	{"x-quorum-initial-group-size", checkPositive}, {argMaxAge, checkMaxAge},
-	{"x-stream-max-segment-size-bytes", checkNatural}, {"x-stream-filter-size-bytes", checkNatural},
+	{argSegmentBytes, checkNatural}, {"x-stream-filter-size-bytes", checkNatural},
 	{"x-initial-cluster-size", checkPositive},
 	{argLeaderLocator, checkOneOf("invalid_queue_locator_arg", "client-local", "balanced", "random", "least-leaders")},
 }

@@ -10,6 +10,7 @@ const (
 	quorumPriorities      = 32 // since RabbitMQ 4.3
 	quorumDefaultPriority = 4
 	defaultDeliveryLimit  = 20 // since RabbitMQ 4.0
+	defaultSegmentBytes   = 500_000_000
 	// DefaultConsumerTimeout is how long a message may stay unacknowledged.
 	DefaultConsumerTimeout = 30 * time.Minute
 )
@@ -30,12 +31,14 @@ type limits struct {
 	deliveryLimit   int           // negative: none
 	consumerTimeout time.Duration // 0: the broker's
 	maxAge          time.Duration // 0: none
+	segmentBytes    int64         // of a stream
 }
 
 func (v *VHost) newLimits(args wire.Table, kind string) limits {
 	l := limits{
 		ttl: millis(args, argMessageTTL, -1), expires: millis(args, argExpires, -1),
 		maxLength: number(args, argMaxLength, -1), maxBytes: number(args, argMaxLengthBytes, -1),
+		segmentBytes:    number(args, argSegmentBytes, defaultSegmentBytes),
 		maxPriority:     int(number(args, argMaxPriority, 0)),
 		deliveryLimit:   -1,
 		consumerTimeout: millis(args, argConsumerTimeout, 0),

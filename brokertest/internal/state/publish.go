@@ -35,7 +35,7 @@ func (q *Queue) publish(m *Message) bool {
 		return true
 	}
 	if q.Kind == kindStream {
-		q.log.append(m, q.vhost.Now())
+		q.log.append(m, q.vhost.Now(), &q.limits)
 		q.vhost.touch(q)
 		return true
 	}

@@ -8,18 +8,40 @@ import (
 	"github.com/warren-mq/warren/core/wire"
 )
 
-// streamLog holds the messages of a stream.
+// streamLog holds the messages of a stream, in segments that are dropped whole.
 type streamLog struct {
-	entries []*Entry
-	next    uint64 // offset of the next message
-	bytes   int64
+	entries  []*Entry
+	next     uint64 // offset of the next message
+	bytes    int64
+	segments []segment
 }
 
-func (l *streamLog) append(m *Message, now time.Time) {
+// segment is a run of messages.
+type segment struct {
+	entries int
+	bytes   int64
+	last    time.Time // when its last message came
+}
+
+// append adds a message. One that begins a segment drops those that are too old or too much by then; the segment
+// has an offset of its own, as RabbitMQ begins one with an entry that clients do not see.
+func (l *streamLog) append(m *Message, now time.Time, of *limits) {
+	n := len(l.segments)
+	begins := n == 0 || l.segments[n-1].bytes >= of.segmentBytes
+	if begins {
+		l.segments = append(l.segments, segment{})
+		l.next += uint64(min(n, 1))
+	}
 	stamped := *m
 	l.entries = append(l.entries, &Entry{Message: &stamped, Offset: l.next, published: now})
 	l.next++
-	l.bytes += int64(len(m.Body))
+	size := int64(len(m.Body))
+	l.bytes += size
+	s := &l.segments[len(l.segments)-1]
+	s.entries, s.bytes, s.last = s.entries+1, s.bytes+size, now
+	if begins {
+		l.truncate(of.maxBytes, of.maxAge, now)
+	}
 }
 
 // at returns the message at an offset, or the first behind it.
@@ -100,7 +122,7 @@ func (l *streamLog) since(t time.Time) uint64 {
 	return l.next
 }
 
-// settleStream gives every consumer what it has not seen, then drops what is too old or too much.
+// settleStream gives every consumer what it has not seen.
 func (q *Queue) settleStream() {
 	for _, c := range slices.Clone(q.consumers) {
 		for c.ready() {
@@ -117,7 +139,6 @@ func (q *Queue) settleStream() {
 			c.Sink.Deliver(c, e)
 		}
 	}
-	q.log.truncate(q.maxBytes, q.maxAge, q.vhost.Now())
 }
 
 // wants reports whether the consumer's filter lets a message pass. RabbitMQ's, which works on groups of
@@ -138,14 +159,16 @@ func (c *Consumer) wants(e *Entry) bool {
 	return filter == any(value)
 }
 
+// truncate drops the segments that are too old or too much, but for the last.
 func (l *streamLog) truncate(maxBytes int64, maxAge time.Duration, now time.Time) {
-	for len(l.entries) > 1 {
-		e := l.entries[0]
-		if (maxBytes < 0 || l.bytes <= maxBytes) && (maxAge == 0 || now.Sub(e.published) <= maxAge) {
+	for len(l.segments) > 1 {
+		s := l.segments[0]
+		if (maxBytes < 0 || l.bytes <= maxBytes) && (maxAge == 0 || now.Sub(s.last) <= maxAge) {
 			return
 		}
-		l.bytes -= int64(len(e.Message.Body))
-		l.entries = l.entries[1:]
+		l.bytes -= s.bytes
+		l.entries = slices.Delete(l.entries, 0, s.entries)
+		l.segments = l.segments[1:]
 	}
 }
 
