@@ -13,6 +13,7 @@ type Action struct {
 	delay   time.Duration
 	hang    bool
 	cut     bool
+	end     bool
 	swallow bool
 	replies []wire.Method
 	refusal *state.Refusal
@@ -38,6 +39,10 @@ var Swallow = Action{swallow: true}
 
 // Cut resets the connection in place of the method. What was sent before arrives.
 var Cut = Action{cut: true}
+
+// End ends the connection in place of the method without a word, as a broker does that is killed: the client reads
+// what was written before, and then that nothing more comes.
+var End = Action{end: true}
 
 // Hang stops the connection in this direction for good, in place of the method: nothing more is read, or
 // nothing more is written.

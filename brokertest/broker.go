@@ -27,7 +27,8 @@ type Broker struct {
 	conns     []*conn // in the order of their opening
 	due       []*conn // whose writer is to be woken
 	nextConn  int
-	random    *rand.Rand
+	random    *rand.Rand  // of names
+	chance    *rand.Rand  // of Sometimes
 	timer     *time.Timer // of what happens by itself
 	timeoutAt time.Time   // when the next delivery times out, or earlier
 	listener  net.Listener
@@ -64,7 +65,7 @@ func NewBroker(opts ...Option) *Broker {
 		u.terse = b.before40()
 	}
 	b.filter()
-	b.random = rand.New(rand.NewPCG(b.seed, 0))
+	b.random, b.chance = rand.New(rand.NewPCG(b.seed, 0)), rand.New(rand.NewPCG(b.seed, 1))
 	for _, name := range b.config.vhosts {
 		b.vhosts[name] = b.newVHost(name)
 	}

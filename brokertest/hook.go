@@ -66,8 +66,8 @@ func (b *Broker) OnSend(id wire.MethodID, f func(Event) Action) *Hook {
 	return b.hook(&b.sending, &Hook{b: b, id: id, event: f})
 }
 
-// OnReceiveFrame has f asked about every frame that clients send. Only [Pass], [Swallow], [Cut], [Hang] and
-// [Delay] have a meaning for frames.
+// OnReceiveFrame has f asked about every frame that clients send. Only [Pass], [Swallow], [Cut], [End], [Hang]
+// and [Delay] have a meaning for frames.
 func (b *Broker) OnReceiveFrame(f func(Frame) Action) *Hook {
 	return b.hook(&b.receiving, &Hook{b: b, frame: f})
 }
@@ -108,7 +108,7 @@ func (b *Broker) Sometimes(probability float64, a Action) func(Event) Action {
 	return func(Event) Action {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if b.random.Float64() < probability {
+		if b.chance.Float64() < probability {
 			return a
 		}
 		return Pass
@@ -151,5 +151,5 @@ func (h *Hook) count() int {
 }
 
 func (a Action) passes() bool {
-	return a.delay == 0 && !a.hang && !a.cut && !a.swallow && a.verdict == usual
+	return a.delay == 0 && !a.hang && !a.cut && !a.end && !a.swallow && a.verdict == usual
 }

@@ -68,7 +68,7 @@ func (c *conn) unlocked(f func()) {
 	f()
 }
 
-// obey waits or cuts. Caller does not hold Broker.mu.
+// obey waits, cuts or ends. Caller does not hold Broker.mu.
 func (c *conn) obey(a Action) {
 	if a.delay > 0 {
 		c.sleep(a.delay)
@@ -79,6 +79,10 @@ func (c *conn) obey(a Action) {
 	if a.cut {
 		c.died()
 		c.nc.reset()
+	}
+	if a.end {
+		c.nc.hangUp() // first, as nothing more is to be said, not even by TLS
+		c.died()
 	}
 }
 

@@ -107,13 +107,13 @@ func (s *sender) obey(a Action, channel uint16) (bool, error) {
 	if a.passes() {
 		return true, nil
 	}
-	if a.delay > 0 || a.hang || a.cut {
+	if a.delay > 0 || a.hang || a.cut || a.end {
 		if err := s.flush(); err != nil {
 			return false, err
 		}
 		s.c.obey(a)
 	}
-	if a.hang || a.cut {
+	if a.hang || a.cut || a.end {
 		return false, net.ErrClosed
 	}
 	for _, m := range a.replies {

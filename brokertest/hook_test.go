@@ -225,6 +225,26 @@ func TestSometimesIsTheSameForASeed(t *testing.T) {
 	}
 }
 
+// TestSometimesIsTheSameWhateverElseIsMadeUp draws while the broker makes up names.
+func TestSometimesIsTheSameWhateverElseIsMadeUp(t *testing.T) {
+	draw := func(names bool) (s []bool) {
+		b := New(t, WithSeed(1))
+		f := b.Sometimes(0.5, Swallow)
+		for range 64 {
+			if names {
+				b.mu.Lock()
+				b.newName("amq.gen-")
+				b.mu.Unlock()
+			}
+			s = append(s, f(Event{}).swallow)
+		}
+		return s
+	}
+	if !slices.Equal(draw(false), draw(true)) {
+		t.Error("chance depends on the names that the broker makes up")
+	}
+}
+
 func TestTranscript(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
 		say("a1 queue.declare Queue=q Durable")

@@ -1,6 +1,7 @@
 package brokertest
 
 import (
+	"bytes"
 	"net"
 	"os"
 	"slices"
@@ -25,27 +26,56 @@ type Link struct {
 	receive      half
 	sliceSend    int
 	sliceReceive int
+	unread       []byte // octets behind those after which something happens
 }
 
 // half is one direction.
 type half struct {
 	stalled bool
-	cut     int64 // octets until the cut; negative: none
 	delay   time.Duration
+	left    int64  // octets until something happens; negative: nothing does
+	then    func() // what happens
 }
 
 func newLink(b *Broker, nc net.Conn) *Link {
-	return &Link{nc: &socket{Conn: nc, b: b}, dead: make(chan struct{}), changed: make(chan struct{}), send: half{cut: -1}, receive: half{cut: -1}}
+	return &Link{nc: &socket{Conn: nc, b: b}, dead: make(chan struct{}), changed: make(chan struct{}),
+		send: half{left: -1}, receive: half{left: -1}}
 }
 
 // Connection returns the number of the link's connection, see [Connection].
 func (l *Link) Connection() int { return l.c.id }
 
-// CutAfterSending resets the connection once the broker has sent n more octets.
-func (l *Link) CutAfterSending(n int64) { l.set(func() { l.send.cut = n }) }
+// CutAfterSending resets the connection once the broker has sent n more octets. Of what is to happen at an octet of
+// one direction, the last that was ordered does.
+func (l *Link) CutAfterSending(n int64) { l.after(&l.send, n, l.reset) }
 
 // CutAfterReceiving resets the connection once the broker has read n more octets.
-func (l *Link) CutAfterReceiving(n int64) { l.set(func() { l.receive.cut = n }) }
+func (l *Link) CutAfterReceiving(n int64) { l.after(&l.receive, n, l.reset) }
+
+// StallAfterSending is [Link.StallSending] once the broker has sent n more octets, be it in the middle of a frame.
+func (l *Link) StallAfterSending(n int64) { l.after(&l.send, n, l.StallSending) }
+
+// StallAfterReceiving is [Link.StallReceiving] once the broker has read n more octets.
+func (l *Link) StallAfterReceiving(n int64) { l.after(&l.receive, n, l.StallReceiving) }
+
+// DelayAfterSending holds each write of the broker for some time, once it has sent n more octets.
+func (l *Link) DelayAfterSending(n int64, d time.Duration) {
+	l.after(&l.send, n, func() { l.set(func() { l.send.delay = d }) })
+}
+
+// DelayAfterReceiving holds each read of the broker for some time, once it has read n more octets.
+func (l *Link) DelayAfterReceiving(n int64, d time.Duration) {
+	l.after(&l.receive, n, func() { l.set(func() { l.receive.delay = d }) })
+}
+
+// HalfOpenAfterSending is [Link.HalfOpen] once the broker has sent n more octets.
+func (l *Link) HalfOpenAfterSending(n int64) { l.after(&l.send, n, l.HalfOpen) }
+
+// HalfOpenAfterReceiving is [Link.HalfOpen] once the broker has read n more octets.
+func (l *Link) HalfOpenAfterReceiving(n int64) { l.after(&l.receive, n, l.HalfOpen) }
+
+// after has something happen behind n more octets.
+func (l *Link) after(h *half, n int64, then func()) { l.set(func() { h.left, h.then = n, then }) }
 
 // StallSending holds back what the broker sends, until [Link.Resume].
 func (l *Link) StallSending() { l.set(func() { l.send.stalled = true }) }
@@ -65,7 +95,7 @@ func (l *Link) Delay(d time.Duration) { l.set(func() { l.send.delay, l.receive.d
 // HalfOpen has the broker forget the connection without the client noticing: the socket stays open, what the
 // client sends goes nowhere, and nothing comes any more.
 func (l *Link) HalfOpen() {
-	l.set(func() { l.send.stalled, l.receive.stalled = true, true })
+	defer l.end()
 	b := l.c.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -79,9 +109,10 @@ func (l *Link) HalfOpen() {
 }
 
 // Reset resets the connection.
-func (l *Link) Reset() {
-	l.c.obey(Cut)
-}
+func (l *Link) Reset() { l.c.obey(Cut) }
+
+// End ends the connection without a word, as a broker does that is killed: see the [Action] End.
+func (l *Link) End() { l.c.obey(End) }
 
 // OnConnect has f called with the link of every new connection before the first octet passes. The function
 // may wait, which holds up the connection, or the accepting of others if it comes from [Broker.URL].
@@ -113,49 +144,55 @@ func (l *Link) set(change func()) {
 
 // Read implements [net.Conn] for the broker's side.
 func (l *Link) Read(p []byte) (int, error) {
+	l.strike(&l.receive)
 	if err := l.wait(&l.receive, true); err != nil {
 		return 0, err
 	}
 	l.mu.Lock()
-	h, slice := l.receive, l.sliceReceive
-	l.mu.Unlock()
-	if h.cut == 0 {
-		l.reset()
-		return 0, net.ErrClosed
-	}
-	if slice > 0 && len(p) > slice {
+	if slice := l.sliceReceive; slice > 0 && len(p) > slice {
 		p = p[:slice]
 	}
-	if h.cut > 0 && int64(len(p)) > h.cut {
-		p = p[:h.cut]
-	}
-	n, err := l.nc.Read(p)
-	l.mu.Lock()
-	if cut := l.receive.cut; cut >= 0 { // it may have been set while Read waited
-		n = int(min(int64(n), cut))
-		l.receive.cut = cut - int64(n)
-	}
+	n := copy(p, l.unread)
+	l.unread = l.unread[n:]
 	l.mu.Unlock()
+	var err error
+	if n == 0 {
+		n, err = l.nc.Read(p)
+	}
+	n = l.read(p[:n])
 	if werr := l.wait(&l.receive, false); err == nil && werr != nil {
 		return 0, werr // stalled while it waited in the socket
 	}
 	return n, err
 }
 
+// read counts what has come and keeps what is behind the octet at which something happens.
+func (l *Link) read(p []byte) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(p)
+	if left := l.receive.left; left >= 0 {
+		n = int(min(int64(n), left))
+		l.receive.left -= int64(n)
+		l.unread = append(bytes.Clone(p[n:]), l.unread...)
+	}
+	return n
+}
+
 // Write implements [net.Conn] for the broker's side.
 func (l *Link) Write(p []byte) (int, error) {
-	done := 0
-	for {
+	for done := 0; ; {
+		l.strike(&l.send)
 		if err := l.wait(&l.send, true); err != nil {
 			return done, err
 		}
 		l.mu.Lock()
-		part, cut := p[done:], l.send.cut
+		part := p[done:]
 		if l.sliceSend > 0 && len(part) > l.sliceSend {
 			part = part[:l.sliceSend]
 		}
-		if cut >= 0 && int64(len(part)) > cut {
-			part = part[:cut]
+		if left := l.send.left; left >= 0 && int64(len(part)) > left {
+			part = part[:left]
 		}
 		l.mu.Unlock()
 		n, err := l.nc.Write(part)
@@ -164,18 +201,29 @@ func (l *Link) Write(p []byte) (int, error) {
 			return done, err
 		}
 		l.mu.Lock()
-		if l.send.cut >= 0 {
-			l.send.cut = max(l.send.cut-int64(n), 0)
+		if l.send.left >= 0 {
+			l.send.left = max(l.send.left-int64(n), 0)
 		}
-		cut = l.send.cut
 		l.mu.Unlock()
-		if cut == 0 {
-			l.reset()
-			return done, net.ErrClosed
-		}
 		if done == len(p) {
+			l.strike(&l.send)
 			return done, nil
 		}
+	}
+}
+
+// strike has happen what is to happen at an octet, when that has come.
+func (l *Link) strike(h *half) {
+	l.mu.Lock()
+	then := h.then
+	if h.left != 0 {
+		then = nil
+	} else {
+		h.left = -1
+	}
+	l.mu.Unlock()
+	if then != nil {
+		then()
 	}
 }
 
@@ -244,6 +292,12 @@ func (l *Link) end() {
 		l.closed = true
 		close(l.dead)
 	}
+}
+
+// hangUp closes the socket without a word, not even one of TLS.
+func (l *Link) hangUp() {
+	l.end()
+	_ = l.nc.Conn.Close()
 }
 
 // reset closes the socket so that the client sees a reset and not an orderly end.
