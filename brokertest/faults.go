@@ -89,21 +89,8 @@ func (b *Broker) CancelConsumer(tag string) int {
 	return n
 }
 
-// DeleteQueue deletes a queue of the virtual host "/", as an operator would: its consumers are cancelled. It
-// reports whether there was one.
-func (b *Broker) DeleteQueue(name string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, q := range b.vhosts["/"].Queues() {
-		if q.Name == name {
-			q.Delete()
-			b.settle()
-			b.wake()
-			return true
-		}
-	}
-	return false
-}
+// DeleteQueue deletes a queue of the virtual host "/", see [VHost.DeleteQueue].
+func (b *Broker) DeleteQueue(name string) bool { return b.VHost("/").DeleteQueue(name) }
 
 // Restart stops the broker and starts it again, under the same address: connections are reset, and what is
 // not durable is gone, as are transient messages and whatever clients had not settled goes back to its

@@ -72,15 +72,8 @@ func (b *Broker) Queues() []Queue {
 	return all
 }
 
-// Queue returns the queue with the name in the virtual host "/", false if there is none.
-func (b *Broker) Queue(name string) (Queue, bool) {
-	for _, q := range b.Queues() {
-		if q.Name == name && q.VHost == "/" {
-			return q, true
-		}
-	}
-	return Queue{}, false
-}
+// Queue returns the queue with the name in the virtual host "/", see [VHost.Queue].
+func (b *Broker) Queue(name string) (Queue, bool) { return b.VHost("/").Queue(name) }
 
 func queueInfo(q *state.Queue) Queue {
 	return Queue{VHost: q.VHost().Name, Name: q.Name, Type: q.Kind, Durable: q.Durable, Exclusive: q.Exclusive,

@@ -15,17 +15,26 @@ type Message struct {
 	Body                 []byte
 }
 
-// Publish publishes a message in the virtual host "/", as a client would that may do everything, and reports
+// Publish publishes a message in the virtual host "/", see [VHost.Publish].
+func (b *Broker) Publish(exchange, key string, p wire.Properties, body []byte) (routed bool, err error) {
+	return b.VHost("/").Publish(exchange, key, p, body)
+}
+
+// Messages returns what waits in a queue of the virtual host "/", see [VHost.Messages].
+func (b *Broker) Messages(queue string) []Message { return b.VHost("/").Messages(queue) }
+
+// Publish publishes a message, as a client would that may do everything, and reports
 // whether a queue has taken it. It fails if there is no such exchange, if the exchange is internal, or if the
 // properties have no form on the wire. The body is copied.
-func (b *Broker) Publish(exchange, key string, p wire.Properties, body []byte) (routed bool, err error) {
+func (h VHost) Publish(exchange, key string, p wire.Properties, body []byte) (routed bool, err error) {
 	properties, err := state.EncodeProperties(&p)
 	if err != nil {
 		return false, err
 	}
+	b := h.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	v := b.vhosts["/"]
+	v := h.state()
 	x, r := v.Exchange(exchange)
 	if r == nil {
 		r = x.CheckPublish()
@@ -43,14 +52,15 @@ func (b *Broker) Publish(exchange, key string, p wire.Properties, body []byte) (
 	return out.Routed && !out.Rejected, nil
 }
 
-// Messages returns what waits in a queue of the virtual host "/", the next one to be delivered first; of a
+// Messages returns what waits in a queue, the next one to be delivered first; of a
 // stream, what it holds. What consumers have and have not settled is not among it. It is nil if there is no
 // such queue.
-func (b *Broker) Messages(queue string) []Message {
+func (h VHost) Messages(queue string) []Message {
+	b := h.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var all []Message
-	for _, q := range b.vhosts["/"].Queues() {
+	for _, q := range h.state().Queues() {
 		if q.Name != queue {
 			continue
 		}

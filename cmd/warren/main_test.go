@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/warren-mq/warren/brokertest"
+	"github.com/warren-mq/warren/core"
 )
 
 // Every mistake is one clear line, and an error.
@@ -76,7 +77,7 @@ func TestDemoJSON(t *testing.T) {
 	}
 }
 
-// A served broker says where it is and that it keeps nothing, and ends with its context.
+// A served broker says where it is and that it keeps nothing, serves clients there, and ends with its context.
 func TestBroker(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	said := make(chan string, 8)
@@ -87,9 +88,54 @@ func TestBroker(t *testing.T) {
 	if !strings.Contains(where, "amqp://guest:guest@127.0.0.1:") || !strings.Contains(what, "nothing beyond its end") {
 		t.Errorf("%s%s", where, what)
 	}
+	publishAndConsume(t, strings.TrimSpace(where[strings.Index(where, "amqp://"):]))
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// publishAndConsume sends a message through the broker at a URL.
+func publishAndConsume(t *testing.T, at string) {
+	t.Helper()
+	cfg, err := core.ParseURL(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := core.Dial(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := conn.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	ch, err := conn.Channel(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ch.QueueDeclare(t.Context(), core.QueueDeclare{Queue: "q", Durable: true}); err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := ch.Consume(t.Context(), core.BasicConsume{Queue: "q"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ch.Publish(t.Context(), &core.Publishing{RoutingKey: "q", Body: []byte("hello")}); err != nil {
+		t.Fatal(err)
+	}
+	for d, err := range consumer.All(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(d.Body) != "hello" {
+			t.Errorf("consumed %q", d.Body)
+		}
+		if err := d.Ack(); err != nil {
+			t.Error(err)
+		}
+		break
 	}
 }
 
