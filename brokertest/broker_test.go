@@ -20,7 +20,7 @@ func ackTimeout(t *testing.T, say func(...string) []string) {
 	say("a1 queue.declare Queue=q Durable", `a1 basic.publish RoutingKey=q Body="1"`, "a1 basic.consume Queue=q ConsumerTag=c")
 	expect(t, say("sleep 2s", "await 1"), `a1 channel.close ReplyCode=406 ReplyText="PRECONDITION_FAILED - delivery acknowledgement on channel 1`+
 		` timed out. Timeout value used: 1000 ms. This timeout value can be configured, see consumers doc guide to learn more"`)
-	expect(t, say("a2 basic.get Queue=q NoAck"), `a2 basic.get-ok DeliveryTag=1 Redelivered RoutingKey=q Body="1"`)
+	expect(t, say("a1 channel.close-ok", "a2 basic.get Queue=q NoAck"), `a2 basic.get-ok DeliveryTag=1 Redelivered RoutingKey=q Body="1"`)
 }
 
 func TestConsumerTimeoutLeavesClassicQueuesAloneSince43(t *testing.T) {

@@ -118,7 +118,8 @@ func playOnRabbitMQ(t *testing.T, version string) {
 		if !(&config{version: version}).before43() {
 			return // quorum queues have scenarios of it, others no timeout
 		}
-		ctl(t, "application:set_env(rabbit, channel_tick_interval, 100), application:set_env(rabbit, consumer_timeout, 1000).")
+		// It looks at each tick, and closes the channel at each until it is answered.
+		ctl(t, "application:set_env(rabbit, channel_tick_interval, 5000), application:set_env(rabbit, consumer_timeout, 1000).")
 		p := newPlayer(t, target, vhosts[0])
 		defer p.hangup()
 		ackTimeout(t, talk{p}.say)
