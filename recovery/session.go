@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/warren-mq/warren/core"
@@ -23,7 +24,7 @@ func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
 	s.mu.Lock()
 	s.conn, s.endpoint = conn, endpoint
 	s.epoch++
-	s.doubtful = s.quarantine.keys()
+	maps.Copy(s.doubtful, s.quarantine.keys())
 	s.quarantine.reset()
 	s.quarantine.held.patience = patienceFor(conn.Tuned().Heartbeat)
 	s.behind = len(s.members)

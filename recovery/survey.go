@@ -13,6 +13,7 @@ import (
 // has, and spared the rest. Otherwise it is everything.
 func (s *supervision) lossPlan(conn *core.Conn) ([]topology.Phase, error) {
 	if s.cfg.Recorder == nil || !s.complete || s.cfg.ReplayAll {
+		clear(s.doubtful)
 		return s.phases(), nil
 	}
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
@@ -45,9 +46,10 @@ func (s *supervision) tookQueue(step topology.Step) {
 	}
 }
 
-// withDoubtful adds what was refused on the last connection, which may be
+// withDoubtful adds what was refused since the last plan, which may be
 // missing though both of its ends are there, or different from what was asked.
 func (s *supervision) withDoubtful(phases []topology.Phase) []topology.Phase {
+	defer clear(s.doubtful)
 	if len(s.doubtful) == 0 {
 		return phases
 	}

@@ -65,3 +65,32 @@ func TestWhatWasRefusedBeforeTheLossIsDeclaredAfterIt(t *testing.T) {
 		}
 	})
 }
+
+// What was refused is asked for again even if the next connection dies before anything could be planned.
+func TestWhatWasRefusedIsNotForgottenWhenASurveyFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			switch m := m.(type) {
+			case *wire.QueueBind:
+				return p.number == 1 && m.Queue == "two" && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+			case *wire.QueueDeclare:
+				if p.number == 2 || p.number == 3 { // lost in the survey
+					p.nc.Reset()
+					return true
+				}
+			}
+			return false
+		})
+		c, _ := connected(t, Config{Recorder: recorded(t, queues("one two")...)}, a.endpoint())
+		a.received()
+		a.drop()
+		awaitEpoch(t, c, 4)
+		if got := strings.Join(a.received(), ", "); !strings.Contains(got, "queue.bind two x k") || strings.Contains(got, "queue.bind one") {
+			t.Errorf("sent %s; want the refused binding again, and no other", got)
+		}
+		if s := c.State(); !s.Ready() {
+			t.Errorf("state %+v", s)
+		}
+	})
+}
