@@ -241,6 +241,7 @@ func (s *supervision) refused(conn *core.Conn, step topology.Step, err error) er
 		s.mu.Lock()
 		s.quarantine.release(key)
 		s.mu.Unlock()
+		s.doubtful[key] = true // on the next connection
 		return nil
 	case Fail:
 		return &refusedError{f}

@@ -57,7 +57,7 @@ type supervision struct {
 	renewAt   time.Time   // when its credentials are to be renewed; zero: never
 	suspects  suspects
 	complete  bool                // everything was declared on the last connection, or refused
-	doubtful  map[string]bool     // entities that were refused since the last plan was made
+	doubtful  map[string]bool     // entities that were refused, or skipped, since the last plan was made
 	healed    bool                // something came back, which others may have missed
 	freed     map[string]*patient // queues that were held and have come back, by name
 	hookTime  time.Duration       // left to the application's Refused

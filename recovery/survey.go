@@ -46,7 +46,7 @@ func (s *supervision) tookQueue(step topology.Step) {
 	}
 }
 
-// withDoubtful adds what was refused since the last plan, which may be
+// withDoubtful adds what was refused or skipped since the last plan, which may be
 // missing though both of its ends are there, or different from what was asked.
 func (s *supervision) withDoubtful(phases []topology.Phase) []topology.Phase {
 	defer clear(s.doubtful)

@@ -1,10 +1,12 @@
 package recovery
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
@@ -91,6 +93,37 @@ func TestWhatWasRefusedIsNotForgottenWhenASurveyFails(t *testing.T) {
 		}
 		if s := c.State(); !s.Ready() {
 			t.Errorf("state %+v", s)
+		}
+	})
+}
+
+// What the application skipped is left alone until the next connection, and asked for again then.
+func TestWhatWasSkippedIsAskedForOnTheNextConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		a.on(refusing(func(m wire.Method) bool {
+			b, ok := m.(*wire.QueueBind)
+			return declaresQueue(m, "three") || ok && b.Queue == "two"
+		}, core.ErrAccessRefused))
+		c, _ := connected(t, Config{
+			Recorder: recorded(t, queues("one two three")...),
+			Refused:  func(context.Context, Refusal) Decision { return Skip },
+		}, a.endpoint())
+		time.Sleep(time.Hour)
+		a.received()
+		a.on(nil)
+		a.drop()
+		awaitEpoch(t, c, 2)
+		got := strings.Join(a.received(), ", ")
+		for _, want := range []string{"queue.declare three", "queue.bind two x k"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("sent %s; without %s", got, want)
+			}
+		}
+		a.drop()
+		awaitEpoch(t, c, 3)
+		if got := strings.Join(a.received(), ", "); strings.Contains(got, "queue.bind") {
+			t.Errorf("sent %s, though nothing was refused any more", got)
 		}
 	})
 }
