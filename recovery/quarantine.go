@@ -213,6 +213,16 @@ func (q *quarantine) postpone(key string, now time.Time) {
 	}
 }
 
+// putOff lets all wait that are due, and were not tried though it was time.
+func (q *quarantine) putOff(now time.Time) {
+	for p := range q.due(now) {
+		q.postpone(p.key, now)
+	}
+	if len(q.held.queues) > 0 && !q.held.due.After(now) {
+		q.held.ended(false, now)
+	}
+}
+
 // keys returns the keys of all.
 func (q *quarantine) keys() map[string]bool {
 	all := map[string]bool{}

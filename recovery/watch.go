@@ -59,7 +59,16 @@ func (s *supervision) chores(conn *core.Conn, now time.Time) error {
 	if !s.renewAt.IsZero() && !s.renewAt.After(now) {
 		s.renewSecret(conn)
 	}
-	return s.retryQuarantined(conn, now)
+	err := s.retryQuarantined(conn, now)
+	if err == nil || conn.Err() != nil || s.ctx.Err() != nil || isFinal(err) {
+		return err
+	}
+	// There was no channel left, or no answer: no reason to take the connection from those whom it serves.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quarantine.putOff(time.Now())
+	s.update()
+	return nil
 }
 
 // retryQuarantined declares the quarantined entities that are due, as far as

@@ -1,0 +1,63 @@
+package recovery
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/memnet"
+)
+
+// bindsTo reports whether m is a binding of the queue.
+func bindsTo(m wire.Method, queue string) bool {
+	b, ok := m.(*wire.QueueBind)
+	return ok && b.Queue == queue
+}
+
+// A connection that serves others is not given up because something in quarantine cannot be tried.
+func TestARetryThatCannotBeMadeCostsNoConnection(t *testing.T) {
+	tests := []struct {
+		name string
+		hurt func(t *testing.T, c *Connection, a *server) (heal func())
+	}{
+		{"all channels are in use", func(t *testing.T, c *Connection, a *server) func() {
+			a.on(nil)
+			first, err := c.Channel(t.Context())
+			must(t, err)
+			_, err = c.Channel(t.Context())
+			must(t, err)
+			return func() { must(t, first.Close(t.Context())) }
+		}},
+		{"no channel is opened", func(_ *testing.T, _ *Connection, a *server) func() {
+			a.on(func(_ *peer, _ uint16, m wire.Method) bool { _, ok := m.(*wire.ChannelOpen); return ok })
+			return func() { a.on(nil) }
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				a.on(func(p *peer, channel uint16, m wire.Method) bool {
+					return bindsTo(m, "two") && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+				})
+				endpoint := a.endpoint()
+				endpoint.ChannelMax = 2
+				c, _ := connected(t, Config{Recorder: recorded(t, queues("one two")...)}, endpoint)
+				heal := test.hurt(t, c, a)
+				a.received()
+				time.Sleep(10 * time.Minute)
+				if s := c.State(); s.Epoch != 1 || len(s.Degraded) != 1 {
+					t.Errorf("after ten minutes: epoch %d, degraded %s; want 1 and the binding", s.Epoch, entities(s.Degraded))
+				}
+				heal()
+				healed := time.Now()
+				must(t, c.Await(t.Context(), State.Ready))
+				if late := time.Since(healed); late > lastRetry+15*time.Second { // one try may be under way
+					t.Errorf("restored %s after it could be", late)
+				}
+			})
+		})
+	}
+}
