@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -64,6 +65,12 @@ func TestAStreamThatWasReplacedIsReadFromItsBeginning(t *testing.T) {
 	for name, replace := range map[string]func(e *env){
 		"deleted":   func(e *env) { e.broker.DeleteQueue("s") },
 		"forgotten": func(e *env) { e.broker.Restart(brokertest.Forget) },
+		"forgotten among many": func(e *env) {
+			for i := range 300 {
+				e.declare(topology.Topology{Queues: []topology.Queue{{Name: fmt.Sprint("other-", i)}}})
+			}
+			e.broker.Restart(brokertest.Forget)
+		},
 		"deleted during an outage": func(e *env) {
 			e.broker.Stop()
 			e.broker.DeleteQueue("s")

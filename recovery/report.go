@@ -23,7 +23,7 @@ type Report struct {
 	Skipped  []Failure // left until the next connection, as the application decided
 	Adopted  []string  // taken as they are, as the application decided
 	// Recreated are queues that should have survived and were gone. When some
-	// hundreds are, everything is declared, and they are not told apart.
+	// hundreds are, everything is declared, and only streams are told apart.
 	Recreated []string
 	Renamed   map[string]string // old queue name → new
 

@@ -12,38 +12,42 @@ import (
 // broker is asked, in a few round trips, which exchanges and queues it still
 // has, and spared the rest. Otherwise it is everything.
 func (s *supervision) lossPlan(conn *core.Conn) ([]topology.Phase, error) {
-	if s.cfg.Recorder == nil || !s.complete || s.cfg.ReplayAll {
-		clear(s.doubtful)
+	if s.cfg.Recorder == nil || s.cause == nil {
 		return s.phases(), nil
+	}
+	loss := topology.Loss{Scope: topology.LostConnection}
+	if !s.complete || s.cfg.ReplayAll {
+		loss.Scope = topology.LostEverything
 	}
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
 	defer cancel()
-	phases, err := s.cfg.Recorder.Survey(ctx, conn, topology.Loss{Scope: topology.LostConnection})
+	phases, err := s.cfg.Recorder.Survey(ctx, conn, loss)
 	if err != nil {
 		return nil, err // nothing was changed: what is asked next is the same
 	}
 	s.complete = false // until this replay is
-	s.report.Survived = s.cfg.Recorder.Stats().Queues
+	took := 0
 	for _, phase := range phases {
 		for _, step := range phase.Steps {
-			s.tookQueue(step)
+			if queue, ok := step.Entity.(topology.Queue); ok {
+				took++
+				if step.Missing {
+					s.tookQueue(queue)
+				}
+			}
 		}
+	}
+	if loss.Scope == topology.LostConnection {
+		s.report.Survived = s.cfg.Recorder.Stats().Queues - took
 	}
 	return s.withDoubtful(phases), nil
 }
 
-// tookQueue notes a queue that is to be declared again.
-func (s *supervision) tookQueue(step topology.Step) {
-	queue, ok := step.Entity.(topology.Queue)
-	if !ok {
-		return
-	}
-	s.report.Survived--
-	if step.Missing {
-		s.recreated(queue.Name)
-		s.report.Recreated = append(s.report.Recreated, step.Entity.String())
-		s.Emit(Event{Kind: Recreated, Entity: step.Entity.String()})
-	}
+// tookQueue notes that a queue is gone that should have survived.
+func (s *supervision) tookQueue(queue topology.Queue) {
+	s.recreated(queue.Name)
+	s.report.Recreated = append(s.report.Recreated, queue.String())
+	s.Emit(Event{Kind: Recreated, Entity: queue.String()})
 }
 
 // withDoubtful adds what was refused or skipped since the last plan, which may be

@@ -3,11 +3,13 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/memnet"
@@ -126,4 +128,38 @@ func TestWhatWasSkippedIsAskedForOnTheNextConnection(t *testing.T) {
 			t.Errorf("sent %s, though nothing was refused any more", got)
 		}
 	})
+}
+
+// A stream that comes back empty is told from one that survived, however much is declared.
+func TestAStreamThatIsReplacedIsNoticed(t *testing.T) {
+	tests := []struct {
+		name   string
+		all    bool // ReplayAll
+		others int
+	}{
+		{"with everything else", false, 300},
+		{"with ReplayAll", true, 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBed(t, Config{ReplayAll: test.all})
+				ch := b.channel(t)
+				declare(t, ch, core.QueueDeclare{Queue: "s", Durable: true, Arguments: core.Table{"x-queue-type": topology.Stream}})
+				for i := range test.others {
+					declare(t, ch, core.QueueDeclare{Queue: fmt.Sprint(i), Durable: true})
+				}
+				b.cut(t)
+				b.ready(t)
+				if n := b.conn.Recreations("s"); n != 0 {
+					t.Errorf("counted as replaced %d times, though it survived", n)
+				}
+				b.Restart(brokertest.Forget)
+				b.ready(t)
+				if n, r := b.conn.Recreations("s"), b.journal.last(t, Recovered).Report; n != 1 || !slices.Contains(r.Recreated, `queue "s"`) {
+					t.Errorf("counted as replaced %d times, reported %v", n, r.Recreated)
+				}
+			})
+		})
+	}
 }

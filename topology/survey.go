@@ -16,16 +16,17 @@ import (
 //
 // A binding that somebody else removed between two survivors is not noticed.
 // Where the next broker may be another one, or an empty one, the scope is
-// [LostEverything]; that is also what is returned, without looking further,
-// when many are missing. The errors are those of [Replay].
+// [LostEverything]; that is also what is returned when many are missing. Only
+// streams are looked for then, since whoever reads one must know that its
+// offsets begin anew. The errors are those of [Replay].
 func (r *Recorder) Survey(ctx context.Context, conn *core.Conn, l Loss) ([]Phase, error) {
 	if l.Scope == LostEverything {
-		return r.Lost(l), nil
+		return r.surveyStreams(ctx, conn, l.Connection)
 	}
 	presumed, looks := r.presumed(l)
 	absent, err := look(ctx, conn, looks, maxMissing)
 	if errors.Is(err, ErrTooManyRefused) {
-		return r.Lost(Loss{Scope: LostEverything, Connection: l.Connection}), nil
+		return r.surveyStreams(ctx, conn, l.Connection)
 	}
 	if err != nil {
 		return nil, err
@@ -45,6 +46,27 @@ func (r *Recorder) Survey(ctx context.Context, conn *core.Conn, l Loss) ([]Phase
 		for i := range p.Steps {
 			p.Steps[i].Missing = missing[p.Steps[i].fate]
 		}
+	}
+	return phases, nil
+}
+
+// surveyStreams plans everything, and looks which streams are missing.
+func (r *Recorder) surveyStreams(ctx context.Context, conn *core.Conn, connection string) ([]Phase, error) {
+	phases := r.Lost(Loss{Scope: LostEverything, Connection: connection})
+	var streams []*Step
+	var names []string
+	for i := range phases[queues].Steps {
+		s := &phases[queues].Steps[i]
+		if s.Method.(*core.QueueDeclare).Arguments["x-queue-type"] == Stream {
+			streams, names = append(streams, s), append(names, s.Name)
+		}
+	}
+	there, err := Survived(ctx, conn, names)
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range streams {
+		s.Missing = !there[i]
 	}
 	return phases, nil
 }

@@ -99,3 +99,46 @@ func TestSurveyOfAnEmptyBroker(t *testing.T) {
 		}
 	})
 }
+
+// TestSurveyAlwaysLooksForStreams: whoever reads one must know that its offsets begin anew.
+func TestSurveyAlwaysLooksForStreams(t *testing.T) {
+	tests := []struct {
+		name   string
+		scope  topology.Scope
+		others int // other queues, which are gone
+		gone   string
+	}{
+		{"an empty broker", topology.LostConnection, 300, "gone kept"},
+		{"one that was not asked", topology.LostEverything, 10, "gone"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := topology.NewRecorder()
+				record(t, r, topology.Queue{Name: "gone", Type: topology.Stream}, topology.Queue{Name: "kept", Type: topology.Stream})
+				var names []string
+				for name := range strings.FieldsSeq(test.gone) {
+					names = append(names, "q "+name)
+				}
+				for i := range test.others {
+					record(t, r, q(fmt.Sprint(i)))
+					names = append(names, fmt.Sprintf("q %d", i))
+				}
+				conn, _ := connect(t, time.Millisecond, missing(names...))
+				phases, err := r.Survey(t.Context(), conn, topology.Loss{Scope: test.scope})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got []string
+				for _, s := range phases[1].Steps {
+					if s.Missing {
+						got = append(got, s.Name)
+					}
+				}
+				if strings.Join(got, " ") != test.gone || len(phases[1].Steps) != test.others+2 {
+					t.Errorf("missing %v of %d; want %s", got, len(phases[1].Steps), test.gone)
+				}
+			})
+		})
+	}
+}
