@@ -13,6 +13,7 @@ import (
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/memnet"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -280,6 +281,48 @@ func TestManyCutsOfExclusiveQueues(t *testing.T) {
 			h.ready(t)
 			roundTrips(t, ch, all)
 			time.Sleep(2 * time.Second)
+		}
+	})
+}
+
+// A queue that came free just before the connection died is held again, on the next one, until it comes free there.
+func TestAQueueFreedOnALostConnectionIsHeldOnTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		mine := []topology.Queue{{Name: "one", Exclusive: true}, {Name: "two", Exclusive: true}}
+		c, j := connected(t, Config{Recorder: recorded(t, mine...)}, a.endpoint())
+		var free atomic.Bool
+		tries := 0
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			d, ok := m.(*wire.QueueDeclare)
+			if !ok || free.Load() {
+				return false
+			}
+			if p.number == 2 && d.Queue == "one" {
+				tries++
+			}
+			switch {
+			case p.number == 2 && tries == 2 && d.Queue == "one":
+				return false // free
+			case p.number == 2 && tries == 2:
+				time.Sleep(10 * time.Millisecond)
+				p.nc.Reset()
+				return true
+			}
+			return p.refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED")
+		})
+		a.drop()
+		awaitEpoch(t, c, 3)
+		a.received()
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if binds, restored := a.count("queue.bind"), len(j.of(Restored)); binds != 0 || restored != 0 || len(c.State().Degraded) != 2 {
+			t.Errorf("%d bindings tried, %d restored, degraded %s; want both queues held", binds, restored, entities(c.State().Degraded))
+		}
+		free.Store(true)
+		must(t, c.Await(t.Context(), State.Ready))
+		if n := a.count("queue.bind"); n != 2 {
+			t.Errorf("%d bindings when they came free; want 2", n)
 		}
 	})
 }

@@ -26,6 +26,7 @@ func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
 	s.epoch++
 	maps.Copy(s.doubtful, s.quarantine.keys())
 	s.quarantine.reset()
+	clear(s.freed)
 	s.quarantine.held.patience = patienceFor(conn.Tuned().Heartbeat)
 	s.behind = len(s.members)
 	s.update()
