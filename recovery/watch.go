@@ -77,7 +77,7 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 	s.mu.Lock()
 	due := s.quarantine.due(now)
 	s.mu.Unlock()
-	s.hookTime = s.cfg.ReplayTimeout
+	s.hookTime, s.report = s.cfg.ReplayTimeout, newReport() // nobody reads it; it must not grow
 	if err := s.retryHeld(conn, now); err != nil || len(due) == 0 {
 		return err
 	}

@@ -61,3 +61,27 @@ func TestARetryThatCannotBeMadeCostsNoConnection(t *testing.T) {
 		})
 	}
 }
+
+// What is refused again and again in the background leaves nothing behind.
+func TestRetriesDoNotPileUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			return declaresQueue(m, "two") && p.refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED")
+		})
+		c := New(Config{Resolver: Endpoints(a.endpoint()), Recorder: recorded(t, queues("one two")...)})
+		s := newSupervision(c)
+		conn, err := s.connect()
+		must(t, err)
+		must(t, s.restore(conn))
+		for range 100 {
+			time.Sleep(lastLocked)
+			must(t, s.chores(conn, time.Now()))
+		}
+		if n := len(s.report.Failed); n > 2 {
+			t.Errorf("%d failures are kept after 100 retries", n)
+		}
+		s.retire(conn, core.ErrClosed)
+		c.stop(core.ErrClosed)
+	})
+}
