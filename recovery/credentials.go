@@ -15,7 +15,7 @@ type Grant struct {
 
 // Credentials provides grants. renew is true when the grant returned last was
 // refused or is about to expire: the answer must then not come from a cache.
-// It must return when ctx ends.
+// It must return when ctx ends, after ten seconds; it is not waited for much longer.
 type Credentials func(ctx context.Context, renew bool) (Grant, error)
 
 // wallet is what the supervisor knows of its credentials.
@@ -41,12 +41,12 @@ func (w *wallet) provider(endpoint core.Config) func(context.Context) (core.Cred
 
 func (w *wallet) ask(ctx context.Context, endpoint core.Config, renew bool) (Grant, error) {
 	if w.source != nil {
-		return w.source(ctx, renew)
+		return lookUp(ctx, func(ctx context.Context) (Grant, error) { return w.source(ctx, renew) })
 	}
 	if endpoint.Credentials == nil {
 		endpoint.Credentials = core.Login("guest", "guest")
 	}
-	c, err := endpoint.Credentials(ctx)
+	c, err := lookUp(ctx, endpoint.Credentials)
 	return Grant{Credentials: c}, err
 }
 

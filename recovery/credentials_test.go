@@ -2,10 +2,16 @@ package recovery
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/memnet"
 )
 
 func TestRenewalIsDueInTime(t *testing.T) {
@@ -53,5 +59,87 @@ func TestOnlyOtherCredentialsAreWorthAnImmediateAttempt(t *testing.T) {
 	}
 	if c, _ := provide(t.Context()); c.Password != "third" {
 		t.Errorf("the next attempt was made with %q", string(c.Password))
+	}
+}
+
+// What the application is asked for before a connection is waited for no longer than a while.
+func TestLookupsThatHangAreGivenUp(t *testing.T) {
+	for _, deaf := range []bool{false, true} { // to the end of its context
+		hang := func(ctx context.Context, release chan struct{}) error {
+			if !deaf {
+				<-ctx.Done()
+				return context.Cause(ctx)
+			}
+			<-release
+			return core.ErrClosed
+		}
+		t.Run(fmt.Sprintf("the resolver, deaf=%t", deaf), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				release := make(chan struct{})
+				defer close(release)
+				var calls atomic.Int64
+				c := New(Config{InitialPasses: -1, Resolver: func(ctx context.Context) ([]core.Config, error) {
+					if calls.Add(1) == 1 {
+						return nil, hang(ctx, release)
+					}
+					return []core.Config{a.endpoint()}, nil
+				}})
+				begun := time.Now()
+				must(t, c.Connect(t.Context()))
+				if took := time.Since(begun); took > lookupTimeout+hookGrace+time.Second || calls.Load() != 2 {
+					t.Errorf("connected after %s, and %d calls", took, calls.Load())
+				}
+				must(t, c.Close(t.Context()))
+			})
+		})
+		t.Run(fmt.Sprintf("fresh credentials, deaf=%t", deaf), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				release := make(chan struct{})
+				defer close(release)
+				c, j := connected(t, Config{Credentials: func(ctx context.Context, renew bool) (Grant, error) {
+					if renew {
+						return Grant{}, hang(ctx, release)
+					}
+					return Grant{Credentials: core.Credentials{Username: "u", Password: "p"}}, nil
+				}}, a.endpoint())
+				a.on(refusePassword)
+				a.drop()
+				time.Sleep(5 * time.Minute)
+				if n := len(j.times()); n < 3 {
+					t.Errorf("dialled %d times in five minutes", n)
+				}
+				a.on(nil)
+				awaitEpoch(t, c, 2)
+			})
+		})
+		t.Run(fmt.Sprintf("a renewal, deaf=%t", deaf), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				release := make(chan struct{})
+				defer close(release)
+				a.on(func(p *peer, channel uint16, m wire.Method) bool {
+					return bindsTo(m, "two") && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+				})
+				c, j := connected(t, Config{
+					Recorder: recorded(t, queues("one two")...),
+					Credentials: func(ctx context.Context, renew bool) (Grant, error) {
+						if renew {
+							return Grant{}, hang(ctx, release)
+						}
+						return Grant{core.Credentials{Username: "u", Password: "p"}, time.Now().Add(time.Minute)}, nil
+					},
+				}, a.endpoint())
+				time.Sleep(2 * time.Minute)
+				a.on(nil)
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+				defer cancel()
+				must(t, c.Await(ctx, State.Ready))
+				if e := j.last(t, SecretNotRenewed); !errors.Is(e.Err, core.ErrTimeout) {
+					t.Errorf("event with %v", e.Err)
+				}
+			})
+		})
 	}
 }

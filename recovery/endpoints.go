@@ -16,7 +16,7 @@ import (
 
 // Resolver returns the endpoints to try, most preferred first. It is called at
 // each attempt, so that names, credentials and certificates are read anew. It
-// must return when ctx ends.
+// must return when ctx ends, after ten seconds; it is not waited for much longer.
 type Resolver func(ctx context.Context) ([]core.Config, error)
 
 // Endpoints is a resolver of a fixed list.

@@ -3,6 +3,8 @@ package recovery
 import (
 	"context"
 	"time"
+
+	"github.com/warren-mq/warren/core"
 )
 
 // hookGrace is how long a function of the application may take to notice that
@@ -28,4 +30,22 @@ func ask[T any](ctx context.Context, otherwise T, f func() T) T {
 	case <-grace.C:
 		return otherwise
 	}
+}
+
+// lookupTimeout is how long a resolver, or a source of credentials, is waited for.
+const lookupTimeout = 10 * time.Second
+
+// lookUp returns what f, a function of the application, returns within lookupTimeout.
+func lookUp[T any](ctx context.Context, f func(context.Context) (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, lookupTimeout, core.ErrTimeout)
+	defer cancel()
+	a := ask(ctx, answer{err: core.ErrTimeout}, func() answer {
+		value, err := f(ctx)
+		return answer{value, err}
+	})
+	return a.value, a.err
 }

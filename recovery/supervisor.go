@@ -131,7 +131,7 @@ func (s *supervision) connect() (*core.Conn, error) {
 
 // attempt dials the next endpoint once.
 func (s *supervision) attempt() (*core.Conn, core.Config, error) {
-	list, err := s.cfg.Resolver(s.ctx)
+	list, err := lookUp(s.ctx, s.cfg.Resolver)
 	if err == nil && len(list) == 0 {
 		err = errNoEndpoint
 	}

@@ -265,7 +265,7 @@ func (s *supervision) harmless(conn *core.Conn, step topology.Step) bool {
 func (s *supervision) renewSecret(conn *core.Conn) {
 	ctx, cancel := s.during(conn)
 	defer cancel()
-	g, err := s.wallet.source(ctx, true)
+	g, err := s.wallet.ask(ctx, s.dialled, true)
 	if err == nil {
 		err = conn.UpdateSecret(ctx, g.Password, "renewed before expiry")
 	}
