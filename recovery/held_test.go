@@ -56,7 +56,7 @@ func TestHeldWaits(t *testing.T) {
 	if q.held.has("a") {
 		t.Error("refused for another reason, and still held")
 	}
-	q.reset()
+	q.reset(false)
 	if q.held.has("b") || len(q.failures()) != 0 {
 		t.Error("held on a new connection")
 	}

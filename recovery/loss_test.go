@@ -1,9 +1,11 @@
 package recovery
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -114,5 +116,27 @@ func TestASilentServerIsGivenUpAtEveryStep(t *testing.T) {
 		if d := c.State().Degraded; len(d) != 1 || !errors.Is(d[0], core.ErrTimeout) || s.Conn.Err() != nil {
 			t.Errorf("degraded: %v; connection %v", d, s.Conn.Err())
 		}
+	})
+}
+
+// However many declarations are not answered, they are found, and set aside.
+func TestManyDeclarationsWithoutAnAnswerDoNotStopRecovery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		var silence atomic.Bool
+		silence.Store(true)
+		a.on(func(_ *peer, _ uint16, m wire.Method) bool {
+			_, ok := m.(*wire.QueueBind)
+			return ok && silence.Load()
+		})
+		c, _ := start(t, Config{Recorder: recorded(t, queues("a b c d e f")...)}, a.endpoint())
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		must(t, c.Connect(ctx))
+		if d := c.State().Degraded; len(d) != 6 || !errors.Is(d[0], core.ErrTimeout) {
+			t.Errorf("degraded: %v", d)
+		}
+		silence.Store(false)
+		must(t, c.Await(ctx, State.Ready))
 	})
 }

@@ -146,10 +146,12 @@ func (q *quarantine) renamed(queue, name string) {
 }
 
 // reset lets all go but those that close connections, and gives those that
-// had used up their budget another chance.
-func (q *quarantine) reset() {
+// had used up their budget another chance. If the last connection was given up
+// because the broker was too slow, it also keeps what was not answered: each
+// connection would spend its time on that again.
+func (q *quarantine) reset(slow bool) {
 	for p := range q.all {
-		if p.Reason != Fatal {
+		if p.Reason != Fatal && (p.Reason != Temporary || !slow) {
 			q.release(p.key)
 		}
 		p.spent = false
@@ -180,12 +182,6 @@ func (q *quarantine) next() (at time.Time, ok bool) {
 		}
 	}
 	return at, ok
-}
-
-// fatal reports whether the entity is known to close connections.
-func (q *quarantine) fatal(key string) bool {
-	p := q.find(key)
-	return p != nil && p.Reason == Fatal
 }
 
 // inOwnTime reports whether the entity is to be tried in its own time only: it closes

@@ -52,7 +52,7 @@ func TestQuarantineBudget(t *testing.T) {
 	if _, ok := q.next(); ok || len(q.failures()) != 1 {
 		t.Errorf("still due: %t; failures %v", ok, q.failures())
 	}
-	q.reset()
+	q.reset(false)
 	if len(q.failures()) != 0 {
 		t.Errorf("after a new connection: %v", q.failures())
 	}
@@ -62,12 +62,12 @@ func TestQuarantineKeepsWhatClosesConnections(t *testing.T) {
 	var q quarantine
 	q.refuse(topology.Queue{Name: "bad"}, closed(core.ScopeConnection, core.ErrInternal, ""), time.Now())
 	q.refuse(topology.Queue{Name: "locked"}, closed(core.ScopeChannel, core.ErrResourceLocked, ""), time.Now())
-	q.reset()
-	if !q.fatal(`queue "bad"`) || len(q.failures()) != 1 {
+	q.reset(false)
+	if !q.inOwnTime(`queue "bad"`) || len(q.failures()) != 1 {
 		t.Errorf("left: %v", q.failures())
 	}
 	q.release(`queue "bad"`)
-	if q.fatal(`queue "bad"`) {
+	if q.inOwnTime(`queue "bad"`) {
 		t.Error("not released")
 	}
 }

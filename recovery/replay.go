@@ -43,8 +43,8 @@ func (s *supervision) phases() []topology.Phase {
 	return s.cfg.Recorder.Plan()
 }
 
-// admitted leaves out what is known to close connections, and bindings of
-// queues that are held.
+// admitted leaves out what is known to close connections, or not to be answered,
+// and bindings of queues that are held.
 func (s *supervision) admitted(steps []topology.Step) []topology.Step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,7 +52,7 @@ func (s *supervision) admitted(steps []topology.Step) []topology.Step {
 		return steps
 	}
 	return slices.DeleteFunc(slices.Clone(steps), func(step topology.Step) bool {
-		return s.quarantine.held.needsHeld(step) || s.quarantine.fatal(entityKey(step.Entity))
+		return s.quarantine.held.needsHeld(step) || s.quarantine.inOwnTime(entityKey(step.Entity))
 	})
 }
 

@@ -2,10 +2,12 @@ package recovery
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/topology"
 )
 
 // Session is one physical connection with the topology replayed on it.
@@ -25,7 +27,8 @@ func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
 	s.conn, s.endpoint = conn, endpoint
 	s.epoch++
 	maps.Copy(s.doubtful, s.quarantine.keys())
-	s.quarantine.reset()
+	_, slow := errors.AsType[*topology.InterruptedError](s.cause) // given up by this side in a replay
+	s.quarantine.reset(slow)
 	clear(s.freed)
 	s.quarantine.held.patience = patienceFor(conn.Tuned().Heartbeat)
 	s.behind = len(s.members)
