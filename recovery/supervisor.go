@@ -120,7 +120,7 @@ func (s *supervision) connect() (*core.Conn, error) {
 		if s.ctx.Err() != nil {
 			return nil, context.Cause(s.ctx)
 		}
-		last, lastErr = classify(err), err
+		last, lastErr = s.classify(err), err
 		s.note(err)
 		s.fresh = errors.Is(err, core.ErrAuth) && s.wallet.renew(s.ctx, endpoint)
 		if !s.another(attempt, last) {
@@ -144,6 +144,15 @@ func (s *supervision) attempt() (*core.Conn, core.Config, error) {
 	s.dialled.Credentials = s.wallet.provider(endpoint)
 	conn, err := core.Dial(s.ctx, s.observed(s.dialled))
 	return conn, endpoint, err
+}
+
+// classify is the function of that name, but what was right once is not hopeless.
+func (s *supervision) classify(err error) class {
+	c := classify(err)
+	if c == hopeless && s.cause != nil {
+		return refused // as by a resolver that names an endpoint wrongly for now
+	}
+	return c
 }
 
 // another reports whether another attempt may follow the failed one.

@@ -340,3 +340,17 @@ func TestReconnectCutsAWaitShort(t *testing.T) {
 		}
 	})
 }
+
+// A mistake in what a resolver returns is its mistake of the moment: only the first connect ends over it.
+func TestAnInvalidEndpointDuringAnOutageIsPassedOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		list := []core.Config{a.endpoint()}
+		c := New(Config{Resolver: func(context.Context) ([]core.Config, error) { return list, nil }})
+		must(t, c.Connect(t.Context()))
+		list = []core.Config{{Addr: "no port"}, a.endpoint()}
+		a.drop()
+		awaitEpoch(t, c, 2)
+		must(t, c.Close(t.Context()))
+	})
+}
