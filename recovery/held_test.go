@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -324,5 +325,22 @@ func TestAQueueFreedOnALostConnectionIsHeldOnTheNext(t *testing.T) {
 		if n := a.count("queue.bind"); n != 2 {
 			t.Errorf("%d bindings when they came free; want 2", n)
 		}
+	})
+}
+
+// The consumer of a queue that is no longer held is started, however that came about.
+func TestTheConsumerOfAQueueThatIsRefusedOtherwiseIsStarted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHalf(t, Config{StableAfter: time.Second})
+		ch := h.channel(t)
+		all := exclusive(t, ch, 1)
+		end := h.breakOff(t)
+		h.OnReceive(wire.MethodQueueDeclare, brokertest.Nth(1, brokertest.Refuse(403, "ACCESS_REFUSED")))
+		end()
+		h.ready(t)
+		if e := h.journal.last(t, Quarantined); !errors.Is(e.Err, core.ErrAccessRefused) {
+			t.Errorf("refused at last with %v; want 403", e.Err)
+		}
+		roundTrips(t, ch, all)
 	})
 }

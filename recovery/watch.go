@@ -123,6 +123,7 @@ func (s *supervision) retryHeld(conn *core.Conn, now time.Time) error {
 	if before == 0 || !due {
 		return nil
 	}
+	defer s.startFreed(before)
 	// 1st: the queues, all together or, once it cannot be the lost connection any more, each.
 	phases := s.phases()
 	queues, presumed := s.heldInTurn(phases[queuesPhase].Steps, now)
@@ -151,15 +152,21 @@ func (s *supervision) retryHeld(conn *core.Conn, now time.Time) error {
 		s.discharge(p)
 	}
 	s.sorted()
-	// 3rd: their consumers.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	held.ended(len(held.queues) < before, time.Now())
-	if len(freed) > 0 {
+	return nil
+}
+
+// startFreed has the consumers started of queues that are no longer held, if
+// there are fewer than before, whether they are there or refused for another reason.
+func (s *supervision) startFreed(before int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.quarantine.held.queues) < before {
 		s.lookAgain()
 	}
 	s.update()
-	return nil
 }
 
 // heldInTurn returns the steps of the queues that are held, after those that
