@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -166,8 +167,10 @@ func (s *supervision) another(attempt int, last class) bool {
 	return last != refused && attempt < s.cfg.InitialPasses*s.endpoints
 }
 
+// gaveUp returns why there is no connection after so many attempts, the last of
+// which failed with err; with none, err is why the connection was lost.
 func gaveUp(attempts int, err error) error {
-	if attempts == 1 {
+	if attempts <= 1 {
 		return err
 	}
 	return fmt.Errorf("gave up after %d attempts: %w", attempts, err)
@@ -181,7 +184,7 @@ func (s *supervision) pause(attempt int, last class, lastErr error) error {
 		delay, ok = 0, true
 	}
 	if !ok {
-		return gaveUp(attempt-1, lastErr)
+		return gaveUp(attempt-1, cmp.Or(lastErr, s.cause))
 	}
 	if lastErr != nil {
 		s.Emit(Event{Kind: Retrying, Err: lastErr, Attempt: attempt, Delay: delay})

@@ -354,3 +354,15 @@ func TestAnInvalidEndpointDuringAnOutageIsPassedOver(t *testing.T) {
 		must(t, c.Close(t.Context()))
 	})
 }
+
+func TestAPolicyThatAllowsNoAttemptNamesTheLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{Retry: func() backoff.BackOff { return &backoff.StopBackOff{} }}, a.endpoint())
+		a.drop() // too soon to be retried at once
+		<-c.Done()
+		if _, err := c.Session(t.Context()); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("error %v; want why the connection was lost", err)
+		}
+	})
+}
