@@ -198,3 +198,22 @@ func TestClosingWithAContextThatHasEnded(t *testing.T) {
 		must(t, ch.Close(t.Context()))
 	})
 }
+
+// Close marks the connection before it ends its context: nothing is begun in between.
+func TestNothingIsDialledWhileClosing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		c, j := connected(t, Config{}, a.endpoint())
+		c.mu.Lock()
+		c.closed, c.err = true, core.ErrClosed // as Close does
+		c.mu.Unlock()
+		a.drop() // and the physical connection ends
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		c.stop(core.ErrClosed)
+		synctest.Wait()
+		if n := len(j.times()); n != 1 {
+			t.Errorf("dialled %d times; want once", n)
+		}
+	})
+}

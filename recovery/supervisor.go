@@ -34,8 +34,8 @@ func (c *Connection) runSupervisor() {
 		}
 		c.retire(conn, err)
 		// 4th: start over, unless the application wants no more.
-		if !s.recovers(err) {
-			c.end(err)
+		if end := s.final(err); end != nil {
+			c.end(end)
 			return
 		}
 		s.lost(err, time.Since(since))
@@ -79,17 +79,25 @@ func newSupervision(c *Connection) *supervision {
 	}
 }
 
-// recovers reports whether the loss of a connection is to be recovered from.
-func (s *supervision) recovers(cause error) bool {
-	if isFinal(cause) {
-		return false
+// final returns why there will be no other connection, nil if the loss of this
+// one is to be recovered from.
+func (s *supervision) final(cause error) error {
+	if s.isClosed() { // and Close is about to end the context
+		<-s.ctx.Done()
+		return context.Cause(s.ctx)
 	}
-	if s.isClosed() || s.cfg.Recover == nil {
-		return true // closing is noticed where it is waited for
+	if isFinal(cause) {
+		return cause
+	}
+	if s.cfg.Recover == nil {
+		return nil
 	}
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
 	defer cancel()
-	return ask(ctx, true, func() bool { return s.cfg.Recover(ctx, cause) })
+	if ask(ctx, true, func() bool { return s.cfg.Recover(ctx, cause) }) {
+		return nil
+	}
+	return cause
 }
 
 func (s *supervision) lost(cause error, uptime time.Duration) {
