@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -364,5 +365,34 @@ func TestAPolicyThatAllowsNoAttemptNamesTheLoss(t *testing.T) {
 		if _, err := c.Session(t.Context()); !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("error %v; want why the connection was lost", err)
 		}
+	})
+}
+
+func TestTheResolverIsAskedAtEachAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &memnet.Network{}
+		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
+		j := &journal{}
+		var moved atomic.Bool
+		var calls atomic.Int64
+		c := New(Config{Emit: j.emit, Resolver: func(context.Context) ([]core.Config, error) {
+			calls.Add(1)
+			if moved.Load() {
+				return j.watched(b.endpoint()), nil
+			}
+			return j.watched(a.endpoint()), nil
+		}})
+		must(t, c.Connect(t.Context()))
+		a.stop()
+		time.Sleep(10 * time.Minute)
+		if dials := int64(len(j.times())); dials < 10 || calls.Load() != dials {
+			t.Errorf("asked %d times for %d attempts", calls.Load(), dials)
+		}
+		moved.Store(true)
+		awaitEpoch(t, c, 2)
+		if dials := j.dialled(); dials[len(dials)-1] != "b:1" || calls.Load() != int64(len(dials)) {
+			t.Errorf("asked %d times for %d attempts, the last one to %s", calls.Load(), len(dials), dials[len(dials)-1])
+		}
+		must(t, c.Close(t.Context()))
 	})
 }
