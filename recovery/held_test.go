@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -90,14 +91,21 @@ func TestHeldTakeTurns(t *testing.T) {
 // alone with breakOff; end ends the broker's side.
 type half struct {
 	*bed
-	client atomic.Pointer[halfOpen]
-	broker atomic.Pointer[brokertest.Link]
+	client  atomic.Pointer[halfOpen]
+	broker  atomic.Pointer[brokertest.Link]
+	mu      sync.Mutex // guards sockets
+	sockets []net.Conn
 }
 
 func newHalf(t *testing.T, cfg Config) *half {
 	t.Helper()
 	h := &half{bed: &bed{Broker: brokertest.New(t), recorder: topology.NewRecorder()}}
 	h.OnConnect(func(l *brokertest.Link) { h.broker.Store(l) })
+	t.Cleanup(func() { // after the connection has been closed in order
+		for _, nc := range h.sockets {
+			_ = nc.Close()
+		}
+	})
 	cfg.Recorder = h.recorder
 	h.conn, h.journal = connected(t, cfg, core.Config{
 		Addr: "broker:5672", Heartbeat: 10 * time.Second,
@@ -108,7 +116,9 @@ func newHalf(t *testing.T, cfg Config) *half {
 			}
 			client := &halfOpen{Conn: nc}
 			h.client.Store(client)
-			t.Cleanup(func() { _ = nc.Close() })
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.sockets = append(h.sockets, nc)
 			return client, nil
 		},
 	})
