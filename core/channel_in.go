@@ -48,6 +48,7 @@ func (ch *Channel) onFrame(f wire.Frame, in *inbound) error {
 // gone, and frees the id when it says that it knows.
 func (ch *Channel) afterDeath(f wire.Frame) error {
 	if f.Type != wire.FrameMethod {
+		ch.conn.ignored.Add(1)
 		return nil
 	}
 	id, _ := wire.PeekMethod(f.Payload)
@@ -60,6 +61,8 @@ func (ch *Channel) lateMethod(id wire.MethodID) error {
 		ch.conn.free(ch)
 	case wire.MethodChannelClose:
 		return ch.onLateClose()
+	default:
+		ch.conn.ignored.Add(1)
 	}
 	return nil
 }
@@ -246,6 +249,7 @@ func (ch *Channel) discard(m wire.Method, d *Delivery) error {
 func (ch *Channel) onServerCancel(m *wire.BasicCancel) error {
 	ch.acks.sendSingly() // its deliveries are never acked: no prefix may cover them
 	if !ch.removeConsumer(m.ConsumerTag, because(ErrCancelled, fmt.Errorf("tag %q", m.ConsumerTag)), true) {
+		ch.conn.ignored.Add(1)
 		return nil
 	}
 	return ch.answer(&wire.BasicCancel{ConsumerTag: m.ConsumerTag})
@@ -262,6 +266,9 @@ func (ch *Channel) onConfirm(in *inbound, tag uint64, multiple bool, o Outcome) 
 	ch.mu.Unlock()
 	for _, v := range verdicts {
 		v.settler.Settle(v.verdict)
+	}
+	if len(verdicts) == 0 && err == nil && !(multiple && tag == 0) {
+		ch.conn.ignored.Add(1)
 	}
 	clear(verdicts)
 	in.verdicts = verdicts

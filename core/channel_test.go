@@ -218,6 +218,9 @@ func TestFramesForAClosedChannel(t *testing.T) {
 		p.send(1, &wire.ChannelCloseOk{})
 		synctest.Wait()
 		noErr(t, c.Err())
+		if n := c.Stats().Ignored; n != 7 { // a delivery is three frames
+			t.Errorf("%d frames ignored", n)
+		}
 		p.channel(c)
 		p.send(1, &wire.ChannelCloseOk{}) // which the new one did not ask for
 		want[*wire.ConnectionClose](p, 0)

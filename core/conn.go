@@ -31,6 +31,8 @@ type Conn struct {
 	counts     traffic
 	strays     atomic.Uint64 // deliveries requeued because they belong to no consumer
 	dropped    atomic.Uint64 // automatic-ack deliveries dropped for the same reason
+	ignored    atomic.Uint64 // see Stats
+	trailing   atomic.Uint64 // the decoder's count, as of the last read
 	dying      chan struct{} // closed first: the socket is closed
 	writerDone chan struct{} // closed when nothing is written any more
 	done       chan struct{} // closed last: everything has ended

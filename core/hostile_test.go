@@ -62,13 +62,14 @@ func patch(b []byte, at int, with ...byte) []byte {
 type ends struct {
 	scope  Scope
 	code   Code
-	ignore bool // nothing ends
+	ignore bool   // nothing ends
+	count  uint64 // of what was ignored
 }
 
 func conn(code Code) ends    { return ends{scope: ScopeConnection, code: code} }
 func channel(code Code) ends { return ends{scope: ScopeChannel, code: code} }
 
-var ignored = ends{ignore: true}
+func ignored(n uint64) ends { return ends{ignore: true, count: n} }
 
 // hostile is what a server may send on an open connection: channel 1 is open
 // and in confirm mode, with one publish outstanding and the consumer "c".
@@ -99,7 +100,7 @@ func hostile(t *testing.T) map[string]struct {
 		"unknown class":                                {rawFrame(wire.FrameMethod, 1, []byte{0, 99, 0, 1}), conn(ErrCommandInvalid)},
 		"unknown method":                               {rawFrame(wire.FrameMethod, 1, []byte{0, 60, 0, 99}), conn(ErrNotImplemented)},
 		"arguments cut off":                            {rawFrame(wire.FrameMethod, 1, []byte{0, 60, 0, 80, 0}), conn(ErrSyntax)},
-		"arguments with more behind":                   {rawFrame(wire.FrameMethod, 0, append([]byte{0, 10, 0, 61}, make([]byte, 1000)...)), ignored},
+		"arguments with more behind":                   {rawFrame(wire.FrameMethod, 0, append([]byte{0, 10, 0, 61}, make([]byte, 1000)...)), ignored(1)},
 		"a client's method":                            {encoded(t, 1, &wire.QueueDeclare{Queue: "q"}), conn(ErrCommandInvalid)},
 		"table longer than its frame":                  {deliverWith(t, 0, []byte{0x20, 0, 127, 255, 255, 255}), conn(ErrSyntax)},
 		"string longer than its table":                 {deliverWith(t, 0, headers([]byte{1, 'k', 'S', 127, 255, 255, 255})), conn(ErrSyntax)},
@@ -110,7 +111,7 @@ func hostile(t *testing.T) map[string]struct {
 		"arrays nested for a whole frame":              {deliverWith(t, 0, headers(nested('A', 25_000))), conn(ErrSyntax)},
 		"fields without end":                           {deliverWith(t, 0, headers(bytes.Repeat([]byte{0, 'V'}, 60_000))), conn(ErrSyntax)},
 		"property flags without end":                   {deliverWith(t, 0, bytes.Repeat([]byte{255, 255}, 50_000)), conn(ErrSyntax)},
-		"names that are no UTF-8":                      {contentFrames(t, 1, &wire.BasicDeliver{ConsumerTag: "c", DeliveryTag: 1, RoutingKey: "\xff\x00\xfe"}, wire.Properties{MessageID: "\xc3\x28"}, nil), ignored},
+		"names that are no UTF-8":                      {contentFrames(t, 1, &wire.BasicDeliver{ConsumerTag: "c", DeliveryTag: 1, RoutingKey: "\xff\x00\xfe"}, wire.Properties{MessageID: "\xc3\x28"}, nil), ignored(0)},
 		"method on a channel never opened":             {wire.AppendAck(nil, 77, 1, false), conn(ErrChannel)},
 		"method on a channel beyond the last":          {wire.AppendAck(nil, 65535, 1, false), conn(ErrChannel)},
 		"content on channel 0":                         {rawFrame(wire.FrameBody, 0, []byte("x")), conn(ErrUnexpectedFrame)},
@@ -132,22 +133,22 @@ func hostile(t *testing.T) map[string]struct {
 		"body shorter than announced":                  {append(append(deliverWith(t, 11, []byte{0, 0}), body...), ack...), conn(ErrUnexpectedFrame)},
 		"body of 2^40":                                 {append(deliverWith(t, 1<<40, []byte{0, 0}), bytes.Repeat(body, 1000)...), channel(ErrContentTooLarge)},
 		"body of 2^64-1":                               {append(deliverWith(t, 1<<64-1, []byte{0, 0}), body...), channel(ErrContentTooLarge)},
-		"body announced and not sent":                  {deliverWith(t, 64<<20, []byte{0, 0}), ignored},
+		"body announced and not sent":                  {deliverWith(t, 64<<20, []byte{0, 0}), ignored(0)},
 		"empty body frames without end":                {append(deliverWith(t, 10, []byte{0, 0}), bytes.Repeat(rawFrame(wire.FrameBody, 1, nil), 100_000)...), conn(ErrFrame)},
 		"confirm of tag 0":                             {wire.AppendAck(nil, 1, 0, false), conn(ErrCommandInvalid)},
 		"confirm of a tag never published":             {wire.AppendAck(nil, 1, 2, false), conn(ErrCommandInvalid)},
 		"confirm of all tags there could be":           {wire.AppendAck(nil, 1, 1<<64-1, true), conn(ErrCommandInvalid)},
-		"confirms again and again":                     {bytes.Repeat(ack, 50_000), ignored},
-		"nacks of what was acked":                      {append(bytes.Clone(ack), bytes.Repeat(wire.AppendNack(nil, 1, 1, true, true), 50_000)...), ignored},
+		"confirms again and again":                     {bytes.Repeat(ack, 50_000), ignored(49_999)},
+		"nacks of what was acked":                      {append(bytes.Clone(ack), bytes.Repeat(wire.AppendNack(nil, 1, 1, true, true), 50_000)...), ignored(50_000)},
 		"delivery tag again":                           {append(contentFrames(t, 1, &wire.BasicDeliver{ConsumerTag: "c", DeliveryTag: 9}, wire.Properties{}, nil), contentFrames(t, 1, &wire.BasicDeliver{ConsumerTag: "c", DeliveryTag: 9}, wire.Properties{}, nil)...), channel(ErrCommandInvalid)},
-		"delivery to nobody":                           {contentFrames(t, 1, &wire.BasicDeliver{ConsumerTag: "nobody", DeliveryTag: 1}, wire.Properties{}, nil), ignored},
+		"delivery to nobody":                           {contentFrames(t, 1, &wire.BasicDeliver{ConsumerTag: "nobody", DeliveryTag: 1}, wire.Properties{}, nil), ignored(0)},
 		"deliveries to nobody, unread answers":         {manyDeliveries(t, "nobody", 60_000), conn(ErrResource)},
-		"returns of nothing":                           {bytes.Repeat(contentFrames(t, 1, &wire.BasicReturn{ReplyCode: 312}, wire.Properties{}, nil), 10_000), ignored},
-		"blocked and unblocked without end":            {bytes.Repeat(encoded(t, 0, &wire.ConnectionBlocked{}, &wire.ConnectionUnblocked{}), 20_000), ignored},
-		"cancels without end":                          {bytes.Repeat(encoded(t, 1, &wire.BasicCancel{ConsumerTag: "c"}), 50_000), ignored},
+		"returns of nothing":                           {bytes.Repeat(contentFrames(t, 1, &wire.BasicReturn{ReplyCode: 312}, wire.Properties{}, nil), 10_000), ignored(10_000)},
+		"blocked and unblocked without end":            {bytes.Repeat(encoded(t, 0, &wire.ConnectionBlocked{}, &wire.ConnectionUnblocked{}), 20_000), ignored(0)},
+		"cancels without end":                          {bytes.Repeat(encoded(t, 1, &wire.BasicCancel{ConsumerTag: "c"}), 50_000), ignored(49_999)},
 		"flow without end, unread answers":             {bytes.Repeat(encoded(t, 1, &wire.ChannelFlow{Active: true}), 100_000), conn(ErrResource)},
 		"channel closes without end":                   {bytes.Repeat(encoded(t, 1, &wire.ChannelClose{ReplyCode: 404}), 2), conn(ErrChannel)},
-		"heartbeats without end":                       {bytes.Repeat(beat, 100_000), ignored},
+		"heartbeats without end":                       {bytes.Repeat(beat, 100_000), ignored(0)},
 		"channel closed for a reason with line breaks": {encoded(t, 1, &wire.ChannelClose{ReplyCode: 406, ReplyText: "a\nb\x1b[31m\u0085"}), channel(ErrPreconditionFailed)},
 	}
 }
@@ -197,6 +198,9 @@ func playHostile(t *testing.T, in []byte, want ends) {
 	case want.ignore:
 		noErr(t, connErr)
 		noErr(t, chErr)
+		if n := ch.Conn().Stats().Ignored; n != want.count {
+			t.Errorf("%d ignored, want %d", n, want.count)
+		}
 		return
 	case want.scope == ScopeChannel:
 		noErr(t, connErr)

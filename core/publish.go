@@ -202,11 +202,12 @@ func mark(exchange, key, id string, body []byte) uint64 {
 func (ch *Channel) onReturned(r *Return) {
 	id, _ := wire.LookupProperty(r.props, wire.PropertyMessageID)
 	ch.mu.Lock()
-	if ch.mode == modeConfirm {
-		ch.confirms.giveBack(r, mark(r.Exchange, r.RoutingKey, string(id), r.Body))
-	}
+	stray := ch.mode == modeConfirm && !ch.confirms.giveBack(r, mark(r.Exchange, r.RoutingKey, string(id), r.Body))
 	listener := ch.onReturn
 	ch.mu.Unlock()
+	if stray {
+		ch.conn.ignored.Add(1)
+	}
 	if listener != nil {
 		listener(r)
 	}

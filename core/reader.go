@@ -57,6 +57,7 @@ func (c *Conn) wait() error {
 	if err := c.in.handOver(); err != nil {
 		return err
 	}
+	c.trailing.Store(c.in.dec.Trailing)
 	return c.in.frames.fill()
 }
 

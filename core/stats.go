@@ -13,6 +13,11 @@ type Stats struct {
 	LastSent      time.Time // when bytes were last written, heartbeats too; zero: never
 	Requeued      uint64    // deliveries put back because their consumer was gone
 	Dropped       uint64    // the same with automatic ack, which puts nothing back: these are lost
+	// Ignored counts what the server sent without a meaning that it could have
+	// here: frames for a channel that is gone, returns of nothing that was
+	// published, confirms of what is settled, cancels of no consumer, and bytes
+	// behind a method's last argument. A few are usual, many a fault of the server.
+	Ignored uint64
 }
 
 // Stats returns the connection's counts. It has no side effect.
@@ -20,7 +25,7 @@ func (c *Conn) Stats() Stats {
 	return Stats{
 		BytesReceived: c.counts.received.Load(), LastReceived: timeOf(&c.counts.receivedAt),
 		BytesSent: c.counts.sent.Load(), LastSent: timeOf(&c.counts.sentAt),
-		Requeued: c.strays.Load(), Dropped: c.dropped.Load(),
+		Requeued: c.strays.Load(), Dropped: c.dropped.Load(), Ignored: c.ignored.Load() + c.trailing.Load(),
 	}
 }
 

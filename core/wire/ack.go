@@ -31,10 +31,11 @@ func (d *Decoder) Ack(payload []byte, m *BasicAck) error {
 	if err := expect(payload, MethodBasicAck); err != nil {
 		return err
 	}
-	b, _, ok := cut(payload[4:], 9)
+	b, rest, ok := cut(payload[4:], 9)
 	if !ok {
 		return errCutOff(MethodBasicAck)
 	}
+	d.trailing(rest)
 	*m = BasicAck{DeliveryTag: binary.BigEndian.Uint64(b), Multiple: b[8]&1 != 0}
 	return nil
 }

@@ -13,6 +13,8 @@ type Decoder struct {
 	MaxDepth  int // levels of tables and arrays inside each other, at most [DepthLimit]; 0: 32
 	MaxFields int // table fields and array elements in one payload; 0: 16384
 
+	Trailing uint64 // counts the methods that had bytes behind their last argument, which are ignored
+
 	names interner
 }
 
@@ -43,7 +45,14 @@ func (d *Decoder) Method(payload []byte) (Method, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
+	d.trailing(r.b)
 	return m, nil
+}
+
+func (d *Decoder) trailing(rest []byte) {
+	if len(rest) > 0 {
+		d.Trailing++
+	}
 }
 
 func errNoMethodID(payload []byte) error {

@@ -35,10 +35,11 @@ func (d *Decoder) Deliver(payload []byte, m *BasicDeliver) error {
 	consumer, b, ok := cutShortstr(payload[4:])
 	fixed, b, ok1 := cut(b, 9)
 	exchange, b, ok2 := cutShortstr(b)
-	key, _, ok3 := cutShortstr(b)
+	key, rest, ok3 := cutShortstr(b)
 	if !ok || !ok1 || !ok2 || !ok3 {
 		return errCutOff(MethodBasicDeliver)
 	}
+	d.trailing(rest)
 	*m = BasicDeliver{
 		ConsumerTag: d.names.again(m.ConsumerTag, consumer),
 		DeliveryTag: binary.BigEndian.Uint64(fixed),
