@@ -4,7 +4,7 @@ import "fmt"
 
 // DepthLimit is how many tables and arrays inside each other are decoded at the most, whatever limit is set:
 // each level takes a piece of the goroutine's stack.
-const DepthLimit = 4096
+const DepthLimit = 1 << 15
 
 // limits is what is left of the allowance for the tables of one payload.
 type limits struct {
