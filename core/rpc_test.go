@@ -88,6 +88,12 @@ func TestUnansweredRequestCondemnsTheChannel(t *testing.T) {
 		begin := time.Now()
 		first := async0(func() error { return ch.QueueBind(bg, QueueBind{}) })
 		second := async0(func() error { return ch.QueueUnbind(bg, QueueUnbind{}) })
+		go func() { // they are no answer
+			for range 11 {
+				time.Sleep(900 * time.Millisecond)
+				p.raw(wire.AppendHeartbeat(nil))
+			}
+		}()
 		mustIs(t, first.fail(t), ErrTimeout)
 		mustIs(t, second.fail(t), ErrTimeout)
 		if d := time.Since(begin); d != 10*time.Second {
@@ -100,6 +106,33 @@ func TestUnansweredRequestCondemnsTheChannel(t *testing.T) {
 		p.frame()
 		want[*wire.ChannelClose](p, ch.ID())
 	})
+}
+
+// A context that ends in the middle of a reply loses none of its bytes: the
+// rest is read, and the next reply is the next call's.
+func TestContextEndsInTheMiddleOfAReply(t *testing.T) {
+	reply := encoded(t, 1, &wire.QueueDeclareOk{Queue: "a", MessageCount: 1})
+	for cut := range len(reply) {
+		bubble(t, func(t *testing.T) {
+			ch, p := openChannel(t, Config{})
+			ctx, cancel := context.WithCancel(bg)
+			first := async(func() (QueueDeclareOk, error) { return ch.QueueDeclare(ctx, QueueDeclare{Queue: "a"}) })
+			want[*wire.QueueDeclare](p, ch.ID())
+			p.raw(reply[:cut])
+			synctest.Wait()
+			cancel()
+			mustIs(t, first.fail(t), context.Canceled)
+			second := async(func() (QueueDeclareOk, error) { return ch.QueueDeclare(bg, QueueDeclare{Queue: "b"}) })
+			want[*wire.QueueDeclare](p, ch.ID())
+			p.raw(reply[cut:])
+			second.waits(t)
+			p.send(ch.ID(), &wire.QueueDeclareOk{Queue: "b", MessageCount: 2})
+			if ok := second.get(t); ok.Queue != "b" || ok.MessageCount != 2 {
+				t.Errorf("cut after %d: got %+v", cut, ok)
+			}
+			noErr(t, ch.Err())
+		})
+	}
 }
 
 // The end of ctx ends the waiting; the late reply is nobody else's.
