@@ -269,7 +269,7 @@ func TestHostileLengths(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var err error
-			used , _ := leastAllocated(func() { _, err = new(wire.Decoder).Method(payload) })
+			used, _ := leastAllocated(func() { _, err = new(wire.Decoder).Method(payload) })
 			wantFault(t, err, 502)
 			if used > 4096 {
 				t.Errorf("%d bytes allocated", used)
