@@ -25,7 +25,8 @@ type Config struct {
 	// flaps is retried ever more slowly. Default one minute.
 	StableAfter time.Duration
 	// SlowRetry is the least wait after the server refused the credentials or
-	// the vhost, which trying again soon cannot change. Default 30 s.
+	// the vhost, or broke the protocol five times in a row, which trying again
+	// soon cannot change. Default 30 s.
 	SlowRetry time.Duration
 	// Network and Authentication limit the attempts after a loss, by their
 	// cause: no server that answers; a server that refuses credentials or

@@ -51,6 +51,7 @@ type supervision struct {
 	endpoints int         // how many the resolver returned last
 	asked     bool        // the connection was dropped by Reconnect
 	fresh     bool        // the next attempt has renewed credentials
+	faults    int         // of protocol, of the server, in a row
 	cause     error       // why the last connection was lost, nil at first
 	lostAt    time.Time   // when; at first, the beginning
 	report    *Report     // of the recovery under way
@@ -103,6 +104,10 @@ func (s *supervision) final(cause error) error {
 func (s *supervision) lost(cause error, uptime time.Duration) {
 	s.cause, s.lostAt = cause, time.Now()
 	s.schedule.lost(uptime)
+	if !isFault(cause) || uptime >= s.cfg.StableAfter {
+		s.faults = 0
+	}
+	s.count(cause)
 	if s.asked { // by the application, which need not wait for it
 		s.schedule.calm, s.asked = true, false
 	}
@@ -131,6 +136,7 @@ func (s *supervision) connect() (*core.Conn, error) {
 		}
 		last, lastErr = s.classify(err), err
 		s.note(err)
+		s.count(err)
 		s.fresh = errors.Is(err, core.ErrAuth) && s.wallet.renew(s.ctx, endpoint)
 		if !s.another(attempt, last) {
 			return nil, gaveUp(attempt, err)
@@ -194,6 +200,10 @@ func (s *supervision) pause(attempt int, last class, lastErr error) error {
 	if !ok {
 		return gaveUp(attempt-1, cmp.Or(lastErr, s.cause))
 	}
+	if s.faults >= maxFaults { // whatever listens there, it will hardly change soon
+		delay += s.cfg.SlowRetry
+		lastErr = cmp.Or(lastErr, s.cause)
+	}
 	if lastErr != nil {
 		s.Emit(Event{Kind: Retrying, Err: lastErr, Attempt: attempt, Delay: delay})
 	}
@@ -209,6 +219,22 @@ func (s *supervision) pause(attempt int, last class, lastErr error) error {
 		return context.Cause(s.ctx)
 	}
 	return nil
+}
+
+// maxFaults is after how many faults of protocol in a row, found by this side,
+// attempts are SlowRetry further apart.
+const maxFaults = 5
+
+func (s *supervision) count(err error) {
+	if isFault(err) {
+		s.faults++
+	}
+}
+
+// isFault reports whether this side found that the server breaks the protocol.
+func isFault(err error) bool {
+	e, ok := errors.AsType[*core.Error](err)
+	return ok && !e.Server && e.Scope == core.ScopeConnection
 }
 
 // observed returns the endpoint with the blocked state reported as events.

@@ -396,3 +396,40 @@ func TestTheResolverIsAskedAtEachAttempt(t *testing.T) {
 		must(t, c.Close(t.Context()))
 	})
 }
+
+// A peer that breaks the protocol on one connection after another is asked rarely, and never given up.
+func TestAPeerThatBreaksTheProtocolIsMetInTheSlowLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		c, j := connected(t, Config{}, a.endpoint())
+		a.on(func(p *peer, _ uint16, m wire.Method) bool {
+			if _, ok := m.(*wire.ConnectionOpen); ok {
+				p.answer(0, m)
+				_, _ = p.nc.Write([]byte("HTTP/1.1 400 Bad Request"))
+				return true
+			}
+			return false
+		})
+		a.drop()
+		time.Sleep(time.Hour)
+		times := j.times()
+		for i := maxFaults + 2; i < len(times); i++ { // the first connection, and the one after its loss
+			if gap := times[i].Sub(times[i-1]); gap < 30*time.Second {
+				t.Errorf("attempt %d came after %s", i, gap)
+			}
+		}
+		if e := j.last(t, Retrying); !isFault(e.Err) || e.Delay < 30*time.Second {
+			t.Errorf("event %v after %s", e.Err, e.Delay)
+		}
+		before := c.State().Epoch
+		a.on(nil)
+		awaitEpoch(t, c, before+1)
+		time.Sleep(2 * time.Minute)
+		lost := time.Now()
+		a.drop()
+		awaitEpoch(t, c, c.State().Epoch+1)
+		if late := time.Since(lost); late != 0 {
+			t.Errorf("the loss of a sound connection is retried after %s", late)
+		}
+	})
+}
