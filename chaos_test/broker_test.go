@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/testcontainers/testcontainers-go/exec"
 	"github.com/testcontainers/testcontainers-go/log"
 
+	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/docker"
 	"github.com/warren-mq/warren/internal/docker/dockertest"
 	"github.com/warren-mq/warren/internal/faultproxy"
@@ -64,7 +66,37 @@ func startBroker(t testing.TB, version string, options ...brokerOption) *broker 
 	if err := b.WaitReady(ctx); err != nil {
 		t.Fatal(err)
 	}
+	b.requireVersion(ctx, t, version)
 	return b
+}
+
+// requireVersion fails the test if the broker says that it is of another version. RABBITMQ_IMAGE may choose any.
+func (b *broker) requireVersion(ctx context.Context, t testing.TB, version string) {
+	t.Helper()
+	conn, err := core.Dial(ctx, core.Config{Addr: b.Addr()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	says, _ := conn.Server().Properties["version"].(string)
+	switch image := os.Getenv("RABBITMQ_IMAGE"); {
+	case isVersion(says, version):
+	case image != "":
+		t.Logf("RABBITMQ_IMAGE=%s: the broker is of version %s, not %s", image, says, version)
+	default:
+		t.Fatalf("the broker is of version %q, want %s", says, version)
+	}
+}
+
+// isVersion reports whether a broker that says so is of that version, such as 4.3.
+func isVersion(says, version string) bool { return strings.HasPrefix(says+".", version+".") }
+
+func TestAVersionIsToldFromAnother(t *testing.T) {
+	for says, want := range map[string]bool{"4.3.6": true, "4.3": true, "4.30.1": false, "4.0.5": false, "14.3.1": false, "": false} {
+		if got := isVersion(says, "4.3"); got != want {
+			t.Errorf("%q is 4.3: %v", says, got)
+		}
+	}
 }
 
 // launch starts a broker and does not wait until it is ready.

@@ -48,6 +48,7 @@ func startCluster(t testing.TB, version string, options ...brokerOption) *cluste
 		if err := b.WaitReady(ctx); err != nil {
 			t.Fatal(err)
 		}
+		b.requireVersion(ctx, t, version)
 	}
 	if err := c.WaitRunning(ctx, clusterSize); err != nil {
 		t.Fatal(err)

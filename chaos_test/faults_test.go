@@ -61,6 +61,21 @@ var (
 		name: "nothing passes", strike: link(func(p *faultproxy.Proxy) { p.Pause(faultproxy.Both) }),
 		shows: lostBy(core.ErrSilent), heal: link(func(p *faultproxy.Proxy) { p.Resume(faultproxy.Both) }),
 	}
+	bytesToBrokerLost = fault{
+		name: "what goes to the broker is lost", strike: link(func(p *faultproxy.Proxy) { p.Blackhole(faultproxy.ToUpstream, true) }),
+		shows: lost, heal: link(func(p *faultproxy.Proxy) { p.Blackhole(faultproxy.Both, false) }),
+	}
+	bytesToClientLost = fault{
+		name: "what goes to the client is lost", mute: true,
+		strike: link(func(p *faultproxy.Proxy) { p.Blackhole(faultproxy.ToClient, true) }),
+		shows:  lostBy(core.ErrSilent), heal: link(func(p *faultproxy.Proxy) { p.Blackhole(faultproxy.Both, false) }),
+	}
+	endToBroker = fault{
+		name: "the broker reads the end", strike: link(func(p *faultproxy.Proxy) { p.HalfClose(faultproxy.ToUpstream) }), shows: lost,
+	}
+	endToClient = fault{
+		name: "the client reads the end", strike: link(func(p *faultproxy.Proxy) { p.HalfClose(faultproxy.ToClient) }), shows: lost,
+	}
 	slowLink = fault{
 		name: "slow link", quiet: true, strike: slowDown,
 		heal: link(func(p *faultproxy.Proxy) { p.Latency(0, 0); p.Bandwidth(0) }),

@@ -14,8 +14,11 @@ import (
 // singleFaults are all faults of one broker and of the link to it.
 var singleFaults = []fault{
 	stopped, closedByOperator, pausedBelowHeartbeat, pausedBeyondHeartbeat, memoryAlarm, queueDeleted,
-	reset, deafBroker, deafClient, blackhole, slowLink, oneByteLink,
+	reset, deafBroker, deafClient, blackhole, endToBroker, endToClient, slowLink, oneByteLink,
 }
+
+// allFaults are those and what takes longer.
+var allFaults = append(slices.Clone(singleFaults), bytesToBrokerLost, bytesToClientLost)
 
 // TestEveryFaultUnderLoad breaks everything that can break below one client, in random order.
 func TestEveryFaultUnderLoad(t *testing.T) {
@@ -49,12 +52,12 @@ func TestLongScenarios(t *testing.T) {
 		plan   plan
 		faults []fault
 	}{
-		{"window and prefetch of one", plan{window: 1, prefetch: 1, workers: 1, rate: 500}, singleFaults},
+		{"window and prefetch of one", plan{window: 1, prefetch: 1, workers: 1, rate: 500}, allFaults},
 		{"window of 5000, prefetch of 2000", plan{window: 5000, prefetch: 2000, rate: 8000}, singleFaults},
 		{"stream, with kills", plan{queue: topology.Stream}, slices.Concat(singleFaults, repeat(3, killed))},
 		{"large messages", plan{size: 1 << 20, rate: 50, window: 20}, singleFaults},
 		{"killed 50 times", plan{messages: 100_000, workers: 1}, repeat(50, killed)},
-		{"everything twice, with kills", plan{queue: topology.Classic}, slices.Concat(singleFaults, singleFaults, repeat(5, killed))},
+		{"everything twice, with kills", plan{queue: topology.Classic}, slices.Concat(allFaults, allFaults, repeat(5, killed))},
 	}
 	for _, version := range versions() {
 		for _, s := range scenarios {

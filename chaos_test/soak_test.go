@@ -70,7 +70,7 @@ func drawn(r *rand.Rand) scenario {
 	if s.plan.size > 100_000 {
 		s.plan.rate = 100
 	}
-	all := append([]fault{killed}, singleFaults...)
+	all := append([]fault{killed}, allFaults...)
 	for range soakFaults {
 		s.faults = append(s.faults, pick(r, all...))
 	}
