@@ -59,7 +59,8 @@ func (c *cluster) back(heal func(*faultproxy.Proxy)) func(context.Context, *load
 	}
 }
 
-// isolateLeader cuts the node that leads the main queue off from its peers, until they see it.
+// isolateLeader cuts the node that leads the main queue off from its peers, until they see it. Clients may still be
+// connected to it, and get no confirm.
 func (c *cluster) isolateLeader(ctx context.Context, _ *load) error {
 	leader, err := c.leader(ctx)
 	if err != nil {
@@ -86,7 +87,15 @@ func (c *cluster) others(ctx context.Context, b *broker) int {
 	return n
 }
 
-func (c *cluster) reunite(ctx context.Context, _ *load) error {
+// reunite wants messages to flow through the majority before it ends the partition: clients that the isolated node has
+// kept are sent away.
+func (c *cluster) reunite(ctx context.Context, l *load) error {
+	c.cut.proxy.Refuse(true)
+	defer c.cut.proxy.Refuse(false)
+	c.cut.proxy.Reset()
+	if err := l.progress(ctx, flowMessages); err != nil {
+		return fmt.Errorf("through the majority: %w", err)
+	}
 	if err := c.Heal(ctx, c.cut); err != nil {
 		return err
 	}
@@ -147,12 +156,16 @@ func (c *cluster) moveLeader(ctx context.Context, _ *load) error {
 	return nil
 }
 
-// killTwo leaves no majority: nothing may be confirmed any more.
+// killTwo leaves no majority: nothing may be confirmed any more, though the client has a connection to the node that is
+// left and publishes wait for their verdict.
 func (c *cluster) killTwo(ctx context.Context, l *load) error {
 	for _, b := range c.nodes[:2] {
 		if err := b.Kill(ctx); err != nil {
 			return err
 		}
+	}
+	if !eventually(ctx, clusterTimeout, func() bool { return c.nodes[2].proxy.Conns() > 0 }) {
+		return errors.New("the client does not try the node that is left")
 	}
 	return l.stalled(ctx, l.plan.heartbeat)
 }

@@ -276,6 +276,11 @@ func (l *load) flow(ctx context.Context, n int64) error {
 	if err := l.client.AwaitReady(ctx); err != nil {
 		return fmt.Errorf("not ready: %w: state %+v", err, l.client.State())
 	}
+	return l.progress(ctx, n)
+}
+
+// progress is flow of a client that need not be ready with everything.
+func (l *load) progress(ctx context.Context, n int64) error {
 	confirmed, consumed := l.confirmed.Load()+n, l.consumed.Load()+n
 	if !eventually(ctx, recoverTimeout, func() bool { return l.confirmed.Load() >= confirmed && l.consumed.Load() >= consumed }) {
 		return fmt.Errorf("no flow: %d confirms and %d deliveries are missing: state %+v",
