@@ -2,7 +2,7 @@
 # make lint    gofmt, go vet, go fix, staticcheck
 # make fuzz    every fuzz target for FUZZTIME
 # make chaos   conformance and the long scenarios against real brokers; VERSIONS="4.3 4.0 3.10"
-# make soak    random scenarios for DURATION, the first one of SEED
+# make soak    random scenarios for DURATION, the first one of SEED; both fail without a container engine
 # make bench   Warren beside its peers, into docs/performance.md; BENCHFLAGS=-quick: a minute, prints only
 #              make cover: coverage of the unit tests
 
@@ -34,13 +34,13 @@ fuzz:
 	@GO="$(GO)" FUZZTIME="$(FUZZTIME)" sh .ci/fuzz
 
 chaos: images
-	WARREN_VERSIONS="$(VERSIONS)" $(GO) test -count=1 -timeout=30m -run=OnRabbitMQ ./brokertest # conformance
-	cd chaos_test && WARREN_CHAOS=all WARREN_VERSIONS="$(VERSIONS)" $(GO) test $(RACE) -count=1 -timeout=3h -v .
+	WARREN_REQUIRE_DOCKER=1 WARREN_VERSIONS="$(VERSIONS)" $(GO) test -count=1 -timeout=30m -run=OnRabbitMQ ./brokertest # conformance
+	cd chaos_test && WARREN_REQUIRE_DOCKER=1 WARREN_CHAOS=all WARREN_VERSIONS="$(VERSIONS)" $(GO) test $(RACE) -count=1 -timeout=3h -v .
 
 DURATION ?= 1h
 
 soak: images
-	cd chaos_test && WARREN_SOAK=$(DURATION) WARREN_SEED=$(SEED) WARREN_VERSIONS="$(VERSIONS)" \
+	cd chaos_test && WARREN_REQUIRE_DOCKER=1 WARREN_SOAK=$(DURATION) WARREN_SEED=$(SEED) WARREN_VERSIONS="$(VERSIONS)" \
 		$(GO) test $(RACE) -count=1 -timeout=0 -v -run='^TestSoak$$' .
 
 BENCHFLAGS ?= -document ../docs/performance.md

@@ -101,34 +101,39 @@ func link(f func(*faultproxy.Proxy)) func(context.Context, *load) error {
 	}
 }
 
-// pauseBriefly freezes the broker for one heartbeat interval, in which nothing may be confirmed.
+// pauseBriefly freezes the broker for about one heartbeat interval, in which nothing may be confirmed once the last
+// confirms have come.
 func pauseBriefly(ctx context.Context, l *load) error {
 	if err := l.node.Pause(ctx); err != nil {
 		return err
 	}
-	return l.stalled(ctx, l.plan.heartbeat)
-}
-
-// stalled returns an error if publishes are confirmed within d, after those that were on their way.
-func (l *load) stalled(ctx context.Context, d time.Duration) error {
-	before := l.confirmed.Load()
-	quiet := func() bool {
-		now := l.confirmed.Load()
-		same := now == before
-		before = now
-		return same
-	}
-	if !eventually(ctx, faultTimeout, quiet) {
-		return fmt.Errorf("publishes are still confirmed")
-	}
-	if err := hold(ctx, d); err != nil {
+	if err := hold(ctx, l.plan.heartbeat/4); err != nil { // for those
 		return err
 	}
-	if n := l.confirmed.Load() - before; n > 0 {
-		return fmt.Errorf("%d publishes were confirmed meanwhile", n)
+	return l.stalled(ctx, l.plan.heartbeat*3/4)
+}
+
+// stalled waits until no publish has been confirmed for d, though some wait for it: those that were on their way may
+// be confirmed before.
+func (l *load) stalled(ctx context.Context, d time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, stallTimeout, errors.New("publishes are still confirmed"))
+	defer cancel()
+	for {
+		before := l.confirmed.Load()
+		if err := hold(ctx, d); err != nil {
+			return err
+		}
+		if l.confirmed.Load() == before {
+			break
+		}
+	}
+	if l.pub.Stats().Open == 0 {
+		return errors.New("no publish waits for its verdict")
 	}
 	return nil
 }
+
+const stallTimeout = 2 * time.Minute // for what was on its way
 
 const (
 	linkLatency   = 100 * time.Millisecond

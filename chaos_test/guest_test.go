@@ -73,18 +73,26 @@ func leaveNoQueue(t *testing.T, b *broker) {
 
 // TestOneBrokerManyTroubles shares a broker between tests that leave it as they found it.
 func TestOneBrokerManyTroubles(t *testing.T) {
-	b := startBroker(t, docker.MainVersion)
-	for _, test := range []struct {
-		name string
-		test func(*testing.T, *broker)
-	}{
-		{"an alarm that was there first", alarmBeforeConnecting},
-		{"a handler that takes too long", func(t *testing.T, b *broker) { consumerTimeout(t, b, core.ErrCancelled) }},
-		{"permissions revoked and restored", permissionsRevoked},
-		{"an exclusive queue held by a dead connection", exclusiveRace},
-		{"dead letters", deadLetters},
-	} {
-		t.Run(test.name, func(t *testing.T) { test.test(t, b) })
+	list := []string{docker.MainVersion}
+	if long() {
+		list = versions()
+	}
+	for _, version := range list {
+		t.Run(version, func(t *testing.T) {
+			b := startBroker(t, version)
+			for _, test := range []struct {
+				name string
+				test func(*testing.T, *broker)
+			}{
+				{"an alarm that was there first", alarmBeforeConnecting},
+				{"a handler that takes too long", func(t *testing.T, b *broker) { consumerTimeout(t, b, version) }},
+				{"permissions revoked and restored", permissionsRevoked},
+				{"an exclusive queue held by a dead connection", exclusiveRace},
+				{"dead letters", deadLetters},
+			} {
+				t.Run(test.name, func(t *testing.T) { test.test(t, b) })
+			}
+		})
 	}
 }
 
@@ -145,14 +153,30 @@ func TestConsumerTimeoutClosesTheChannel(t *testing.T) {
 	if !long() {
 		t.Skip("the consumer timeout of older versions runs with make chaos")
 	}
-	b := startBroker(t, "4.0")
-	mustCtl(t, b, "eval", "application:set_env(rabbit, channel_tick_interval, 1000).") // it looks once a minute
-	consumerTimeout(t, b, core.ErrPreconditionFailed)
+	consumerTimeout(t, startBroker(t, "4.0"), "4.0")
 }
 
 // consumerTimeout lets a handler take longer than its queue allows. RabbitMQ 4.3 takes the message back by
-// basic.cancel and keeps the consumer until it is answered; before, it closes the channel with 406.
-func consumerTimeout(t *testing.T, b *broker, by error) {
+// basic.cancel and keeps the consumer until it is answered; before, it closes the channel with 406. 3.10 knows of no
+// limit of a queue, only of one for all.
+func consumerTimeout(t *testing.T, b *broker, version string) {
+	var by error = core.ErrPreconditionFailed
+	switch version {
+	case docker.MainVersion:
+		by = core.ErrCancelled
+	case "3.10":
+		mustCtl(t, b, "eval", "application:set_env(rabbit, consumer_timeout, 2000).")
+		t.Cleanup(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			if _, err := b.Ctl(ctx, "eval", "application:set_env(rabbit, consumer_timeout, 1800000)."); err != nil {
+				t.Error(err)
+			}
+		})
+		fallthrough
+	default:
+		mustCtl(t, b, "eval", "application:set_env(rabbit, channel_tick_interval, 1000).") // it looks once a minute
+	}
 	g := visit(t, b)
 	ctx := within(t, 3*time.Minute)
 	_, err := g.Declare(ctx, warren.Topology{Queues: []warren.Queue{
