@@ -178,6 +178,25 @@ func sliceUp(ctx context.Context, l *load) error {
 	return hold(ctx, linkHold)
 }
 
+// handlersWait has the handlers of the main queue wait until the consumer has as much as its prefetch allows.
+var handlersWait = fault{
+	name: "handlers wait", quiet: true,
+	strike: func(ctx context.Context, l *load) error {
+		l.handlers.Lock()
+		enough := l.confirmed.Load() + int64(2*l.plan.prefetch)
+		if !eventually(ctx, recoverTimeout, func() bool { return l.confirmed.Load() >= enough }) {
+			l.handlers.Unlock()
+			return errors.New("too little is published")
+		}
+		l.filled = true
+		return nil
+	},
+	heal: func(_ context.Context, l *load) error {
+		l.handlers.Unlock()
+		return nil
+	},
+}
+
 // consumerLost wants the loss of a queue's consumer by that cause.
 func consumerLost(queue string, cause error) wanted {
 	return wanted{fmt.Sprintf("consumer of %s lost by %v", queue, cause), func(e warren.Event) bool {

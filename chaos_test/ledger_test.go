@@ -59,6 +59,12 @@ func (l *load) rules() ledger.Rules {
 		MinConfirmed: l.plan.messages, MinConsumed: l.plan.messages,
 		MinUnresolved: l.muted,
 	}
+	if l.filled {
+		rules.MinOutstanding = map[string]int{mainQueue: (l.plan.prefetch + 1) / 2}
+	}
+	if l.muted > 0 && l.plan.rate*int(l.plan.heartbeat/time.Second) >= l.plan.window { // silence lasts longer than that
+		rules.MinPending = (l.plan.window + 1) / 2
+	}
 	if l.kills >= manyKills {
 		rules.MinUnresolved = max(rules.MinUnresolved, 1)
 		if !l.plan.stream() {

@@ -40,6 +40,12 @@ type plan struct {
 // stream says whether the main queue is a stream, which keeps its messages and forgets its consumers.
 func (p plan) stream() bool { return p.queue == topology.Stream }
 
+// of returns the plan with a main queue of that type.
+func (p plan) of(queue string) plan {
+	p.queue = queue
+	return p
+}
+
 func (p plan) withDefaults() plan {
 	p.queue = cmp.Or(p.queue, topology.Quorum)
 	p.messages = cmp.Or(p.messages, 2000)
@@ -65,7 +71,10 @@ type load struct {
 	before string // what the broker held when the load began
 	muted  int    // faults after which a verdict must be missing
 
-	kills int // of the broker
+	kills  int  // of the broker
+	filled bool // the consumer had as much as its prefetch allows
+
+	handlers sync.RWMutex // held by a fault: handlers wait
 
 	held    ledger.Resources // when the load began
 	longest time.Duration    // that a fault lasted
@@ -180,6 +189,8 @@ func (l *load) receive(received *ledger.Consumer, d *warren.Delivery) error {
 		l.book.arrived(id.Seq, d.Redelivered)
 		l.consumed.Add(1)
 	}
+	l.handlers.RLock() // a fault may have them wait
+	defer l.handlers.RUnlock()
 	received.End(id, d.Tag, nil)
 	return nil
 }

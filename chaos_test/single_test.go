@@ -47,13 +47,19 @@ func TestLongScenarios(t *testing.T) {
 	if !long() {
 		t.Skip("long scenarios run with make chaos")
 	}
+	narrow, wide := plan{window: 1, prefetch: 1, workers: 1, rate: 500}, plan{window: 5000, prefetch: 2000, rate: 8000}
+	some := []fault{handlersWait, reset, deafClient, closedByOperator, killed}
 	scenarios := []struct {
 		name   string
 		plan   plan
 		faults []fault
 	}{
-		{"window and prefetch of one", plan{window: 1, prefetch: 1, workers: 1, rate: 500}, allFaults},
-		{"window of 5000, prefetch of 2000", plan{window: 5000, prefetch: 2000, rate: 8000}, singleFaults},
+		{"classic, window and prefetch of one", narrow.of(topology.Classic), some},
+		{"classic, window of 5000, prefetch of 2000", wide.of(topology.Classic), some},
+		{"stream, window and prefetch of one", narrow.of(topology.Stream), some},
+		{"stream, window of 5000, prefetch of 2000", wide.of(topology.Stream), some},
+		{"window and prefetch of one", narrow, append(slices.Clone(allFaults), handlersWait)},
+		{"window of 5000, prefetch of 2000", wide, append(slices.Clone(singleFaults), handlersWait)},
 		{"stream, with kills", plan{queue: topology.Stream}, slices.Concat(singleFaults, repeat(3, killed))},
 		{"large messages", plan{size: 1 << 20, rate: 50, window: 20}, singleFaults},
 		{"killed 50 times", plan{messages: 100_000, workers: 1}, repeat(50, killed)},

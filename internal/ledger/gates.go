@@ -1,6 +1,9 @@
 package ledger
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // doubts returns why a run proves less than it should: faults without effect, too
 // little traffic, replay or redelivery never exercised, queues not read to their end.
@@ -31,7 +34,26 @@ func doubts(v *view, s *Summary) []string {
 		least("waits between attempts to connect", len(v.facts.Waits), minWaits)
 	}
 	least("redeliveries", v.countRedelivered(), v.rules.MinRedelivered)
+	if v.rules.MinPending > 0 {
+		least("publishes pending at the peak", slices.Max(append(v.mostPending(), 0)), v.rules.MinPending)
+	}
+	for name, want := range v.rules.MinOutstanding {
+		least("unsettled deliveries from "+name+" at the peak", v.mostOutstanding(name), want)
+	}
 	return all
+}
+
+// mostOutstanding returns how many deliveries a consumer of the queue had not settled at the peak.
+func (v *view) mostOutstanding(queue string) (most int) {
+	q := slices.Index(v.history.Queues, queue)
+	for i := range v.epochs {
+		for _, c := range v.epochs[i].consumers {
+			if int(c.queue) == q {
+				most = max(most, c.worst)
+			}
+		}
+	}
+	return most
 }
 
 func (v *view) countCutOff() (n int) {

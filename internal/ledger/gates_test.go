@@ -15,19 +15,23 @@ func TestARunThatProvesTooLittleIsInconclusive(t *testing.T) {
 		want   Verdict
 		doubts int
 	}{
-		"nothing was asked for":        {begin + one, Rules{}, read, Green, 0},
-		"the queues were not read":     {begin + one, Rules{}, Facts{}, Inconclusive, 1},
-		"a fault without effect":       {begin + "fault f; end f; " + one, Rules{}, read, Inconclusive, 1},
-		"a fault with effect":          {begin + "fault f; effect f; end f; " + one, Rules{}, read, Green, 0},
-		"a fault that did not end":     {begin + "fault f; effect f; " + one, Rules{}, read, Inconclusive, 1},
-		"one of two without effect":    {begin + "fault f; effect f; end f; fault f; end f; " + one, Rules{}, read, Inconclusive, 1},
-		"too few messages":             {begin + one, Rules{MinConfirmed: 2, MinConsumed: 2}, read, Inconclusive, 2},
-		"enough messages":              {begin + one, Rules{MinConfirmed: 1, MinConsumed: 1}, read, Green, 0},
-		"no verdict was cut off":       {begin + one, Rules{MinUnresolved: 1}, read, Inconclusive, 1},
-		"a verdict was cut off":        {begin + "invoke 1; pub 1 1; close 1; result 1 unknown", Rules{MinUnresolved: 1}, read, Green, 0},
-		"nothing was redelivered":      {begin + one, Rules{MinRedelivered: 1}, read, Inconclusive, 1},
-		"too few waits":                {begin + one, Rules{MaxWait: time.Second}, read, Inconclusive, 1},
-		"a violation outweighs doubts": {begin + "invoke 1", Rules{}, Facts{}, Red, 1},
+		"nothing was asked for":          {begin + one, Rules{}, read, Green, 0},
+		"the queues were not read":       {begin + one, Rules{}, Facts{}, Inconclusive, 1},
+		"a fault without effect":         {begin + "fault f; end f; " + one, Rules{}, read, Inconclusive, 1},
+		"a fault with effect":            {begin + "fault f; effect f; end f; " + one, Rules{}, read, Green, 0},
+		"a fault that did not end":       {begin + "fault f; effect f; " + one, Rules{}, read, Inconclusive, 1},
+		"one of two without effect":      {begin + "fault f; effect f; end f; fault f; end f; " + one, Rules{}, read, Inconclusive, 1},
+		"too few messages":               {begin + one, Rules{MinConfirmed: 2, MinConsumed: 2}, read, Inconclusive, 2},
+		"enough messages":                {begin + one, Rules{MinConfirmed: 1, MinConsumed: 1}, read, Green, 0},
+		"no verdict was cut off":         {begin + one, Rules{MinUnresolved: 1}, read, Inconclusive, 1},
+		"a verdict was cut off":          {begin + "invoke 1; pub 1 1; close 1; result 1 unknown", Rules{MinUnresolved: 1}, read, Green, 0},
+		"nothing was redelivered":        {begin + one, Rules{MinRedelivered: 1}, read, Inconclusive, 1},
+		"the window was never half full": {begin + "invoke 1; result 1 unknown; invoke 2; result 2 unknown", Rules{MinPending: 2}, read, Inconclusive, 1},
+		"the window was half full":       {begin + "invoke 1; invoke 2; result 1 unknown; result 2 unknown", Rules{MinPending: 2}, read, Green, 0},
+		"the consumer never held much":   {begin + one, Rules{MinOutstanding: map[string]int{"q": 2}}, read, Inconclusive, 1},
+		"the consumer held enough":       {begin + one, Rules{MinOutstanding: map[string]int{"q": 1}}, read, Green, 0},
+		"too few waits":                  {begin + one, Rules{MaxWait: time.Second}, read, Inconclusive, 1},
+		"a violation outweighs doubts":   {begin + "invoke 1", Rules{}, Facts{}, Red, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := play(t, c.script).Check(c.rules, c.facts)

@@ -109,6 +109,15 @@ func nothingLeaked(v *view, report func(Violation)) {
 // pendingBounded is L3: a publisher never has more publishes without a result than
 // its buffers may hold.
 func pendingBounded(v *view, report func(Violation)) {
+	for p, n := range v.mostPending() {
+		if n > v.rules.MaxPending {
+			report(general(Client, "publisher %d had %d publishes pending, the limit is %d", p, n, v.rules.MaxPending))
+		}
+	}
+}
+
+// mostPending returns how many publishes each publisher had without a result at the peak.
+func (v *view) mostPending() []int {
 	pending := make([]spans, len(v.base)-1)
 	for p := range pending {
 		n := v.base[p+1] - v.base[p]
@@ -118,11 +127,11 @@ func pendingBounded(v *view, report func(Violation)) {
 		m := &v.messages[slot]
 		pending[v.publisherOf(slot)].add(m.invoked, m.resulted)
 	}
+	most := make([]int, len(pending))
 	for p := range pending {
-		if n := pending[p].most(); n > v.rules.MaxPending {
-			report(general(Client, "publisher %d had %d publishes pending, the limit is %d", p, n, v.rules.MaxPending))
-		}
+		most[p] = pending[p].most()
 	}
+	return most
 }
 
 // spans are stretches of time.

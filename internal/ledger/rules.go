@@ -27,6 +27,8 @@ type Rules struct {
 	MinConsumed    int
 	MinUnresolved  int // publishes whose verdict was cut off: else no replay was seen
 	MinRedelivered int
+	MinPending     int            // publishes of some publisher without a result, at the peak
+	MinOutstanding map[string]int // unsettled deliveries of a consumer at the peak, by queue
 
 	Residence time.Duration // of a confirmed message in its queue, at most: who was there longer a loss does not excuse; 0: as Grace
 
