@@ -124,14 +124,38 @@ func (l *load) stockBack() (now ledger.Resources) {
 	return now
 }
 
-// judge has the history of a load checked by every rule that it is to keep: what happened until its queues had run
-// empty, what the broker held then, and what was left when the client was closed.
-func (l *load) judge(t *testing.T, history *ledger.History, drained bool, after string) {
+// now returns the time of the last record.
+func (l *load) now(t *testing.T) (last int64) {
+	t.Helper()
+	history, err := l.ledger.History()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range history.Parts {
+		if n := len(part); n > 0 {
+			last = max(last, part[n-1].Time)
+		}
+	}
+	return last
+}
+
+// judge has the history of a load checked by every rule that it is to keep: what happened until then, when its queues
+// had run empty, what the broker held then, and what was left when the client was closed.
+func (l *load) judge(t *testing.T, until int64, drained bool, after string) {
 	t.Helper()
 	rules := l.rules()
 	facts := ledger.Facts{Drained: drained, Before: l.held, After: l.stockBack(), Waits: l.waits()}
 	if after != "" { // else nobody could look, and that was told
 		facts.Declared, facts.Actual = strings.Split(l.before, "\n"), strings.Split(after, "\n")
+	}
+	history, err := l.ledger.History() // not before the heap was measured
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, part := range history.Parts {
+		if n := slices.IndexFunc(part, func(r ledger.Record) bool { return r.Time > until }); n >= 0 {
+			history.Parts[i] = part[:n]
+		}
 	}
 	report := history.Check(rules, facts)
 	if want := l.unchecked(rules); !t.Failed() && !slices.Equal(report.NotChecked, want) {

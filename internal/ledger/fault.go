@@ -36,10 +36,14 @@ func (f *Fault) note(flag Flags, phase string) {
 
 // boundary puts the history on disk; Close tells when that failed.
 func (f *Fault) boundary() {
-	err := f.ledger.Sync()
-	f.ledger.mu.Lock()
-	defer f.ledger.mu.Unlock()
-	f.ledger.err = errors.Join(f.ledger.err, err)
+	f.ledger.failed(f.ledger.Sync())
+}
+
+// failed has Close tell of an error.
+func (l *Ledger) failed(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.err = errors.Join(l.err, err)
 }
 
 // MayLose declares that the queue of that name may lose what is in it or on its way

@@ -27,6 +27,29 @@ func keep(l *Ledger) {
 	f.End()
 }
 
+// TestConnectionsThatAreGoneHoldNothing has many connections come and go, as an outage does.
+func TestConnectionsThatAreGoneHoldNothing(t *testing.T) {
+	l, err := Create(1, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := Stock()
+	const conns = 200
+	for range conns {
+		l.Conn().Close()
+	}
+	after := Stock()
+	if after.Files > before.Files || after.Heap > before.Heap+conns*4096 {
+		t.Errorf("%+v, before them %+v", after, before)
+	}
+	if h, err := l.History(); err != nil || count(h)[ConnOpen] != conns {
+		t.Errorf("%v, %v", count(h), err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // timeless returns events without their times.
 func timeless(events []Event) []Event {
 	events = slices.Clone(events)

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bufio"
 	"errors"
 	"os"
 	"slices"
@@ -21,8 +20,8 @@ type shard struct {
 	full   [][]Record
 	active []Record
 	file   *os.File // nil: in memory
-	buffer *bufio.Writer
-	err    error // the first one of the file
+	closed bool     // the file is
+	err    error    // the first one of the file
 }
 
 func newShard(path string) (*shard, error) {
@@ -34,7 +33,7 @@ func newShard(path string) (*shard, error) {
 	if err != nil {
 		return s, err
 	}
-	s.file, s.buffer = file, bufio.NewWriterSize(file, chunk*RecordSize)
+	s.file = file
 	return s, nil
 }
 
@@ -50,27 +49,30 @@ func (s *shard) add(r Record) {
 // makeRoom is called with s.mu held. That is the one place where it is held over
 // a write: the next record of this handle must follow these in the file.
 func (s *shard) makeRoom() {
+	next := make([]Record, 0, min(max(2*cap(s.active), firstChunk), chunk))
 	switch {
-	case s.active == nil:
-	case s.file != nil:
+	case s.file == nil && s.active != nil:
+		s.full = append(s.full, s.active)
+	case s.file != nil && cap(s.active) == chunk:
 		s.spill()
 		return
-	default:
-		s.full = append(s.full, s.active)
+	case s.file != nil:
+		next = append(next, s.active...)
 	}
-	s.active = make([]Record, 0, min(max(2*cap(s.active), firstChunk), chunk))
+	s.active = next
 }
 
-// spill moves the active records to the file's buffer; s.mu is held.
+// spill writes the active records to the file; s.mu is held.
 func (s *shard) spill() {
-	b := make([]byte, 0, RecordSize)
-	for i := range s.active {
-		b = s.active[i].Append(b[:0])
-		if _, err := s.buffer.Write(b); err != nil {
-			s.err = errors.Join(s.err, err)
-			break
-		}
+	if len(s.active) == 0 {
+		return
 	}
+	b := make([]byte, 0, len(s.active)*RecordSize)
+	for i := range s.active {
+		b = s.active[i].Append(b)
+	}
+	_, err := s.file.Write(b)
+	s.err = errors.Join(s.err, err)
 	s.active = s.active[:0]
 }
 
@@ -78,19 +80,21 @@ func (s *shard) spill() {
 func (s *shard) sync() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.file == nil {
-		return nil
+	if s.file == nil || s.closed {
+		return s.err
 	}
 	s.spill()
-	return errors.Join(s.err, s.buffer.Flush(), s.file.Sync())
+	return errors.Join(s.err, s.file.Sync())
 }
 
+// close ends the file, if there is one: no record comes any more.
 func (s *shard) close() error {
 	err := s.sync()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.file != nil {
+	if s.file != nil && !s.closed {
 		err = errors.Join(err, s.file.Close())
+		s.active, s.closed = nil, true
 	}
 	return err
 }

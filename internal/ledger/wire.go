@@ -78,8 +78,14 @@ func (c *Conn) add(r Record) {
 	c.shard.add(r)
 }
 
-// Close tells that the connection is gone, whoever ended it.
+// Close tells that the connection is gone, whoever ended it. Nothing more is told of it: a
+// ledger in files keeps none open for it.
 func (c *Conn) Close() {
+	c.lose()
+	c.ledger.failed(c.shard.close())
+}
+
+func (c *Conn) lose() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.endAll(0, Lost)
