@@ -21,7 +21,7 @@ MODULES := $(sort $(dir $(wildcard go.mod */go.mod)))
 
 test: images
 	@[ -n "$(RACE)" ] || echo "no C compiler: tests run without the race detector"
-	@[ -z "$(RACE)" ] || $(GO) test -run='Alloc|Thousand' . ./core/... ./publisher ./consumer ./recovery ./internal/ledger # what it has no room for
+	@[ -z "$(RACE)" ] || $(GO) test -run='Alloc|Thousand' . ./brokertest ./core/... ./publisher ./consumer ./recovery ./internal/ledger # what it has no room for
 	$(GO) run ./internal/testcount $(RACE) $(TESTFLAGS)
 
 images:

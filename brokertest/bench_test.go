@@ -13,15 +13,22 @@ import (
 func BenchmarkPublishToConsume(b *testing.B) {
 	b.Run("memory", func(b *testing.B) {
 		broker := New(b)
-		publishToConsume(b, func() (net.Conn, error) { return broker.DialContext(b.Context(), "tcp", "") })
+		measure(b, func() (net.Conn, error) { return broker.DialContext(b.Context(), "tcp", "") })
 	})
 	b.Run("loopback", func(b *testing.B) {
 		broker := New(b)
-		publishToConsume(b, func() (net.Conn, error) { return net.Dial("tcp", broker.Addr()) })
+		measure(b, func() (net.Conn, error) { return net.Dial("tcp", broker.Addr()) })
 	})
 }
 
-func publishToConsume(b *testing.B, dial func() (net.Conn, error)) {
+func measure(b *testing.B, dial func() (net.Conn, error)) {
+	publishToConsume(b, b.N, dial, b.ResetTimer)
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+}
+
+// publishToConsume sends messages, and calls begin before the first.
+func publishToConsume(b testing.TB, messages int, dial func() (net.Conn, error), begin func()) {
 	const batch, bodySize, ackEvery = 100, 100, 100
 	p, c := handshaken(b, dial), handshaken(b, dial)
 	request(b, c, &wire.QueueDeclare{Queue: "q", Durable: true})
@@ -33,16 +40,16 @@ func publishToConsume(b *testing.B, dial func() (net.Conn, error)) {
 		frames, _ = wire.AppendHeader(frames, 1, wire.ClassBasic, bodySize, &wire.Properties{DeliveryMode: 2})
 		frames = wire.AppendBody(frames, 1, bytes.Repeat([]byte("x"), bodySize), 0)
 	}
-	b.ResetTimer()
+	begin()
 	go func() {
-		for sent := 0; sent < b.N; sent += batch {
+		for sent := 0; sent < messages; sent += batch {
 			if _, err := p.Write(frames); err != nil {
 				return
 			}
 		}
 	}()
 	buf, acks := make([]byte, 0, 1<<17), []byte(nil)
-	for got := 0; got < b.N; {
+	for got := 0; got < messages; {
 		n, err := c.Read(buf[len(buf):cap(buf)])
 		if err != nil {
 			b.Fatal(err)
@@ -71,14 +78,12 @@ func publishToConsume(b *testing.B, dial func() (net.Conn, error)) {
 			acks = acks[:0]
 		}
 	}
-	b.StopTimer()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 	_ = p.Close()
 	_ = c.Close()
 }
 
 // handshaken opens a connection and its channel 1.
-func handshaken(b *testing.B, dial func() (net.Conn, error)) net.Conn {
+func handshaken(b testing.TB, dial func() (net.Conn, error)) net.Conn {
 	nc, err := dial()
 	if err != nil {
 		b.Fatal(err)
@@ -94,14 +99,14 @@ func handshaken(b *testing.B, dial func() (net.Conn, error)) net.Conn {
 	return nc
 }
 
-func request(b *testing.B, nc net.Conn, m wire.Method) { call(b, nc, 1, m) }
+func request(b testing.TB, nc net.Conn, m wire.Method) { call(b, nc, 1, m) }
 
-func call(b *testing.B, nc net.Conn, channel uint16, m wire.Method) {
+func call(b testing.TB, nc net.Conn, channel uint16, m wire.Method) {
 	send(b, nc, channel, m)
 	answer(b, nc)
 }
 
-func send(b *testing.B, nc net.Conn, channel uint16, m wire.Method) {
+func send(b testing.TB, nc net.Conn, channel uint16, m wire.Method) {
 	frame, err := wire.AppendMethod(nil, channel, m)
 	if err == nil {
 		_, err = nc.Write(frame)
@@ -112,7 +117,7 @@ func send(b *testing.B, nc net.Conn, channel uint16, m wire.Method) {
 }
 
 // answer reads one frame.
-func answer(b *testing.B, nc net.Conn) {
+func answer(b testing.TB, nc net.Conn) {
 	buf := make([]byte, 0, 4096)
 	for {
 		n, err := nc.Read(buf[len(buf) : len(buf)+1])
