@@ -216,6 +216,19 @@ func TestRecoverMakesDeliveriesStale(t *testing.T) {
 	})
 }
 
+// The zero value is what RabbitMQ closes the whole connection over (540).
+func TestRecoverWithoutRequeueIsRefused(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d, ch, p := held(t, 1)
+		mustAs[*ValidationError](t, ch.Recover(bg, BasicRecover{}))
+		mustAs[*ValidationError](t, ch.RecoverAsync(bg, BasicRecoverAsync{}))
+		_, err := ch.Request(bg, &BasicRecover{})
+		mustAs[*ValidationError](t, err)
+		p.quiet()
+		noErr(t, d[0].Ack())
+	})
+}
+
 // What a recover makes the broker deliver again does not count twice against
 // the consumer's bound, and automatic ack has nothing to deliver again.
 func TestRecoverEmptiesTheBuffers(t *testing.T) {

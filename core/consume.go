@@ -207,10 +207,14 @@ func (ch *Channel) Get(ctx context.Context, m BasicGet) (*Delivery, error) {
 }
 
 // Recover asks the broker to deliver everything unsettled on this channel
-// again. RabbitMQ knows only Requeue: true. The tags settled so far stay
+// again. RabbitMQ knows only Requeue: true, and closes the connection over
+// anything else (540), so that is refused with a [*ValidationError]. The tags settled so far stay
 // settled; the others come back under new tags, and the deliveries received
 // before are stale from the moment in which the request is on its way.
 func (ch *Channel) Recover(ctx context.Context, m BasicRecover) error {
+	if err := requeues(&m, m.Requeue); err != nil {
+		return err
+	}
 	_, err := call[*wire.BasicRecoverOk](ctx, ch, &m)
 	return err
 }
@@ -220,5 +224,15 @@ func (ch *Channel) Recover(ctx context.Context, m BasicRecover) error {
 // nothing tells them from those that come again: the broker closes the channel
 // when one is settled. With a consumer at work use Recover.
 func (ch *Channel) RecoverAsync(ctx context.Context, m BasicRecoverAsync) error {
+	if err := requeues(&m, m.Requeue); err != nil {
+		return err
+	}
 	return ch.tell(ctx, &m)
+}
+
+func requeues(m wire.Method, requeue bool) error {
+	if requeue {
+		return nil
+	}
+	return &ValidationError{Method: m.ID().String(), Err: errNoRequeue}
 }

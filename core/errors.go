@@ -268,6 +268,7 @@ var (
 	errStandsStill = fmt.Errorf("%w: not sent, because a large message on this channel stands still; use another channel", ErrTimeout)
 
 	errNotRequestable = errors.New("has a method of its own on Channel; use that")
+	errNoRequeue      = errors.New("RabbitMQ closes the connection over a recover without Requeue: set it")
 	errRequestNoWait  = errors.New("NoWait has no answer to wait for; use the typed method")
 
 	errAnswersUnread = &Error{

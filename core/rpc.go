@@ -260,7 +260,12 @@ func requestable(m wire.Method) error {
 		return waits(m.NoWait)
 	case *BasicCancel:
 		return waits(m.NoWait)
-	case *QueueUnbind, *BasicQos, *BasicRecover, *wire.TxCommit, *wire.TxRollback:
+	case *BasicRecover:
+		if !m.Requeue {
+			return errNoRequeue
+		}
+		return nil
+	case *QueueUnbind, *BasicQos, *wire.TxCommit, *wire.TxRollback:
 		return nil
 	}
 	return errNotRequestable

@@ -332,12 +332,12 @@ func TestRequestRefusesWhatHasItsOwnMethod(t *testing.T) {
 			&BasicConsume{}, &BasicGet{}, &ConfirmSelect{}, &wire.TxSelect{}, &wire.ChannelClose{}, &wire.ChannelOpen{},
 			&wire.ChannelFlow{}, &wire.BasicPublish{}, &wire.ConnectionClose{}, &QueueBind{NoWait: true}, &QueueDeclare{NoWait: true},
 			&ExchangeDeclare{NoWait: true}, &ExchangeDelete{NoWait: true}, &ExchangeBind{NoWait: true}, &ExchangeUnbind{NoWait: true},
-			&QueueDelete{NoWait: true}, &QueuePurge{NoWait: true}, &BasicCancel{NoWait: true},
+			&QueueDelete{NoWait: true}, &QueuePurge{NoWait: true}, &BasicCancel{NoWait: true}, &BasicRecover{},
 		} {
 			_, err := ch.Request(bg, m)
 			mustAs[*ValidationError](t, err)
 		}
-		for _, m := range []wire.Method{&QueueUnbind{}, &BasicQos{}, &BasicRecover{}, &wire.TxCommit{}, &wire.TxRollback{}} {
+		for _, m := range []wire.Method{&QueueUnbind{}, &BasicQos{}, &BasicRecover{Requeue: true}, &wire.TxCommit{}, &wire.TxRollback{}} {
 			_, err := ch.Request(bg, m)
 			noErr(t, err)
 			p.frame()

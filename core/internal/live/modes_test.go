@@ -219,9 +219,8 @@ func testChannelErrors(t *testing.T, addr string) {
 
 func testConnectionErrors(t *testing.T, addr string) {
 	for what, call := range map[string]func(s session) error{
-		"immediate":               func(s session) error { return s.Publish(s.ctx, &core.Publishing{RoutingKey: "x", Immediate: true}) },
-		"recover without requeue": func(s session) error { return s.Recover(s.ctx, core.BasicRecover{}) },
-		"prefetch size":           func(s session) error { return s.Qos(s.ctx, core.BasicQos{PrefetchSize: 1}) },
+		"immediate":     func(s session) error { return s.Publish(s.ctx, &core.Publishing{RoutingKey: "x", Immediate: true}) },
+		"prefetch size": func(s session) error { return s.Qos(s.ctx, core.BasicQos{PrefetchSize: 1}) },
 		"flow off": func(s session) error {
 			_, err := s.Flow(s.ctx, false)
 			return err
