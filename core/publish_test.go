@@ -364,18 +364,27 @@ func TestFlowPausesPublishes(t *testing.T) {
 	})
 }
 
-// Acks and calls of other channels overtake queued publishes; what a channel
-// itself has sent stays in order.
+// Acks and calls of other channels, and heartbeats, overtake queued publishes,
+// between two messages; what a channel itself has sent stays in order.
 func TestOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ch, p := openChannel(t, Config{})
 		other := p.channel(ch.Conn())
+		mine := p.consume(ch, BasicConsume{ConsumerTag: "mine"})
+		third := p.channel(ch.Conn())
+		theirs := p.consume(third, BasicConsume{ConsumerTag: "theirs"})
+		p.deliver(1, "mine", 1, "x")
+		p.deliver(third.ID(), "theirs", 1, "x")
+		d, e := receive(t, mine), receive(t, theirs)
 		p.nc.In().SetBuffer(0)
-		noErr(t, ch.Publish(bg, &Publishing{RoutingKey: "first"}))
+		noErr(t, ch.Publish(bg, &Publishing{RoutingKey: "first", Body: []byte("body")}))
 		synctest.Wait() // the writer is busy with it
 		for i := range 5 {
-			noErr(t, ch.Publish(bg, &Publishing{RoutingKey: fmt.Sprint(i)}))
+			noErr(t, ch.Publish(bg, &Publishing{RoutingKey: fmt.Sprint(i), Body: []byte("body")}))
 		}
+		noErr(t, d.Ack())
+		noErr(t, e.Ack())
+		noErr(t, ch.Conn().SendHeartbeat())
 		noErr(t, ch.QueueBind(bg, QueueBind{Queue: "mine", NoWait: true}))
 		noErr(t, other.QueueBind(bg, QueueBind{Queue: "theirs", NoWait: true}))
 		p.nc.In().SetBuffer(1 << 20)
@@ -383,11 +392,16 @@ func TestOrder(t *testing.T) {
 		if m := want[*wire.QueueBind](p, other.ID()); m.Queue != "theirs" {
 			t.Errorf("%+v", m)
 		}
+		want[*wire.BasicAck](p, third.ID())
+		if f := p.anyFrame(); f.Type != wire.FrameHeartbeat {
+			t.Errorf("frame of type %d, want a heartbeat", f.Type)
+		}
 		for i := range 5 {
 			if c := p.content(1); c.publish.RoutingKey != fmt.Sprint(i) {
 				t.Errorf("%+v, want %d", c.publish, i)
 			}
 		}
+		want[*wire.BasicAck](p, 1)
 		want[*wire.QueueBind](p, 1)
 	})
 }
