@@ -67,6 +67,24 @@ func (ch *Channel) lateMethod(id wire.MethodID) error {
 	return nil
 }
 
+// onClosedChannel handles a frame on an id that no channel has. If one had it,
+// the server may close it once more, or answer a close twice: that harms nobody.
+func (c *Conn) onClosedChannel(f wire.Frame) error {
+	c.mu.Lock()
+	used := c.ids.used(f.Channel)
+	c.mu.Unlock()
+	id, _ := wire.PeekMethod(f.Payload)
+	switch {
+	case !used || f.Type != wire.FrameMethod:
+	case id == wire.MethodChannelCloseOk:
+		c.ignored.Add(1)
+		return nil
+	case id == wire.MethodChannelClose:
+		return c.out.answer(f.Channel, nil, &wire.ChannelCloseOk{})
+	}
+	return errNoSuchChannel(f.Channel)
+}
+
 // onLateClose answers a server's close that crossed ours, whose answer is
 // still to come. If the channel was given up inside a content, ours was to
 // follow that: now neither its rest nor the close may follow.

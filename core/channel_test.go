@@ -228,6 +228,25 @@ func TestFramesForAClosedChannel(t *testing.T) {
 	})
 }
 
+// A close and its answer that come for a channel that is gone harm nobody: each
+// close is answered once, and answers are ignored.
+func TestClosesOfAChannelThatIsGone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		sibling := p.channel(ch.Conn())
+		p.send(1, &wire.ChannelClose{ReplyCode: 404}, &wire.ChannelClose{ReplyCode: 406}, &wire.ChannelCloseOk{}, &wire.ChannelCloseOk{})
+		want[*wire.ChannelCloseOk](p, 1)
+		want[*wire.ChannelCloseOk](p, 1)
+		p.quiet()
+		mustIs(t, ch.Err(), ErrNotFound)
+		if n := ch.Conn().Stats().Ignored; n != 2 {
+			t.Errorf("%d ignored", n)
+		}
+		noErr(t, sibling.Err())
+		noErr(t, ch.Conn().Err())
+	})
+}
+
 // Nothing follows a channel.close: an ack behind it would close the connection.
 func TestNothingFollowsTheChannelsClose(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -147,7 +147,12 @@ func hostile(t *testing.T) map[string]struct {
 		"blocked and unblocked without end":            {bytes.Repeat(encoded(t, 0, &wire.ConnectionBlocked{}, &wire.ConnectionUnblocked{}), 20_000), ignored(0)},
 		"cancels without end":                          {bytes.Repeat(encoded(t, 1, &wire.BasicCancel{ConsumerTag: "c"}), 50_000), ignored(49_999)},
 		"flow without end, unread answers":             {bytes.Repeat(encoded(t, 1, &wire.ChannelFlow{Active: true}), 100_000), conn(ErrResource)},
-		"channel closes without end":                   {bytes.Repeat(encoded(t, 1, &wire.ChannelClose{ReplyCode: 404}), 2), conn(ErrChannel)},
+		"channel closes again and again":               {bytes.Repeat(encoded(t, 1, &wire.ChannelClose{ReplyCode: 404}), 1000), channel(ErrNotFound)},
+		"channel closes without end, unread answers":   {bytes.Repeat(encoded(t, 1, &wire.ChannelClose{ReplyCode: 404}), 100_000), conn(ErrResource)},
+		"channel close-oks without end":                {append(encoded(t, 1, &wire.ChannelClose{ReplyCode: 404}), bytes.Repeat(encoded(t, 1, &wire.ChannelCloseOk{}), 50_000)...), channel(ErrNotFound)},
+		"channel close on a channel never opened":      {encoded(t, 77, &wire.ChannelClose{ReplyCode: 404}), conn(ErrChannel)},
+		"channel close-ok on a channel never opened":   {encoded(t, 77, &wire.ChannelCloseOk{}), conn(ErrChannel)},
+		"a reply on a channel that is closed":          {append(encoded(t, 1, &wire.ChannelClose{ReplyCode: 404}), encoded(t, 1, &wire.QueueBindOk{})...), conn(ErrChannel)},
 		"heartbeats without end":                       {bytes.Repeat(beat, 100_000), ignored(0)},
 		"channel closed for a reason with line breaks": {encoded(t, 1, &wire.ChannelClose{ReplyCode: 406, ReplyText: "a\nb\x1b[31m\u0085"}), channel(ErrPreconditionFailed)},
 	}

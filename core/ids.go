@@ -24,5 +24,8 @@ func (p *idPool) take() (uint16, bool) {
 	return id, true
 }
 
+// used reports whether id was ever handed out.
+func (p *idPool) used(id uint16) bool { return p.fresh == 0 || id < p.fresh }
+
 // free gives id back.
 func (p *idPool) free(id uint16) { p.freed = append(p.freed, id) }

@@ -76,7 +76,7 @@ func (c *Conn) dispatch(f wire.Frame) error {
 	}
 	ch := c.slots[f.Channel].Load()
 	if ch == nil {
-		return errNoSuchChannel(f.Channel)
+		return c.onClosedChannel(f)
 	}
 	return ch.onFrame(f, &c.in)
 }
