@@ -203,20 +203,23 @@ func runAcks(ops []byte) error {
 	a := newAcks(1)
 	b := &broker{map[uint64]bool{}, map[uint64]string{}}
 	want := map[uint64]string{}
-	delivered := uint64(0)
+	delivered, requeued, recovers := uint64(0), uint64(0), 0
+	stale := func(tag uint64) bool { return recovers > 0 || tag > 0 && tag <= requeued }
 	for ; len(ops) >= 2; ops = ops[2:] {
 		tag := uint64(ops[1])
 		switch op := ops[0] % 10; op {
 		case 0, 1, 2: // a delivery
 			delivered++
-			b.open[delivered] = true
+			if recovers == 0 { // else it was on its way, and is requeued too
+				b.open[delivered] = true
+			}
 			a.delivered.Store(delivered)
 		case 3, 4: // ack
 			if tag == 0 || tag > delivered {
 				continue
 			}
 			_, err := a.ack(tag)
-			if (want[tag] != "") != (err != nil) {
+			if (want[tag] != "" || stale(tag)) != (err != nil) {
 				return fmt.Errorf("ack %d, settled as %q: %v", tag, want[tag], err)
 			}
 			if err == nil {
@@ -236,20 +239,25 @@ func runAcks(ops []byte) error {
 			}
 			var meant []uint64
 			for t := uint64(1); t <= delivered; t++ {
-				if (t == tag || s.multiple && (t < tag || tag == 0)) && want[t] == "" {
+				if (t == tag || s.multiple && (t < tag || tag == 0)) && want[t] == "" && !stale(t) {
 					meant = append(meant, t)
 				}
 			}
 			_, err := a.settle(s)
-			if wantErr := len(meant) == 0 && tag != 0; wantErr != (err != nil) {
+			if wantErr := stale(tag) || len(meant) == 0 && tag != 0; wantErr != (err != nil) {
 				return fmt.Errorf("%s of %d: %v", how, tag, err)
 			}
 			for _, t := range meant {
 				want[t] = how
 			}
-		case 9: // the writer comes by
-			if err := b.read(a.collect(nil)); err != nil {
+		case 9:
+			if err := playWriter(a, b, tag, &recovers); err != nil {
 				return err
+			}
+			if tag%8 == opRecoverOk && recovers > 0 {
+				a.recovered(delivered)
+				recovers--
+				requeued = delivered
 			}
 		}
 	}
@@ -261,6 +269,25 @@ func runAcks(ops []byte) error {
 			return fmt.Errorf("tag %d: the broker has %q, want %q", t, b.got[t], want[t])
 		}
 	}
+	return nil
+}
+
+// What comes by in runAcks.
+const (
+	opRecover   = 6
+	opRecoverOk = 7
+)
+
+// playWriter has the writer collect the acks, sometimes for a recover.
+func playWriter(a *acks, b *broker, op uint64, recovers *int) error {
+	if op%8 != opRecover {
+		return b.read(a.collect(nil))
+	}
+	*recovers++
+	if err := b.read(a.collectBefore(nil, wire.MethodBasicRecover)); err != nil {
+		return err
+	}
+	clear(b.open)
 	return nil
 }
 
