@@ -221,6 +221,14 @@ func (ch *Channel) OnReturn(f func(*Return)) {
 	ch.onReturn = f
 }
 
+// Paused reports whether the server has asked for no publishes on this channel
+// (channel.flow). They then wait, within their context.
+func (ch *Channel) Paused() bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.paused
+}
+
 // setFlow pauses or resumes the channel's publishes at the server's wish.
 // RabbitMQ does not use it. (Specification, channel.flow.)
 func (ch *Channel) setFlow(active bool) bool {

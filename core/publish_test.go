@@ -353,6 +353,9 @@ func TestFlowPausesPublishes(t *testing.T) {
 		}
 		publish := async0(func() error { return ch.Publish(bg, &Publishing{}) })
 		publish.waits(t)
+		if !ch.Paused() || other.Paused() {
+			t.Errorf("paused: %v, the other %v", ch.Paused(), other.Paused())
+		}
 		noErr(t, other.Publish(bg, &Publishing{}))
 		p.content(other.ID())
 		p.send(1, &wire.ChannelFlow{Active: true})

@@ -83,6 +83,20 @@ func (s session) exchange(kind string) string {
 	return e
 }
 
+// routes fails unless a mandatory message, published on a channel of its own, ends so.
+func (s session) routes(exchange, key string, want core.Outcome) {
+	s.t.Helper()
+	other := s.again()
+	s.ok(other.Confirm(s.ctx, core.ConfirmSelect{}))
+	c, err := other.PublishConfirm(s.ctx, &core.Publishing{Exchange: exchange, RoutingKey: key, Mandatory: true})
+	s.ok(err)
+	v, err := c.Wait(s.ctx)
+	if err != nil || v.Outcome != want {
+		s.t.Errorf("a message to %s with key %s: %s, %v; want %s", exchange, key, v.Outcome, err, want)
+	}
+	s.ok(other.Close(s.ctx))
+}
+
 // get fetches a message that must come within a few seconds.
 func (s session) get(queue string) *core.Delivery {
 	s.t.Helper()
