@@ -205,9 +205,39 @@ func TestAThousandClientsComeBack(t *testing.T) {
 		if took > 2*time.Minute {
 			t.Errorf("%s: all back only after %v", loss.name, took)
 		}
+		if first, peak := firstAndPeak(dials); peak > peakDials {
+			t.Errorf("%s: after the first attempt of each, of %d in all, %d within a second, want at most %d", loss.name, first, peak, peakDials)
+		}
 		if most := herdSize * 12; len(dials) > most {
 			t.Errorf("%s: %d attempts to connect, want at most %d", loss.name, len(dials), most)
 		}
+	}
+}
+
+// peakDials is the most attempts that all clients may make within a second once each has made its first, at once. The
+// second waits a random time below half a second, the third below one, and so on: each of a thousand clients may make
+// both within the same second, and few a third.
+const peakDials = 3 * herdSize
+
+// firstAndPeak splits sorted attempts at the first of all clients, and returns how many those are, and the peak of the
+// others within any second.
+func firstAndPeak(dials []time.Time) (first, peak int) {
+	first = min(herdSize, len(dials))
+	return first, densest(dials[first:], time.Second)
+}
+
+func TestThePeakAfterTheFirstAttempts(t *testing.T) {
+	begun := time.Now()
+	var dials []time.Time
+	for i := range 3 * herdSize {
+		at := begun
+		if i >= herdSize {
+			at = begun.Add(time.Duration(i) * time.Millisecond)
+		}
+		dials = append(dials, at)
+	}
+	if first, peak := firstAndPeak(dials); first != herdSize || peak != 1000 {
+		t.Errorf("%d first, a peak of %d within a second", first, peak)
 	}
 }
 
