@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -79,6 +80,27 @@ func (l *load) ask(ctx context.Context) {
 	short, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	_ = l.call(short, "await ready", l.client.AwaitReady)
+}
+
+// during returns a fault that strikes and is healed while another lasts, one whose strike sees to its own effect.
+func during(lasting, f fault) fault {
+	both := f
+	both.name = f.name + " during " + lasting.name
+	both.quiet = f.quiet && lasting.quiet
+	both.strike = func(ctx context.Context, l *load) error {
+		if err := lasting.strike(ctx, l); err != nil {
+			return err
+		}
+		return f.strike(ctx, l)
+	}
+	both.heal = func(ctx context.Context, l *load) error {
+		var err error
+		if f.heal != nil {
+			err = f.heal(ctx, l)
+		}
+		return errors.Join(err, lasting.heal(ctx, l))
+	}
+	return both
 }
 
 // repeat returns f n times.

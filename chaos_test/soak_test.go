@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,7 +73,11 @@ func drawn(r *rand.Rand) scenario {
 	}
 	all := append([]fault{killed}, allFaults...)
 	for range soakFaults {
-		s.faults = append(s.faults, pick(r, all...))
+		f := pick(r, all...)
+		if r.IntN(3) == 0 { // on a link that is poor already
+			f = during(pick(r, slowLink, oneByteLink), pick(r, killed, stopped, reset, closedByOperator, queueDeleted, endToBroker, endToClient))
+		}
+		s.faults = append(s.faults, f)
 	}
 	return s
 }
@@ -83,5 +88,8 @@ func TestASeedMakesOneScenario(t *testing.T) {
 	draw := func(seed uint64) string { return drawn(rand.New(rand.NewPCG(seed, 0))).String() }
 	if first, again := draw(1), draw(1); first != again || first == draw(2) {
 		t.Errorf("%s\n%s\n%s", first, again, draw(2))
+	}
+	if s := draw(1) + draw(2) + draw(3); !strings.Contains(s, " during ") {
+		t.Errorf("no faults overlap:\n%s", s)
 	}
 }
