@@ -145,7 +145,32 @@ func TestAConsumerEndsWhenItsBudgetIsSpent(t *testing.T) {
 		if _, err := c.Receive(t.Context()); !errors.Is(err, core.ErrNotFound) || !strings.Contains(err.Error(), "gave up after 3 attempts") {
 			t.Errorf("error %v", err)
 		}
+		if e := b.journal.of(ConsumerEnded); len(e) != 1 || !errors.Is(e[0].Err, core.ErrNotFound) || e[0].Entity != c.String() {
+			t.Errorf("events %v", e)
+		}
+		if n := len(b.journal.of(ConsumerLost)); n != 3 { // its cancel, and two attempts after which it is tried again
+			t.Errorf("it is said to come back %d times", n)
+		}
 		b.ready(t) // nothing is missing any more
+		must(t, consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "other"}), "").Cancel(t.Context()))
+		consume(t, ch, "other", "")
+		must(t, ch.Close(t.Context()))
+		if n := len(b.journal.of(ConsumerEnded)); n != 1 {
+			t.Errorf("%d events; want none of what the application ends", n-1)
+		}
+	})
+}
+
+func TestConsumersOfAConnectionThatIsGivenUpEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{Network: Budget{Attempts: 2}})
+		ch := b.channel(t)
+		c := consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true}), "tag")
+		b.Stop()
+		<-c.Done()
+		if e := b.journal.of(ConsumerEnded); len(e) != 1 || e[0].Err == nil || errors.Is(e[0].Err, core.ErrClosed) {
+			t.Errorf("events %v", e)
+		}
 	})
 }
 
@@ -336,6 +361,9 @@ func TestAnOverflowIsTold(t *testing.T) {
 		}
 		if len(got) < 2 {
 			t.Errorf("received %v", got)
+		}
+		if e := b.journal.last(t, ConsumerEnded); !errors.Is(e.Err, core.ErrOverflow) || e.Entity != c.String() {
+			t.Errorf("event %+v", e)
 		}
 	})
 }

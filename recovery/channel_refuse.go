@@ -62,10 +62,11 @@ func (ch *Channel) putOff(c *Consumer, reason Reason, err error) {
 	attempts, wait := c.attempts, c.wait
 	spent := ch.conn.cfg.Semantic.spent(attempts, time.Since(c.since))
 	ch.mu.Unlock()
-	ch.conn.Emit(Event{Kind: ConsumerLost, Entity: c.String(), Err: err, Attempt: attempts, Delay: wait})
 	if spent {
 		ch.remove(c, fmt.Errorf("gave up after %d attempts: %w", attempts, err))
+		return
 	}
+	ch.conn.Emit(Event{Kind: ConsumerLost, Entity: c.String(), Err: err, Attempt: attempts, Delay: wait})
 }
 
 // nextRetry returns when the next refused consumer is due.

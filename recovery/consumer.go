@@ -223,7 +223,7 @@ func (ch *Channel) cancel(ctx context.Context, c *Consumer, noWait bool) error {
 	return err
 }
 
-// end ends the consumer for good.
+// end ends the consumer for good. Unless the application has asked for it, it is told.
 func (c *Consumer) end(cause error) {
 	c.once.Do(func() {
 		ch := c.channel
@@ -236,6 +236,9 @@ func (c *Consumer) end(cause error) {
 		ch.mu.Unlock()
 		if c.counted && !ch.conn.isClosed() {
 			ch.conn.cfg.Recorder.ConsumerRemoved(c.m.Queue)
+		}
+		if !errors.Is(cause, core.ErrClosed) {
+			ch.conn.Emit(Event{Kind: ConsumerEnded, Entity: c.String(), Err: cause})
 		}
 		close(c.done)
 	})

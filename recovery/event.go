@@ -32,6 +32,8 @@ const (
 	Unblocked
 	// ConsumerLost: a consumer ended and is being started again (Entity, Err).
 	ConsumerLost
+	// ConsumerEnded: a consumer ended for good, not by the application (Entity, Err).
+	ConsumerEnded
 	// ChannelLost: a channel ended and is being opened again (Entity, Err).
 	ChannelLost
 	// Ended: the connection was closed or given up (Err).
@@ -59,7 +61,7 @@ const (
 var kindNames = [...]string{
 	Opened: "opened", Lost: "lost", Retrying: "retrying", StageChanged: "stage changed", Recovered: "recovered",
 	Quarantined: "quarantined", Restored: "restored", Renamed: "renamed", Blocked: "blocked", Unblocked: "unblocked",
-	ConsumerLost: "consumer lost", ChannelLost: "channel lost", Ended: "ended", HandlerFailed: "handler failed", HandlerSlow: "handler slow",
+	ConsumerLost: "consumer lost", ConsumerEnded: "consumer ended", ChannelLost: "channel lost", Ended: "ended", HandlerFailed: "handler failed", HandlerSlow: "handler slow",
 	Recreated: "recreated", SecretRenewed: "secret renewed", SecretNotRenewed: "secret not renewed", NotRecorded: "not recorded",
 	QosDropped: "qos dropped", Dropped: "events dropped",
 }
