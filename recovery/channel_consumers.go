@@ -151,11 +151,27 @@ func (ch *Channel) attach(c *Consumer, physical *core.Consumer) (wanted bool) {
 	if !wanted && !c.m.NoAck {
 		return false
 	}
-	c.starting = !wanted
+	c.starting, c.untold = !wanted, wanted
 	c.physical, c.refusal, c.attempts, c.suspect, c.verified = physical, nil, 0, false, false
 	c.due, c.started = time.Time{}, time.Now()
 	c.changed.Wake()
 	return wanted
+}
+
+// tellRestored tells of the consumers that are back on physical, which is in use.
+func (ch *Channel) tellRestored(physical *core.Channel) {
+	ch.mu.Lock()
+	var back []*Consumer
+	for _, c := range ch.consumers {
+		if c.untold && c.on(physical) {
+			c.untold = false
+			back = append(back, c)
+		}
+	}
+	ch.mu.Unlock()
+	for _, c := range back {
+		ch.conn.Emit(Event{Kind: ConsumerRestored, Entity: c.String(), Name: c.Tag()})
+	}
 }
 
 // runDiscard cancels the physical consumer of one that has ended, and puts back

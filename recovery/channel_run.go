@@ -180,12 +180,18 @@ func (ch *Channel) withoutGlobal(err error) error {
 // since version.
 func (ch *Channel) announce(physical *core.Channel, version int) bool {
 	ch.mu.Lock()
-	defer ch.mu.Unlock()
 	if ch.modes.version != version {
+		ch.mu.Unlock()
 		return false
 	}
+	again := ch.opened
 	ch.physical, ch.opened, ch.cause = physical, true, nil
 	ch.changed.Wake()
+	ch.mu.Unlock()
+	if again {
+		ch.conn.Emit(Event{Kind: ChannelRestored, Entity: ch.name})
+	}
+	ch.tellRestored(physical)
 	return true
 }
 
@@ -225,6 +231,7 @@ func (ch *Channel) serve(s *Session, physical *core.Channel) error {
 		if err := ch.restoreInTurn(s, physical); err != nil {
 			return err
 		}
+		ch.tellRestored(physical)
 	}
 }
 

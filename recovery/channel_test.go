@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -312,6 +313,63 @@ func TestPrefetchInForceWhenAConsumerWasStarted(t *testing.T) {
 		for _, got := range b.Consumers() {
 			if got.Tag == c.Tag() && got.Prefetch != 3 {
 				t.Errorf("a new consumer has prefetch %d; want 3", got.Prefetch)
+			}
+		}
+	})
+}
+
+// Each is told once for each recovery, however many physical channels it took.
+func TestWhatIsBackIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		one, two := b.channel(t), b.channel(t)
+		q := declare(t, one, core.QueueDeclare{Queue: "q", Durable: true})
+		foreign(t, b, "theirs")
+		a := consume(t, one, q, "a")
+		consume(t, one, "theirs", "b")
+		consume(t, one, q, "c")
+		b.ready(t)
+		told := func() string {
+			t.Helper()
+			b.ready(t)
+			var all []string
+			for _, e := range b.journal.all() {
+				switch e.Kind {
+				case ChannelRestored:
+					all = append(all, e.Entity)
+				case ConsumerRestored:
+					all = append(all, e.Name)
+				}
+			}
+			b.journal.mu.Lock()
+			defer b.journal.mu.Unlock()
+			b.journal.events = nil
+			slices.Sort(all)
+			return strings.Join(all, ", ")
+		}
+		steps := []struct {
+			what string
+			lose func()
+			want string
+		}{
+			{"the first time", func() {}, ""},
+			{"a cut", func() { b.cut(t) }, "a, b, c, channel 1, channel 2"},
+			{"another", func() { b.cut(t) }, "a, b, c, channel 1, channel 2"},
+			{"a cut, and a consumer that costs the channel for a while", func() {
+				b.cut(t)
+				b.DeleteQueue("theirs")
+				time.Sleep(time.Minute)
+				foreign(t, b, "theirs")
+			}, "a, b, c, channel 1, channel 2"},
+			{"channels closed", func() { b.CloseChannels(406, "x") }, "a, b, c, channel 1, channel 2"},
+			{"a consumer cancelled", func() { b.CancelConsumer("b") }, "b"},
+			{"the application's doing", func() { must(t, a.Cancel(t.Context())); must(t, two.Close(t.Context())) }, ""},
+			{"a third cut", func() { b.cut(t) }, "b, c, channel 1"},
+		}
+		for _, step := range steps {
+			step.lose()
+			if got := told(); got != step.want {
+				t.Errorf("%s: %s; want %s", step.what, got, step.want)
 			}
 		}
 	})

@@ -40,6 +40,7 @@ type Consumer struct {
 	wait     time.Duration
 	due      time.Time // when to try again; zero: at once
 	verified bool      // its queue exists
+	untold   bool      // it is back, and no event has said so
 	suspect  bool      // it may have made the broker close the connection
 	starting bool      // basic.consume is sent, or about to be, and not answered
 	err      error     // why it ended

@@ -32,10 +32,16 @@ const (
 	Unblocked
 	// ConsumerLost: a consumer ended and is being started again (Entity, Err).
 	ConsumerLost
+	// ConsumerRestored: a consumer is back, on whatever its channel has now: once for
+	// each time it was lost (Entity; Name is its tag).
+	ConsumerRestored
 	// ConsumerEnded: a consumer ended for good, not by the application (Entity, Err).
 	ConsumerEnded
 	// ChannelLost: a channel ended and is being opened again (Entity, Err).
 	ChannelLost
+	// ChannelRestored: a channel is open again, after it or its connection was
+	// lost, and calls use it; its consumers follow (Entity).
+	ChannelRestored
 	// Ended: the connection was closed or given up (Err).
 	Ended
 	// HandlerFailed: a consumer's handler returned an error or panicked (Entity, Err).
@@ -61,7 +67,7 @@ const (
 var kindNames = [...]string{
 	Opened: "opened", Lost: "lost", Retrying: "retrying", StageChanged: "stage changed", Recovered: "recovered",
 	Quarantined: "quarantined", Restored: "restored", Renamed: "renamed", Blocked: "blocked", Unblocked: "unblocked",
-	ConsumerLost: "consumer lost", ConsumerEnded: "consumer ended", ChannelLost: "channel lost", Ended: "ended", HandlerFailed: "handler failed", HandlerSlow: "handler slow",
+	ConsumerLost: "consumer lost", ConsumerRestored: "consumer restored", ConsumerEnded: "consumer ended", ChannelLost: "channel lost", ChannelRestored: "channel restored", Ended: "ended", HandlerFailed: "handler failed", HandlerSlow: "handler slow",
 	Recreated: "recreated", SecretRenewed: "secret renewed", SecretNotRenewed: "secret not renewed", NotRecorded: "not recorded",
 	QosDropped: "qos dropped", Dropped: "events dropped",
 }

@@ -13,7 +13,7 @@ func logEvent(log *zap.Logger, e Event) {
 	switch e.Kind {
 	case Lost, Retrying, Quarantined, Blocked, ConsumerLost, ConsumerEnded, ChannelLost, HandlerFailed, HandlerSlow, Recreated, SecretNotRenewed, NotRecorded, QosDropped, Dropped:
 		level = zapcore.WarnLevel
-	case StageChanged:
+	case StageChanged, ConsumerRestored, ChannelRestored:
 		level = zapcore.DebugLevel
 	}
 	entry := log.Check(level, e.Kind.String())

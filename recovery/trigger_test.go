@@ -166,7 +166,7 @@ func TestEventsComeInTheOrderOfWhatHappens(t *testing.T) {
 				got = append(got, e.Kind)
 			}
 		}
-		once := []Kind{Lost, Opened, Renamed, Recovered}
+		once := []Kind{Lost, Opened, Renamed, Recovered, ChannelRestored, ConsumerRestored}
 		if want := slices.Concat([]Kind{Opened}, once, once, []Kind{Ended}); !slices.Equal(got, want) {
 			t.Errorf("events %v; want %v", got, want)
 		}
