@@ -394,6 +394,28 @@ func TestManyConsumersComeBackInOrder(t *testing.T) {
 	})
 }
 
+// More than a channel may have unless it is asked for, each with a queue.
+func TestAThousandAndTwentyFourConsumersOfOneChannelComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 1024
+		b := newBedAt(t, Config{}, func(c *core.Config) { c.MaxConsumers = n })
+		ch := b.channel(t)
+		for i := range n {
+			q := declare(t, ch, core.QueueDeclare{Queue: fmt.Sprintf("q%04d", i), Exclusive: true})
+			consume(t, ch, q, q)
+		}
+		want := tags(b.Broker)
+		b.cut(t)
+		b.ready(t)
+		if got := tags(b.Broker); got != want || len(b.Consumers()) != n {
+			t.Errorf("%d consumers: %s", len(b.Consumers()), got)
+		}
+		if told := b.journal.of(ConsumerRestored); len(told) != n {
+			t.Errorf("%d are said to be back", len(told))
+		}
+	})
+}
+
 func TestAConsumerThatClosesConnectionsIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
