@@ -58,6 +58,15 @@ func TestClassifyRefusals(t *testing.T) {
 		{closed(core.ScopeChannel, core.ErrResourceLocked, ""), Locked},
 		{closed(core.ScopeChannel, core.ErrNotFound, ""), Missing},
 		{closed(core.ScopeChannel, core.ErrAccessRefused, ""), Denied},
+		{closed(core.ScopeChannel, core.ErrAccessRefused, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use"), Denied},
+		{&core.Error{
+			Scope: core.ScopeChannel, Server: true, Method: "basic.consume", Code: core.ErrAccessRefused,
+			Text: "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use",
+		}, Locked},
+		{&core.Error{
+			Scope: core.ScopeChannel, Server: true, Method: "basic.consume", Code: core.ErrAccessRefused,
+			Text: "ACCESS_REFUSED - read access to queue 'q' in vhost '/' refused for user 'u'",
+		}, Denied},
 		{closed(core.ScopeChannel, core.ErrPreconditionFailed, "PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q'"), Different},
 		{closed(core.ScopeChannel, core.ErrPreconditionFailed, "PRECONDITION_FAILED - invalid arg 'x-message-ttl' for queue 'q'"), Invalid},
 		{closed(core.ScopeChannel, core.ErrInternal, ""), Temporary},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -19,7 +20,8 @@ const (
 	// Temporary: no answer in time, no resources, an internal error.
 	Temporary Reason = iota
 	// Locked: an exclusive queue of another connection (405), often the
-	// client's own last one, which the broker has not yet given up.
+	// client's own last one, which the broker has not yet given up; or an
+	// exclusive consumer that another one keeps out (403).
 	Locked
 	// Missing: something that it needs does not exist (404).
 	Missing
@@ -43,8 +45,8 @@ func (r Reason) String() string {
 	return fmt.Sprintf("reason %d", uint8(r))
 }
 
-// Classify tells the reason from the reply's scope, code and text, which is
-// how RabbitMQ tells apart two meanings of 406.
+// Classify tells the reason from the reply's scope, method, code and text, which
+// is how RabbitMQ tells apart two meanings of 403 and of 406.
 func Classify(err error) Reason {
 	if _, ok := errors.AsType[*core.ValidationError](err); ok {
 		return Invalid
@@ -62,6 +64,9 @@ func Classify(err error) Reason {
 	case core.ErrNotFound:
 		return Missing
 	case core.ErrAccessRefused:
+		if e.Method == wire.MethodBasicConsume.String() && strings.Contains(e.Text, "in exclusive use") {
+			return Locked
+		}
 		return Denied
 	case core.ErrPreconditionFailed:
 		if strings.Contains(e.Text, "inequivalent") {
