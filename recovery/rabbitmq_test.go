@@ -30,6 +30,7 @@ func TestWithRabbitMQ(t *testing.T) {
 	t.Run("an exclusive queue of the last connection", func(t *testing.T) { testLockedOnRabbitMQ(t, broker) })
 	t.Run("many exclusive queues, cut again and again", func(t *testing.T) { testManyLockedOnRabbitMQ(t, broker) })
 	t.Run("an ack that times out", func(t *testing.T) { testAckTimeoutOnRabbitMQ(t, broker) })
+	t.Run("a consumer whose queue is deleted", func(t *testing.T) { testEndedOnRabbitMQ(t, broker) })
 	t.Run("ten thousand cycles", func(t *testing.T) { testCyclesOnRabbitMQ(t, broker) })
 	t.Run("soft errors and a restart", func(t *testing.T) { testRestartOfRabbitMQ(t, broker) })
 }
@@ -355,6 +356,30 @@ func TestAckTimeoutThatClosesTheChannel(t *testing.T) {
 	send(t, ch, q, "next")
 	if got := receive(t, cons); got != "next" || cons.Tag() != "tag" {
 		t.Errorf("received %q", got)
+	}
+}
+
+// testEndedOnRabbitMQ: the queue is not the client's, and so does not come back.
+func testEndedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
+	c, j := rabbit(t, broker, Config{Semantic: Budget{Attempts: 2}}, nil)
+	foreign(t, &bed{conn: c}, "theirs")
+	ch, err := c.Channel(t.Context())
+	must(t, err)
+	cons := consume(t, ch, "theirs", "tag")
+	s, err := c.Session(t.Context())
+	must(t, err)
+	other, err := s.Conn.Channel(t.Context()) // as somebody else
+	must(t, err)
+	_, err = other.QueueDelete(t.Context(), core.QueueDelete{Queue: "theirs"})
+	must(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := cons.Receive(ctx); !errors.Is(err, core.ErrNotFound) {
+		t.Fatalf("ended with %v, in state %+v after %+v", err, c.State(), j.all())
+	}
+	<-cons.Done()
+	if e := j.of(ConsumerEnded); len(e) != 1 || !errors.Is(e[0].Err, core.ErrNotFound) || e[0].Entity != cons.String() {
+		t.Errorf("events %v", e)
 	}
 }
 
