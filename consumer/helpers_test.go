@@ -72,18 +72,20 @@ func (e *env) emit(event recovery.Event) {
 	e.events = append(e.events, event)
 }
 
-// count returns how many events of a kind there were.
-func (e *env) count(kind recovery.Kind) int {
+// of returns the events of a kind.
+func (e *env) of(kind recovery.Kind) (all []recovery.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	n := 0
 	for _, event := range e.events {
 		if event.Kind == kind {
-			n++
+			all = append(all, event)
 		}
 	}
-	return n
+	return all
 }
+
+// count returns how many events of a kind there were.
+func (e *env) count(kind recovery.Kind) int { return len(e.of(kind)) }
 
 func (e *env) consumer(queue string, opts ...consumer.Option) *consumer.Consumer {
 	e.Helper()

@@ -2,9 +2,11 @@ package consumer
 
 import (
 	"context"
+	"errors"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/gate"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // next returns the next delivery and the context for its handler. It waits for
@@ -83,8 +85,11 @@ func (f *feed) drain(sub *subscription) {
 	f.mu.Unlock()
 }
 
-// end notes why the feed ended.
+// end notes why the feed ended, and tells it unless the application has asked for it.
 func (f *feed) end(err error) {
+	if f.ctx.Err() == nil && !errors.Is(err, core.ErrClosed) {
+		f.c.conn.Emit(recovery.Event{Kind: recovery.ConsumerEnded, Entity: f.c.cfg.name, Err: err})
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.err, f.stopped = err, f.ctx.Err() != nil

@@ -12,6 +12,7 @@ import (
 	"github.com/warren-mq/warren/consumer"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // TestStopIsOrderly: running handlers finish and are acked, nothing new is
@@ -256,4 +257,42 @@ func TestAllEnds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A consumer that ends by itself is told of, one that the application stops is not.
+func TestTheEndOfAConsumerIsTold(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.conn = recovery.New(recovery.Config{
+			Emit: e.emit, Network: recovery.Budget{Attempts: 2},
+			Resolver: recovery.Endpoints(core.Config{Addr: "broker:5672", DialContext: e.dial}),
+		})
+		e.queue("q", nil)
+		handle := func(context.Context, *core.Delivery) error { return nil }
+		if err := e.run("q", handle).stop(); err != nil {
+			t.Error(err)
+		}
+		ctx, cancel := context.WithCancel(e.ctx)
+		cancelled := make(chan error, 1)
+		go func() { cancelled <- e.consumer("q").Run(ctx, handle) }()
+		synctest.Wait()
+		cancel()
+		if err := <-cancelled; err != nil {
+			t.Error(err)
+		}
+		if n := e.count(recovery.ConsumerEnded); n != 0 {
+			t.Errorf("%d events of what was stopped", n)
+		}
+		if err := e.consumer("none", consumer.Name("refused")).Run(e.ctx, handle); !errors.Is(err, core.ErrNotFound) {
+			t.Errorf("%v", err)
+		}
+		if all := e.of(recovery.ConsumerEnded); len(all) != 1 || all[0].Entity != "refused" || !errors.Is(all[0].Err, core.ErrNotFound) {
+			t.Errorf("%+v", all)
+		}
+		r := e.run("q", handle, consumer.Name("left"))
+		e.broker.Stop()
+		err := <-r.result
+		if all := e.of(recovery.ConsumerEnded); len(all) != 2 || all[1].Entity != "left" || err == nil || !errors.Is(err, all[1].Err) {
+			t.Errorf("%v, events %+v", err, all)
+		}
+	})
 }
