@@ -11,7 +11,7 @@ import (
 const libraryPath = "github.com/warren-mq/warren"
 
 // ownPaths are of goroutines that only look like the library's: the harness itself.
-var ownPaths = []string{libraryPath + "/chaos_test", libraryPath + "/internal/faultproxy"}
+var ownPaths = []string{libraryPath + "/chaos_test", libraryPath + "/internal/faultproxy", libraryPath + "/internal/ledger"}
 
 // leakTimeout is how long a goroutine that was told to end may take to be gone.
 const leakTimeout = 5 * time.Second
@@ -59,6 +59,7 @@ func ofLibrary(dump string) []string {
 func TestLeakCheckTellsTheLibraryFromTheHarness(t *testing.T) {
 	const dump = "goroutine 1 [running]:\n" + libraryPath + "/chaos_test.TestX(0x1)\n\n" +
 		"goroutine 2 [IO wait]:\n" + libraryPath + "/internal/faultproxy.(*link).run(0x1)\n\n" +
+		"goroutine 5 [syscall]:\n" + libraryPath + "/internal/ledger.(*Conn).Close(0x1)\n\n" +
 		"goroutine 3 [select]:\n" + libraryPath + "/recovery.(*Connection).runSupervisor(0x1)\n\n" +
 		"goroutine 4 [select]:\nnet/http.(*Server).Serve(0x1)"
 	if got := ofLibrary(dump); len(got) != 1 || !strings.HasPrefix(got[0], "goroutine 3 ") {

@@ -37,7 +37,8 @@ func New(run uint64) *Ledger {
 }
 
 // Create returns an empty ledger in new files of dir, which must exist. They are on
-// disk at every begin and end of a fault, so that the history outlives the process.
+// disk at every begin and end of a fault, so that the history outlives the process;
+// that of a connection that is gone when the system puts it there.
 // The caller ends it with Close.
 func Create(run uint64, dir string) (*Ledger, error) {
 	l := New(run)

@@ -87,16 +87,17 @@ func (s *shard) sync() error {
 	return errors.Join(s.err, s.file.Sync())
 }
 
-// close ends the file, if there is one: no record comes any more.
+// close ends the file, if there is one: no record comes any more. When the disk has
+// them is left to the system: a connection may end at any time, and must not wait.
 func (s *shard) close() error {
-	err := s.sync()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file != nil && !s.closed {
-		err = errors.Join(err, s.file.Close())
+		s.spill()
+		s.err = errors.Join(s.err, s.file.Close())
 		s.active, s.closed = nil, true
 	}
-	return err
+	return s.err
 }
 
 // records returns the shard's records in parts that will not change.
