@@ -2,6 +2,7 @@ package brokertest
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 	"net"
 	"runtime"
@@ -68,7 +69,13 @@ var hostile = []struct {
 	{"an empty method", frame(1, 1, ""), 0},
 	{"a method that is cut off", frame(1, 1, "\x00\x32\x00\x0a\x00\x00\x7fq"), 0},
 	{"a table longer than its frame", frame(1, 1, "\x00\x32\x00\x0a\x00\x00\x01q\x00\x7f\xff\xff\xff"), 0},
-	{"tables inside tables", methods(&wire.QueueDeclare{Queue: "q"})[:0], 0},
+	{"tables inside tables", nestedTables(200), 501},
+	{"arrays inside arrays", nestedArrays(200), 501},
+	{"16,385 fields", declareWith(strings.Repeat("\x01at\x01", 1<<14+1)), 501},
+	{"octets of a negative length", declareWith("\x01ax\xff\xff\xff\xff"), 501},
+	{"a text of a negative length", declareWith("\x01aS\x80\x00\x00\x00"), 501},
+	{"an unknown type of field", declareWith("\x01aZ\x00"), 501},
+	{"a field without a value", declareWith("\x01a"), 501},
 	{"an unknown method", frame(1, 1, "\x00\x32\x00\x63"), 0},
 	{"an unknown class", frame(1, 1, "\x00\x63\x00\x0a"), 0},
 	{"a header without a method", headerFrame(1), 505},
@@ -84,7 +91,6 @@ var hostile = []struct {
 }
 
 func TestHostileInput(t *testing.T) {
-	hostile[9].bytes = nestedTables(200)
 	for _, tc := range hostile {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -105,11 +111,97 @@ func TestHostileInput(t *testing.T) {
 func nestedTables(depth int) []byte {
 	table := ""
 	for range depth {
-		n := len(table)
-		table = "\x01aF" + string([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}) + table
+		table = "\x01aF" + sized(table)
 	}
-	n := len(table)
-	return frame(1, 1, "\x00\x32\x00\x0a\x00\x00\x01q\x00"+string([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})+table)
+	return declareWith(table)
+}
+
+// nestedArrays is a queue.declare with arrays inside each other.
+func nestedArrays(depth int) []byte {
+	array := ""
+	for range depth {
+		array = "A" + sized(array)
+	}
+	return declareWith("\x01a" + array)
+}
+
+// declareWith is a queue.declare with these octets as the fields of its arguments.
+func declareWith(fields string) []byte {
+	return frame(1, 1, "\x00\x32\x00\x0a\x00\x00\x01q\x00"+sized(fields))
+}
+
+// sized has the length of s before it.
+func sized(s string) string { return string(binary.BigEndian.AppendUint32(nil, uint32(len(s)))) + s }
+
+// TestHostileTablesCostLittle bounds what tables cost that are made to be expensive.
+func TestHostileTablesCostLittle(t *testing.T) {
+	for name, octets := range map[string][]byte{
+		"tables": nestedTables(1000), "arrays": nestedArrays(1000), "fields": declareWith(strings.Repeat("\x01at\x01", 30_000)),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := New(t)
+			all := append(opening(), octets...)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			if code := converse(t, b, all); code != 501 {
+				t.Errorf("%s: closed with %d, want 501", name, code)
+			}
+			runtime.ReadMemStats(&after)
+			if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 {
+				t.Errorf("%s: %d KiB were allocated for %d", name, grown>>10, len(octets)>>10)
+			}
+		})
+	}
+}
+
+// TestLargeFramesBeforeTune are refused before a client has said who it is.
+func TestLargeFramesBeforeTune(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New(t)
+		if code := converse(t, b, append([]byte(wire.ProtocolHeader), frame(1, 0, strings.Repeat("x", 9<<10))...)); code != 0 {
+			t.Errorf("closed with %d, want no word", code)
+		}
+	})
+}
+
+// TestAckOfEverythingThatCouldBe settles the largest tag, which nothing was delivered with.
+func TestAckOfEverythingThatCouldBe(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+		say("a1 queue.declare Queue=q Durable", `a1 basic.publish RoutingKey=q Body="1"`, "a1 basic.get Queue=q")
+		expect(t, say(`a1 frame 1 "\x00<\x00P\xff\xff\xff\xff\xff\xff\xff\xff\x01"`),
+			`a1 channel.close ReplyCode=406 ReplyText="PRECONDITION_FAILED - unknown delivery tag 18446744073709551615" ClassID=60 MethodID=80`)
+		expect(t, say("a1 channel.close-ok", "b1 basic.get Queue=q"), `b1 basic.get-ok DeliveryTag=1 Redelivered RoutingKey=q Body="1"`)
+	})
+}
+
+// TestFloodOfEmptyBodies sends many body frames that bring a message no further.
+func TestFloodOfEmptyBodies(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+		say("a1 queue.declare Queue=q Durable")
+		nc, err := b.DialContext(t.Context(), "tcp", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = nc.Close() }()
+		go func() { _, _ = io.Copy(io.Discard, nc) }()
+		_, _ = nc.Write(append(append(opening(), publishFrame()...), headerFrame(1)...))
+		const parts, frames = 20, 10_000
+		part := bytes.Repeat(frame(3, 1, ""), frames)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range parts {
+			_, _ = nc.Write(part)
+		}
+		_, _ = nc.Write(frame(3, 1, "x"))
+		synctest.Wait()
+		runtime.ReadMemStats(&after)
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > parts*frames*128 {
+			t.Errorf("%d octets were allocated for a frame", grown/(parts*frames))
+		}
+		if got := b.Messages("q"); len(got) != 1 || string(got[0].Body) != "x" {
+			t.Errorf("%+v", got)
+		}
+	})
 }
 
 // converse sends octets and returns the code of connection.close, 0 for none, once the connection has ended.

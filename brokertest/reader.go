@@ -146,7 +146,8 @@ func (c *conn) frameOnChannel(f wire.Frame) {
 // crashes.
 func (c *conn) badMethod(f wire.Frame) {
 	if id, ok := wire.PeekMethod(f.Payload); ok && wire.NewMethod(id) != nil {
-		c.fault(state.Refuse(state.FrameError, "cannot decode %s", state.Numbers(f.Payload[4:])), id)
+		shown := f.Payload[4:min(len(f.Payload), 4+255)] // a reply text has no room for more
+		c.fault(state.Refuse(state.FrameError, "cannot decode %s", state.Numbers(shown)), id)
 		return
 	}
 	if c.phase <= phaseRunning {
