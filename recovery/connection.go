@@ -16,8 +16,10 @@ type Connection struct {
 	cfg   Config
 	ctx   context.Context // ends when the connection is closed
 	stop  context.CancelCauseFunc
-	force chan error    // capacity 1: drop the present connection
-	done  chan struct{} // closed when the supervisor has ended, and all of running
+	force chan error // capacity 1: drop the present connection
+	// resumptions, of capacity 1, takes the report of a recovery when the consumers are back.
+	resumptions chan *Report
+	done        chan struct{} // closed when the supervisor has ended, and all of running
 	// running counts what lives on the connection; added to while it is open.
 	running sync.WaitGroup
 
@@ -41,6 +43,7 @@ type Connection struct {
 	nextAttempt time.Time      // while waiting for it
 	tally       Tally          // since the last report
 	state       State          // as announced last
+	recovered   *Report        // announced last, while its consumers are not all established; or nil
 	changed     gate.Gate
 }
 
@@ -49,7 +52,7 @@ func New(cfg Config) *Connection {
 	ctx, stop := context.WithCancelCause(context.Background())
 	return &Connection{
 		cfg: cfg.withDefaults(), ctx: ctx, stop: stop,
-		force: make(chan error, 1), done: make(chan struct{}),
+		force: make(chan error, 1), resumptions: make(chan *Report, 1), done: make(chan struct{}),
 		quarantine: quarantine{budget: cfg.Semantic}, recreations: map[string]int{},
 	}
 }
@@ -210,6 +213,10 @@ func (c *Connection) Close(ctx context.Context) error {
 func (c *Connection) update() {
 	c.changed.Wake()
 	stage, degraded := c.stage()
+	if stage == ConsumeReady && c.recovered != nil {
+		c.resumptions <- c.resumed(c.recovered) // there is room: one a connection, and none is left of the last
+		c.recovered = nil
+	}
 	if stage == c.state.Stage && degraded == len(c.state.Degraded) && c.epoch == c.state.Epoch {
 		return
 	}

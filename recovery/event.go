@@ -20,6 +20,8 @@ const (
 	StageChanged
 	// Recovered: a lost connection is replaced and its topology replayed (Report).
 	Recovered
+	// Resumed: after a recovery, every consumer is established again (Report).
+	Resumed
 	// Quarantined: an entity could not be declared (Entity, Err); it is tried again.
 	Quarantined
 	// Restored: a quarantined entity is declared after all (Entity).
@@ -65,7 +67,7 @@ const (
 )
 
 var kindNames = [...]string{
-	Opened: "opened", Lost: "lost", Retrying: "retrying", StageChanged: "stage changed", Recovered: "recovered",
+	Opened: "opened", Lost: "lost", Retrying: "retrying", StageChanged: "stage changed", Recovered: "recovered", Resumed: "resumed",
 	Quarantined: "quarantined", Restored: "restored", Renamed: "renamed", Blocked: "blocked", Unblocked: "unblocked",
 	ConsumerLost: "consumer lost", ConsumerRestored: "consumer restored", ConsumerEnded: "consumer ended", ChannelLost: "channel lost", ChannelRestored: "channel restored", Ended: "ended", HandlerFailed: "handler failed", HandlerSlow: "handler slow",
 	Recreated: "recreated", SecretRenewed: "secret renewed", SecretNotRenewed: "secret not renewed", NotRecorded: "not recorded",

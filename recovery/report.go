@@ -27,9 +27,21 @@ type Report struct {
 	Recreated []string
 	Renamed   map[string]string // old queue name → new
 
+	// The report of [Resumed] has, beside what that of [Recovered] has, the
+	// time from the loss to consume-ready, and what became of each consumer.
+	ConsumeReady time.Duration
+	Consumers    []Outcome
+
 	// Tally is what became of messages since the last report. Stale acks come
 	// when handlers notice, and so mostly count for the next one.
 	Tally Tally
+}
+
+// Outcome is what became of a consumer, or of a channel with its consumers.
+type Outcome struct {
+	Consumer string
+	After    time.Duration // from the loss until it was established
+	Refused  []Failure     // what was refused at last before; it was tried again
 }
 
 func newReport() *Report {
@@ -57,5 +69,21 @@ func (r *Report) String() string {
 			fmt.Fprintf(&b, ", %d %s", n.count, n.what)
 		}
 	}
+	if r.Consumers != nil {
+		fmt.Fprintf(&b, ", %d consumers, consume-ready after %s", len(r.Consumers), r.ConsumeReady.Round(time.Millisecond))
+	}
 	return b.String()
+}
+
+// resumed returns the report of a recovery whose consumers are all established.
+// The lock is held.
+func (c *Connection) resumed(r *Report) *Report {
+	full := *r
+	for _, m := range c.members {
+		o := Outcome{Consumer: m.name, After: m.since.Sub(r.Lost), Refused: m.refused}
+		full.ConsumeReady = max(full.ConsumeReady, o.After)
+		full.Consumers = append(full.Consumers, o)
+	}
+	full.ConsumeReady = max(full.ConsumeReady, r.Total)
+	return &full
 }

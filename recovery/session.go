@@ -23,6 +23,10 @@ func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
 	case <-s.force: // it was about the last connection
 	default:
 	}
+	select {
+	case <-s.resumptions: // that one too
+	default:
+	}
 	s.mu.Lock()
 	s.conn, s.endpoint = conn, endpoint
 	s.epoch++
@@ -32,6 +36,9 @@ func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
 	clear(s.freed)
 	s.quarantine.held.patience = patienceFor(conn.Tuned().Heartbeat)
 	s.behind = len(s.members)
+	for _, m := range s.members {
+		m.refused = nil
+	}
 	s.update()
 	s.mu.Unlock()
 	s.planRenewal(time.Now())
@@ -62,6 +69,10 @@ func (c *Connection) announce(conn *core.Conn, r *Report) {
 	e := Event{Kind: Recovered, Time: time.Now(), Connection: c.cfg.Name, Report: r, Endpoint: r.Endpoint}
 	c.update()
 	c.cfg.Emit(e)
+	if len(c.members) > 0 {
+		c.recovered = r
+		c.update()
+	}
 	c.mu.Unlock()
 	logEvent(c.cfg.Log, e)
 }
@@ -78,7 +89,7 @@ func (c *Connection) retire(conn *core.Conn, cause error) {
 		c.Emit(Event{Kind: Unblocked}) // whatever comes next is not blocked until it says so
 	}
 	c.mu.Lock()
-	c.conn, c.session = nil, nil
+	c.conn, c.session, c.recovered = nil, nil, nil
 	c.losses++
 	if !c.closed {
 		c.err = cause

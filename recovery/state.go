@@ -3,6 +3,7 @@ package recovery
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Stage is how far a connection has come. Each includes those before it.
@@ -64,7 +65,9 @@ type Member struct {
 
 	// Guarded by the connection's lock.
 	epoch    uint64    // the connection it is established on
+	since    time.Time // when it was
 	failures []Failure // why it could not be
+	refused  []Failure // the last failures on the present connection
 	left     bool
 }
 
@@ -127,7 +130,10 @@ func (m *Member) set(epoch uint64, failures []Failure) {
 		return
 	}
 	c.count(m, -1)
-	m.epoch, m.failures = epoch, failures
+	m.epoch, m.since, m.failures = epoch, time.Now(), failures
+	if len(failures) > 0 && c.session != nil {
+		m.refused = failures
+	}
 	c.count(m, 1)
 	c.update()
 }

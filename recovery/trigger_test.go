@@ -162,13 +162,16 @@ func TestEventsComeInTheOrderOfWhatHappens(t *testing.T) {
 		must(t, b.conn.Close(t.Context()))
 		var got []Kind
 		for _, e := range b.journal.all() {
-			if e.Kind != StageChanged {
+			if e.Kind != StageChanged && e.Kind != Resumed { // which is told while channels and consumers are
 				got = append(got, e.Kind)
 			}
 		}
 		once := []Kind{Lost, Opened, Renamed, Recovered, ChannelRestored, ConsumerRestored}
 		if want := slices.Concat([]Kind{Opened}, once, once, []Kind{Ended}); !slices.Equal(got, want) {
 			t.Errorf("events %v; want %v", got, want)
+		}
+		if n := len(b.journal.of(Resumed)); n != 2 {
+			t.Errorf("resumed %d times; want once for each loss", n)
 		}
 	})
 }
