@@ -69,8 +69,10 @@ const (
 var kindNames = [...]string{
 	Opened: "opened", Lost: "lost", Retrying: "retrying", StageChanged: "stage changed", Recovered: "recovered", Resumed: "resumed",
 	Quarantined: "quarantined", Restored: "restored", Renamed: "renamed", Blocked: "blocked", Unblocked: "unblocked",
-	ConsumerLost: "consumer lost", ConsumerRestored: "consumer restored", ConsumerEnded: "consumer ended", ChannelLost: "channel lost", ChannelRestored: "channel restored", Ended: "ended", HandlerFailed: "handler failed", HandlerSlow: "handler slow",
-	Recreated: "recreated", SecretRenewed: "secret renewed", SecretNotRenewed: "secret not renewed", NotRecorded: "not recorded",
+	ConsumerLost: "consumer lost", ConsumerRestored: "consumer restored", ConsumerEnded: "consumer ended",
+	ChannelLost: "channel lost", ChannelRestored: "channel restored", Ended: "ended",
+	HandlerFailed: "handler failed", HandlerSlow: "handler slow", Recreated: "recreated",
+	SecretRenewed: "secret renewed", SecretNotRenewed: "secret not renewed", NotRecorded: "not recorded",
 	QosDropped: "qos dropped", Dropped: "events dropped",
 }
 
