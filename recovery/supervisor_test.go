@@ -230,6 +230,7 @@ func TestInitialConnectMayTakeAsLongAsItTakes(t *testing.T) {
 		if err := c.Connect(t.Context()); err != nil {
 			t.Error(err)
 		}
+		must(t, c.Close(t.Context())) // while the server is there
 	})
 }
 
