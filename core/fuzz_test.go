@@ -25,6 +25,9 @@ func FuzzClient(f *testing.F) {
 	add(0, encoded(t, 0, start(), &wire.ConnectionSecure{Challenge: []byte("x")}))
 	add(0, encoded(t, 0, start(), &wire.ConnectionClose{ReplyCode: 403, ReplyText: "ACCESS_REFUSED"}))
 	add(1, encoded(t, 1, &wire.ChannelOpenOk{}, &wire.ConfirmSelectOk{}, &wire.BasicQosOk{}, &wire.BasicConsumeOk{ConsumerTag: "c"}))
+	add(2, append(manyDeliveries(t, "auto", 200), wire.AppendAck(nil, 1, 3, true)...)) // more than it buffers
+	add(2, append(manyDeliveries(t, "quick", 3), encoded(t, 1, &wire.QueueDeclareOk{}, &wire.BasicGetEmpty{}, &wire.BasicRecoverOk{})...))
+	add(2, append(encoded(t, 2, &wire.ChannelOpenOk{}, &wire.TxSelectOk{}, &wire.TxCommitOk{}, &wire.TxRollbackOk{}), encoded(t, 0, &wire.ConnectionBlocked{})...))
 	for _, m := range serverMethods() {
 		add(2, encoded(t, 1, m))
 		add(1, encoded(t, 0, m))
@@ -77,7 +80,7 @@ func playBytes(t *testing.T, stage byte, slice int, in []byte) {
 func runServer(nc *memnet.Conn, stage byte, in []byte) {
 	proper := [][]wire.Method{
 		{start(), tune(), &wire.ConnectionOpenOk{}},
-		{&wire.ChannelOpenOk{}, &wire.ConfirmSelectOk{}, &wire.BasicQosOk{}, &wire.BasicConsumeOk{ConsumerTag: "c"}},
+		{&wire.ChannelOpenOk{}, &wire.ConfirmSelectOk{}, &wire.BasicQosOk{}, &wire.BasicConsumeOk{ConsumerTag: "c"}, &wire.BasicConsumeOk{ConsumerTag: "auto"}},
 	}
 	for i, step := range proper[:stage] {
 		for _, m := range step {
@@ -111,16 +114,31 @@ func useEverything(c *Conn, count *verdictCount) (sent int) {
 	if err == nil {
 		go runConsumer(consumer)
 	}
-	for i := range 3 {
-		if ch.PublishTo(ctx, &Publishing{Mandatory: true, Body: []byte("x")}, countOne{count, i}) == nil {
+	if auto, err := ch.Consume(ctx, BasicConsume{ConsumerTag: "auto", NoAck: true}, MaxBuffered(100, 1<<16)); err == nil {
+		go runConsumer(auto)
+	}
+	if quick, err := ch.Consume(ctx, BasicConsume{ConsumerTag: "quick", NoWait: true}); err == nil {
+		go runConsumer(quick)
+	}
+	_ = ch.QueueBind(ctx, QueueBind{NoWait: true})
+	bodies := [][]byte{[]byte("x"), nil, make([]byte, streamAbove+1)} // the last is handed over in parts
+	for i, body := range bodies {
+		if ch.PublishTo(ctx, &Publishing{Mandatory: true, Body: body}, countOne{count, i}) == nil {
 			sent++
 		}
 	}
 	_, _ = ch.QueueDeclare(ctx, QueueDeclare{Queue: "q"})
 	_, _ = ch.Get(ctx, BasicGet{Queue: "q"})
 	_ = ch.Ack(0, true)
+	_ = ch.Recover(ctx, BasicRecover{Requeue: true})
 	_ = c.UpdateSecret(ctx, "s", "r")
-	_, _ = c.Channel(ctx)
+	if tx, err := c.Channel(ctx); err == nil {
+		_ = tx.TxSelect(ctx)
+		_ = tx.Publish(ctx, &Publishing{Body: bodies[2]})
+		_ = tx.TxCommit(ctx)
+		_ = tx.TxRollback(ctx)
+	}
+	_ = ch.Cancel(ctx, BasicCancel{ConsumerTag: "quick", NoWait: true})
 	if consumer != nil {
 		_ = consumer.Cancel(ctx)
 	}
@@ -143,5 +161,6 @@ func runConsumer(c *Consumer) {
 		default:
 			_ = d.Reject(false)
 		}
+		d.Release()
 	}
 }
