@@ -100,7 +100,8 @@ func TestUsers(t *testing.T) {
 // backlog to it is bounded, and others are served.
 func TestSlowConsumerHoldsNobodyUp(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
-		say("a1 queue.declare Queue=q Durable", "b1 basic.consume Queue=q ConsumerTag=c NoAck")
+		say("a1 queue.declare Queue=q Durable")
+		expect(t, say("b1 basic.consume Queue=q ConsumerTag=c NoAck"), "b1 basic.consume-ok ConsumerTag=c")
 		b.Links()[1].StallSending()
 		body := strings.Repeat("x", 100000)
 		for range 100 {
