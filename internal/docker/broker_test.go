@@ -32,8 +32,10 @@ func within(t *testing.T, d time.Duration) context.Context {
 }
 
 func TestEveryVersionStartsAndIsWhatItSays(t *testing.T) {
+	t.Parallel() // it mostly waits
 	for _, version := range docker.Versions {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			b := dockertest.Run(t, version, docker.Options{})
 			got, err := b.Exec(within(t, time.Minute), "rabbitmqctl", "version")
 			if err != nil {
@@ -48,6 +50,7 @@ func TestEveryVersionStartsAndIsWhatItSays(t *testing.T) {
 
 // TestFaults works on one broker, because starts are slow; each step leaves it ready for the next.
 func TestFaults(t *testing.T) {
+	t.Parallel() // it mostly waits
 	b := dockertest.Run(t, docker.MainVersion, docker.Options{})
 	for _, step := range []struct {
 		name string
@@ -138,6 +141,7 @@ func selfSigned(t *testing.T) (cert, key []byte) {
 }
 
 func TestConfigurationReachesTheBroker(t *testing.T) {
+	t.Parallel() // it mostly waits
 	cert, key := selfSigned(t)
 	b := dockertest.Run(t, docker.MainVersion, docker.Options{
 		Conf:     []string{"channel_max = 77"},
@@ -171,6 +175,7 @@ func TestConfigurationReachesTheBroker(t *testing.T) {
 }
 
 func TestBrokerThatCannotStartSaysWhy(t *testing.T) {
+	t.Parallel() // it mostly waits
 	image := dockertest.Image(t, docker.MainVersion)
 	ctx := within(t, time.Minute)
 	b, err := docker.Run(ctx, docker.Options{Image: image, Conf: []string{"no_such_key = 1"}})
