@@ -78,7 +78,7 @@ func (l *peerLink) watch() func(context.Context) error {
 					continue
 				}
 				if n := len(s.SkippedTopologyEntities); n > 0 {
-					return fmt.Errorf("%d entities were not recovered", n)
+					return fmt.Errorf("%w: %d entities were not recovered", errHung, n)
 				}
 				return nil
 			case <-ctx.Done():

@@ -7,6 +7,7 @@ import (
 
 	"github.com/warren-mq/warren/bench/internal/job"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 )
@@ -15,7 +16,7 @@ import (
 type warrenLink struct {
 	conn  *recovery.Connection
 	hooks *hooks
-	pub   *recovery.Channel
+	pub   *publisher.Publisher
 }
 
 func newWarrenLink(ctx context.Context, addr string, h *hooks) (link, error) {
@@ -98,29 +99,13 @@ func (l *warrenLink) watch() func(context.Context) error {
 	}
 }
 
-// publish repeats what was not confirmed, as a publisher does.
-func (l *warrenLink) publish(ctx context.Context) error {
-	for l.pub == nil {
-		ch, err := l.conn.Channel(ctx)
-		if err == nil {
-			err = ch.Confirm(ctx, core.ConfirmSelect{})
-		}
-		if err != nil {
+func (l *warrenLink) publish(ctx context.Context) (err error) {
+	if l.pub == nil {
+		if l.pub, err = publisher.New(l.conn, publisher.AllowUnroutable()); err != nil {
 			return err
 		}
-		l.pub = ch
 	}
-	for ctx.Err() == nil {
-		c, err := l.pub.PublishConfirm(ctx, &core.Publishing{RoutingKey: publishQueue})
-		if err != nil {
-			time.Sleep(time.Millisecond)
-			continue
-		}
-		if v, err := c.Wait(ctx); err == nil && v.Error() == nil {
-			return nil
-		}
-	}
-	return ctx.Err()
+	return l.pub.Publish(ctx, publisher.Message{Key: publishQueue})
 }
 
 // publishQueue need not exist: a message without a queue is confirmed too.
