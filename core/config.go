@@ -38,7 +38,8 @@ type Config struct {
 	Locale     string     // default en_US
 
 	// Heartbeat is the interval asked for; the server's wish applies if it is
-	// shorter. Whole seconds. Default 10 s; negative: none, if the server agrees.
+	// shorter. Whole seconds. Default 10 s; below 5 s a network or a process that
+	// is only slow is taken for dead. Negative: none, if the server agrees.
 	Heartbeat  time.Duration
 	ChannelMax uint16 // most channels; default 2047
 	FrameMax   uint32 // largest frame in bytes; default 131072, at least 8192 (RabbitMQ 4.1+)
@@ -52,7 +53,7 @@ type Config struct {
 	MaxBody       uint64 // largest body accepted from the server, the channel ends at a larger one; default 64 MiB
 	MaxPublish    uint64 // largest body to publish, at most [MaxBody]; default 16 MiB, as RabbitMQ's since 4.0
 	WriteBuffer   int    // bytes of publishes that wait to be written; default 256 KiB
-	ConfirmWindow int    // unconfirmed publishes a channel; default 65536
+	ConfirmWindow int    // unconfirmed publishes a channel; default 65536, which is the most
 	MaxConsumers  int    // consumers a channel; default 1000
 
 	TableDepth        int    // tables inside each other accepted from the server; default 32, at most [wire.DepthLimit]
@@ -94,8 +95,10 @@ const (
 	DefaultHeartbeat  = 10 * time.Second
 	DefaultChannelMax = 2047
 	DefaultFrameMax   = 131072
-	minFrameMax       = 8192
-	maxFrameMax       = 64 << 20 // the read buffer grows to hold a frame
+
+	maxConfirmWindow = 65536
+	minFrameMax      = 8192
+	maxFrameMax      = 64 << 20 // the read buffer grows to hold a frame
 )
 
 // withDefaults returns a copy with every default filled in.
@@ -114,7 +117,7 @@ func (c Config) withDefaults() (Config, error) {
 	set(&c.MaxBody, 64<<20)
 	set(&c.MaxPublish, 16<<20)
 	set(&c.WriteBuffer, 256<<10)
-	set(&c.ConfirmWindow, 65536)
+	set(&c.ConfirmWindow, maxConfirmWindow)
 	set(&c.MaxConsumers, 1000)
 	set(&c.TableDepth, 32)
 	set(&c.TableFields, 16384)
@@ -165,6 +168,9 @@ func (c *Config) validate() error {
 
 // validateBounds refuses what cannot be meant: only Heartbeat knows negative values.
 func (c *Config) validateBounds() error {
+	if c.ConfirmWindow > maxConfirmWindow {
+		return fmt.Errorf("confirm window %d: want at most %d", c.ConfirmWindow, maxConfirmWindow)
+	}
 	if c.TableDepth > wire.DepthLimit {
 		return fmt.Errorf("table depth %d: want at most %d", c.TableDepth, wire.DepthLimit)
 	}

@@ -55,6 +55,7 @@ func TestConfigIsValidatedBeforeDialling(t *testing.T) {
 		"negative timeout":            {Config{RPCTimeout: -1}, "rpc timeout"},
 		"tables too deep":             {Config{TableDepth: wire.DepthLimit + 1}, "table depth"},
 		"negative window":             {Config{ConfirmWindow: -1}, "confirm window"},
+		"window too large":            {Config{ConfirmWindow: 65537}, "confirm window"},
 		"tls required and not set up": {Config{Addr: "broker:5672", RequireTLS: true}, "TLS is required"},
 	} {
 		t.Run(name, func(t *testing.T) {
