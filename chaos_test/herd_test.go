@@ -156,6 +156,7 @@ func TestAThousandClientsComeBack(t *testing.T) {
 	}
 	b := startBroker(t, docker.MainVersion)
 	newLedger(t, b)
+	g := call(t, b) // goes last, and finds that nothing of the others is left
 	h := &herd{clients: make([]*warren.Client, herdSize), received: make([]atomic.Int64, herdSize)}
 	t.Cleanup(h.close)
 	begun := time.Now()
@@ -163,7 +164,6 @@ func TestAThousandClientsComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d clients connected in %v", herdSize, time.Since(begun).Round(time.Millisecond))
-	g := call(t, b)
 	h.call(within(t, herdTimeout), t, g)
 	for _, loss := range []struct {
 		name string
