@@ -2,7 +2,7 @@
 // client that writes bytes encoded before and skims what it reads, as the ceiling. Each client is a process
 // of its own, against a null broker in another process and against RabbitMQ in a container.
 //
-//	go run .                                       everything, several rounds: about ten minutes
+//	go run .                                       everything, several rounds: about half an hour
 //	go run . -quick                                each scenario of the null broker once: about a minute
 //	go run . -run 'consume 16' -rounds 5           some scenarios
 //	go run . -document ../docs/performance.md      also writes the tables there
