@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/warren-mq/warren/core"
@@ -118,18 +117,11 @@ func (c *cluster) rollingRestart(ctx context.Context, _ *load) error {
 	return nil
 }
 
-// leader returns the node that leads the main queue.
+// leader returns the node that leads the main queue. The queue's members are asked: what the broker has noted of it is
+// old where a leader was elected while the nodes had no majority.
 func (c *cluster) leader(ctx context.Context) (string, error) {
-	out, err := c.nodes[0].Ctl(ctx, "list_queues", "--no-table-headers", "name", "leader")
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(out) {
-		if name, node, _ := strings.Cut(strings.TrimSpace(line), "\t"); name == mainQueue {
-			return node, nil
-		}
-	}
-	return "", fmt.Errorf("no queue %s in %q", mainQueue, out)
+	ask := fmt.Sprintf("{ok, _, {_, Node}} = ra:members({'%%2F_%s', node()}), Node.", mainQueue)
+	return c.nodes[0].Ctl(ctx, "eval", ask)
 }
 
 // moveLeader has another node lead the main queue.
