@@ -72,9 +72,6 @@ func (f *feed) runFeed() {
 		sub, guilty, err := f.subscribe(s)
 		// 2nd: deliveries, until it dies.
 		if err == nil {
-			if !f.consumed.Load() {
-				f.added()
-			}
 			err = f.serve(s, sub)
 		}
 		if f.ctx.Err() != nil {
@@ -107,8 +104,15 @@ const calmAfter = 10 * time.Second
 
 // serve lets workers receive from sub until it dies or the feed is stopped.
 func (f *feed) serve(s *recovery.Session, sub *subscription) error {
+	again := f.consumed.Load()
+	if !again {
+		f.added()
+	}
 	f.set(sub)
 	f.member.Restored(s)
+	if again {
+		f.c.conn.Emit(recovery.Event{Kind: recovery.ConsumerRestored, Entity: f.c.cfg.name, Name: sub.consumer.Tag()})
+	}
 	select {
 	case <-sub.consumer.Done():
 	case <-f.ctx.Done():

@@ -424,3 +424,37 @@ func TestAFirstSubscriptionThatClosesTheConnectionIsRefused(t *testing.T) {
 		}
 	})
 }
+
+// Each loss of a consumer, with its connection or alone, is followed by one event that it is back.
+func TestAConsumerThatIsBackIsTold(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		var got seen
+		r := e.run("q", got.handler, consumer.Name("orders"), consumer.Tag("tag"))
+		for i, lose := range []func(){
+			func() { e.broker.Cut() },
+			func() { e.broker.CancelConsumer("tag") },
+			func() { e.broker.CloseChannels(406, "PRECONDITION_FAILED - test") },
+		} {
+			if n := e.count(recovery.ConsumerRestored); n != i {
+				t.Fatalf("told %d times after %d losses", n, i)
+			}
+			lose()
+			time.Sleep(time.Minute)
+			e.publish("q", i, i)
+			synctest.Wait()
+		}
+		e.wantSeen(&got, numbers(0, 2))
+		for _, event := range e.of(recovery.ConsumerRestored) {
+			if event.Entity != "orders" || event.Name != "tag" {
+				t.Errorf("event %+v", event)
+			}
+		}
+		if lost, back := e.count(recovery.ConsumerLost), e.count(recovery.ConsumerRestored); lost != 2 || back != 3 {
+			t.Errorf("%d times lost alone, %d times back", lost, back)
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

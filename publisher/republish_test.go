@@ -184,3 +184,27 @@ func TestReturnsAreRetriedForAWhileAfterAReconnect(t *testing.T) {
 		e.wantConfirmed(r)
 	})
 }
+
+// Each loss of a publisher's channel, with its connection or alone, is followed by one event that it is back.
+func TestAPublisherWhoseChannelIsBackIsTold(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		p := e.publisher()
+		defer e.closeOf(p)
+		e.wantConfirmed(e.send(p, 1, 1)...)
+		for i, lose := range []func(){
+			func() { e.broker.Cut() },
+			func() { e.broker.CloseChannels(406, "PRECONDITION_FAILED - test") },
+		} {
+			if n := e.count(recovery.ChannelRestored); n != i {
+				t.Fatalf("told %d times after %d losses", n, i)
+			}
+			lose()
+			time.Sleep(time.Minute)
+			e.wantConfirmed(e.send(p, i, i)...)
+		}
+		if lost, back := e.count(recovery.ChannelLost), e.count(recovery.ChannelRestored); lost != 1 || back != 2 {
+			t.Errorf("%d times lost alone, %d times back", lost, back)
+		}
+	})
+}

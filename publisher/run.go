@@ -16,7 +16,7 @@ func (p *Publisher) runPublisher() {
 	defer close(p.done)
 	var after uint64 // sessions up to this epoch are dead
 	breaker, isolating := newBreaker(burst, time.Now()), newBreaker(isolatingBurst, time.Now())
-	for {
+	for again := false; ; {
 		// 1st: a session.
 		s, err := p.conn.SessionAfter(p.ctx, after)
 		if p.ctx.Err() != nil {
@@ -31,6 +31,10 @@ func (p *Publisher) runPublisher() {
 		// 3rd: what was lost, then what is new, until the channel dies.
 		if err == nil {
 			p.begin(s)
+			if again {
+				p.conn.Emit(recovery.Event{Kind: recovery.ChannelRestored, Entity: p.cfg.name})
+			}
+			again = true
 			err = p.serve(ch)
 		}
 		sought := p.retire(ch, err)

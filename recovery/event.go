@@ -34,15 +34,15 @@ const (
 	Unblocked
 	// ConsumerLost: a consumer ended and is being started again (Entity, Err).
 	ConsumerLost
-	// ConsumerRestored: a consumer is back, on whatever its channel has now: once for
-	// each time it was lost (Entity; Name is its tag).
+	// ConsumerRestored: a consumer is back after it or its connection was lost: once for
+	// each time (Entity; Name is its tag).
 	ConsumerRestored
 	// ConsumerEnded: a consumer ended for good, not by the application (Entity, Err).
 	ConsumerEnded
 	// ChannelLost: a channel ended and is being opened again (Entity, Err).
 	ChannelLost
-	// ChannelRestored: a channel is open again, after it or its connection was
-	// lost, and calls use it; its consumers follow (Entity).
+	// ChannelRestored: a channel, or a publisher's, is open again after it or its
+	// connection was lost, and calls use it; its consumers follow (Entity).
 	ChannelRestored
 	// Ended: the connection was closed or given up (Err).
 	Ended

@@ -49,7 +49,7 @@ func (s *screen) fault(k Kind) {
 // event shows what a person would want to see of it.
 func (s *screen) event(e warren.Event) {
 	switch e.Kind {
-	case recovery.Lost, recovery.ChannelLost, recovery.ConsumerLost, recovery.Quarantined:
+	case recovery.Lost, recovery.ChannelLost, recovery.ConsumerLost, recovery.ConsumerEnded, recovery.Quarantined, recovery.QosDropped:
 		what := e.Connection + " connection"
 		if e.Entity != "" {
 			what = e.Entity
