@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"errors"
 
 	"github.com/warren-mq/warren/core/wire"
@@ -35,7 +34,7 @@ type Received struct {
 // the one given to [Consumer.End] matters.
 func (c *Consumer) Receive(m Received) (ID, error) {
 	id, crc, flags, err := c.identify(m.Body)
-	if header, _ := m.Headers[Header].([]byte); err == nil && !bytes.Equal(header, m.Body[:PrefixSize]) {
+	if err == nil && headerOf(m.Headers) != string(m.Body[:PrefixSize]) {
 		flags, err = Corrupt, ErrCorrupt
 	}
 	if _, dead := m.Headers["x-death"]; dead {
@@ -43,6 +42,18 @@ func (c *Consumer) Receive(m Received) (ID, error) {
 	}
 	c.deliver(id, pack(m.Tag, route(m.Exchange, m.Key)), m.Redelivered, crc, flags)
 	return id, err
+}
+
+// headerOf returns the header with the identity. A stream of RabbitMQ brings byte arrays
+// back as strings.
+func headerOf(headers wire.Table) string {
+	switch h := headers[Header].(type) {
+	case []byte:
+		return string(h)
+	case string:
+		return h
+	}
+	return ""
 }
 
 // Deliver is [Consumer.Receive] where only these are known: the rest is not checked.

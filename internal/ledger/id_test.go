@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+
+	"github.com/warren-mq/warren/core/wire"
 )
 
 var someID = ID{Run: 1<<63 | 7, Publisher: 3, Seq: 1<<47 + 5, Attempt: 2, Key: 0xdeadbeef}
@@ -19,6 +21,25 @@ func TestIdentitySurvivesBodyAndHeader(t *testing.T) {
 		}
 		if h := Headers(body)[Header]; !bytes.Equal(h.([]byte), body[:PrefixSize]) {
 			t.Errorf("header %x differs from the body's beginning", h)
+		}
+	}
+}
+
+func TestAHandlerIsShownTheHeaderAsBytesOrAsAString(t *testing.T) {
+	body, other := ID{Run: 1, Seq: 1}.AppendBody(nil, 50), ID{Run: 1, Seq: 2}.AppendBody(nil, 50)
+	for _, c := range []struct {
+		header any
+		want   error
+	}{
+		{body[:PrefixSize], nil},
+		{string(body[:PrefixSize]), nil},
+		{other[:PrefixSize], ErrCorrupt},
+		{string(other[:PrefixSize]), ErrCorrupt},
+		{nil, ErrCorrupt},
+	} {
+		_, err := New(1).Consumer("q").Receive(Received{Headers: wire.Table{Header: c.header}, Body: body})
+		if !errors.Is(err, c.want) {
+			t.Errorf("header %x: %v, want %v", c.header, err, c.want)
 		}
 	}
 }

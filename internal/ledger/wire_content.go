@@ -52,18 +52,20 @@ func (x *content) head(d *wire.Decoder, payload []byte) (ended bool) {
 	return x.left == 0
 }
 
-// find returns the value of a header of bytes of that size in an encoded table. It
-// looks for the encoded form: decoding would allocate.
+// find returns the value of a header of bytes of that size in an encoded table, also
+// where a stream has made a string of it. It looks for the encoded form: decoding
+// would allocate.
 func find(table []byte, name string, size int) []byte {
 	var form [64]byte
 	f := append(form[:0], byte(len(name)))
 	f = append(f, name...)
-	f = append(f, 'x', 0, 0, 0, byte(size))
-	i := bytes.Index(table, f)
-	if i < 0 || len(table) < i+len(f)+size {
-		return nil
+	for _, kind := range []byte{'x', 'S'} {
+		g := append(f, kind, 0, 0, 0, byte(size))
+		if i := bytes.Index(table, g); i >= 0 && len(table) >= i+len(g)+size {
+			return table[i+len(g):][:size]
+		}
 	}
-	return table[i+len(f):][:size]
+	return nil
 }
 
 // body takes a part of the body and reports whether the content ends with it.

@@ -72,6 +72,8 @@ func TestTapTellsWhatBecameOfABody(t *testing.T) {
 		"behind other headers":        {body, wire.Table{Header: Headers(body)[Header], "a": "b", "z": int32(1)}, 0},
 		"changed":                     {changed, Headers(body), Corrupt},
 		"the header of another":       {other, Headers(body), Corrupt},
+		"the header as a string":      {body, wire.Table{Header: string(body[:PrefixSize])}, 0},
+		"another's as a string":       {other, wire.Table{Header: string(body[:PrefixSize])}, Corrupt},
 		"dead-lettered":               {body, wire.Table{Header: Headers(body)[Header], "x-death": []any{}}, Dead},
 		"of another run":              {foreign, nil, Foreign},
 		"without an identity":         {[]byte("hello"), nil, Foreign},
