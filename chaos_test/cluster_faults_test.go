@@ -124,6 +124,18 @@ func (c *cluster) leader(ctx context.Context) (string, error) {
 	return c.nodes[0].Ctl(ctx, "eval", ask)
 }
 
+// transfer is what has a member of the main queue hand the lead over to another.
+func transfer(from, to string) string {
+	return fmt.Sprintf("ra:transfer_leadership({'%%2F_%[1]s', '%[2]s'}, {'%%2F_%[1]s', '%[3]s'}).", mainQueue, from, to)
+}
+
+func TestALeadIsHandedToAnother(t *testing.T) {
+	want := "ra:transfer_leadership({'%2F_orders.all', 'rabbit@a'}, {'%2F_orders.all', 'rabbit@b'})."
+	if got := transfer("rabbit@a", "rabbit@b"); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
 // moveLeader has another node lead the main queue.
 func (c *cluster) moveLeader(ctx context.Context, _ *load) error {
 	before, err := c.leader(ctx)
@@ -134,7 +146,7 @@ func (c *cluster) moveLeader(ctx context.Context, _ *load) error {
 	if before == next {
 		next = "rabbit@rabbit2"
 	}
-	move := fmt.Sprintf("ra:transfer_leadership({'%%2F_%s', '%s'}, {'%%2F_%[1]s', '%s'}).", mainQueue, before, next)
+	move := transfer(before, next)
 	var now, out string
 	moved := func() bool {
 		if now, err = c.leader(ctx); err == nil && now != next {
