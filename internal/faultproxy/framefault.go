@@ -1,6 +1,7 @@
 package faultproxy
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/warren-mq/warren/core/wire"
@@ -13,7 +14,7 @@ type Action uint8
 // get-ok) is dropped, held or duplicated with it. A cut resets both sides of the connection.
 const (
 	Drop      Action = iota + 1 // the other side never sees it
-	Hold                        // it comes when the fault is lifted, behind what passed meanwhile
+	Hold                        // it comes when the fault is lifted, behind what passed meanwhile; of a channel, in order
 	Duplicate                   // it comes twice
 	Corrupt                     // its last octet is not the one that ends a frame
 	Edit                        // it comes as [FrameRule.Edit] returns it
@@ -50,7 +51,7 @@ type FrameFault struct {
 // heldFrames are frames kept back on one way of a connection.
 type heldFrames struct {
 	stream *stream
-	bytes  []byte
+	frames chunks
 }
 
 // Frames puts a fault on frames into force. Of several that match a frame the oldest
@@ -81,7 +82,7 @@ func (f *FrameFault) Lift() {
 	held := f.held
 	f.held = nil
 	for _, h := range held {
-		h.stream.inject(h.bytes) // before anybody sees that the fault is lifted
+		h.stream.inject(h.frames) // before anybody sees that the fault is lifted
 	}
 	f.mu.Unlock()
 	for _, h := range held {
@@ -121,20 +122,18 @@ func (f *FrameFault) strikes(way lane, frame wire.Frame) bool {
 	return true
 }
 
-// hold keeps bytes back until the fault is lifted, false if it is.
-func (f *FrameFault) hold(s *stream, b []byte) bool {
+// hold keeps frames of a channel back until the fault is lifted, false if it is.
+func (f *FrameFault) hold(s *stream, channel uint16, frames []byte) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.lifted {
 		return false
 	}
-	for i := range f.held {
-		if f.held[i].stream == s {
-			f.held[i].bytes = append(f.held[i].bytes, b...)
-			return true
-		}
+	i := slices.IndexFunc(f.held, func(h heldFrames) bool { return h.stream == s })
+	if i < 0 {
+		i, f.held = len(f.held), append(f.held, heldFrames{stream: s})
 	}
-	f.held = append(f.held, heldFrames{s, append([]byte(nil), b...)})
+	f.held[i].frames = f.held[i].frames.add(channel, frames)
 	return true
 }
 

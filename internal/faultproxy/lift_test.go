@@ -34,8 +34,9 @@ func TestLiftInsideAContentKeepsItsOrder(t *testing.T) {
 			s.judge(&b, raw, frame)
 		}
 		fault.Lift()
-		if got := append(b.bytes, s.injected...); string(got) != string(whole) {
-			t.Errorf("lifted before frame %d: %q came, want %q", lifted, got, whole)
+		s.addInjected(&b)
+		if string(b.bytes) != string(whole) || len(s.injected)+len(s.going) > 0 {
+			t.Errorf("lifted before frame %d: %q came, want %q, and %v waits", lifted, b.bytes, whole, s.injected)
 		}
 		if b.reset || len(b.cuts) > 0 && b.cuts[len(b.cuts)-1].end != len(b.bytes) {
 			t.Errorf("lifted before frame %d: frames end at %v of %d", lifted, b.cuts, len(b.bytes))

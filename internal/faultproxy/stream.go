@@ -18,22 +18,15 @@ type stream struct {
 	way      lane
 	src, dst *net.TCPConn
 	framer   framer
-	contents map[uint16]*content // under way, by channel
+	contents map[uint16]*faulty  // of the sender, under a fault, by channel
+	going    map[uint16]*content // that the receiver has begun to get, by channel
 
 	mu       sync.Mutex // guards the following
-	injected []byte     // frames to send as soon as possible
+	injected chunks     // to send as soon as possible
 }
 
 func newStream(l *link, way lane, dst, src *net.TCPConn) *stream {
-	return &stream{link: l, way: way, src: src, dst: dst, contents: map[uint16]*content{}}
-}
-
-// content is a message whose method was dropped, held or duplicated.
-type content struct {
-	fault  *FrameFault
-	began  bool   // the header has come
-	left   uint64 // bytes of the body still to come
-	copied []byte // what is to come twice
+	return &stream{link: l, way: way, src: src, dst: dst, contents: map[uint16]*faulty{}, going: map[uint16]*content{}}
 }
 
 // cut is where a frame of a batch ends. The zero frame is bytes that are none.
@@ -93,6 +86,7 @@ func (s *stream) pass(ended bool) error {
 		rest = nil
 	}
 	for len(rest) > 0 && !b.reset {
+		s.addInjected(&b)
 		raw, frame, ok := s.framer.next(rest)
 		if !ok {
 			break
@@ -141,14 +135,14 @@ func (s *stream) judge(b *batch, raw []byte, f wire.Frame) {
 	}
 	fault := s.link.proxy.fault(s.way, f)
 	if fault == nil {
-		b.add(raw, f)
+		s.put(b, raw, f)
 		return
 	}
 	switch action := fault.rule.Do; action {
 	case Drop, Hold, Duplicate:
-		c := &content{fault: fault}
+		c := &faulty{fault: fault}
 		s.apply(b, c, raw, f)
-		if id, ok := wire.PeekMethod(f.Payload); f.Type == wire.FrameMethod && ok && wire.HasContent(id) {
+		if beginsContent(f) {
 			s.contents[f.Channel] = c
 			return
 		}
@@ -165,63 +159,7 @@ func (s *stream) judge(b *batch, raw []byte, f wire.Frame) {
 		b.add(raw[:len(raw)/2], wire.Frame{})
 		b.reset = true
 	case CutAfter:
-		b.add(raw, f)
+		s.put(b, raw, f)
 		b.reset = true
 	}
 }
-
-// edit adds what a function made of a frame.
-func (s *stream) edit(b *batch, raw []byte) {
-	for len(raw) > 0 {
-		f, n, err := wire.ParseFrame(raw, maxFrame)
-		if err != nil || n == 0 {
-			b.add(raw, wire.Frame{})
-			return
-		}
-		b.add(raw[:n], f)
-		raw = raw[n:]
-	}
-}
-
-// continueContent treats a header or body as its method was.
-func (s *stream) continueContent(b *batch, c *content, raw []byte, f wire.Frame) {
-	s.apply(b, c, raw, f)
-	switch {
-	case f.Type == wire.FrameHeader && !c.began:
-		c.began = true
-		if len(f.Payload) >= 12 {
-			c.left = bodySize(f.Payload)
-		}
-	case f.Type == wire.FrameBody:
-		c.left -= min(c.left, uint64(len(f.Payload)))
-	}
-	if c.began && c.left == 0 {
-		delete(s.contents, f.Channel)
-		s.finish(b, c)
-	}
-}
-
-// bodySize reads the size of the body from a content header's payload.
-func bodySize(payload []byte) (n uint64) {
-	for _, b := range payload[4:12] {
-		n = n<<8 | uint64(b)
-	}
-	return n
-}
-
-// apply does with one frame what its fault does with the whole.
-func (s *stream) apply(b *batch, c *content, raw []byte, f wire.Frame) {
-	switch c.fault.rule.Do {
-	case Hold:
-		if !c.fault.hold(s, raw) {
-			s.addInjected(b) // the beginning of the content, if the fault was lifted in its middle
-			b.add(raw, f)
-		}
-	case Duplicate:
-		b.add(raw, f)
-		c.copied = append(c.copied, raw...)
-	}
-}
-
-// finish adds the second copy of what is complete.
-func (s *stream) finish(b *batch, c *content) { s.edit(b, c.copied) }
