@@ -51,7 +51,7 @@ type Channel struct {
 	cause     error           // why the last one was lost
 	err       error           // why it is closed
 	modes     modes           // what a new physical channel must be put into
-	tx        *core.Channel   // the physical channel that the open transaction has begun on
+	tx        *core.Channel   // where the transaction runs from its very begin, since acks are not seen; nil: the next one
 	consumers []*Consumer     // in the order in which they were started
 	taken     map[string]bool // consumer tags in use, or being asked for
 	closing   error           // of closing the last physical one; set before done is closed
@@ -74,7 +74,9 @@ type modes struct {
 }
 
 // ErrTxLost: the transaction ended with the physical channel that it had
-// begun on, and the broker rolled it back. Begin anew.
+// begun on, and the broker rolled it back, publishes and acks. It had begun
+// where the one before had ended, whether anything was done in it or not.
+// Begin anew.
 var ErrTxLost = errors.New("recovery: the transaction was lost with its channel and rolled back")
 
 // Channel opens a channel. It waits for a connection within ctx.

@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"errors"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
@@ -65,11 +66,15 @@ func (ch *Channel) note(physical *core.Channel, note func(*modes)) (missed bool)
 	defer ch.mu.Unlock()
 	note(&ch.modes)
 	ch.modes.version++
+	if ch.modes.tx && ch.tx == nil && ch.physical == physical {
+		ch.tx = physical
+	}
 	return ch.physical != nil && ch.physical != physical
 }
 
 // TxCommit is [core.Channel.TxCommit]. Errors: also [ErrTxLost], after which a
-// new transaction has begun.
+// new transaction has begun; it is joined with the cause if the broker closed
+// the channel over what came before the commit.
 func (ch *Channel) TxCommit(ctx context.Context) error {
 	return ch.endTx(ctx, &wire.TxCommit{}, func(physical *core.Channel) error { return physical.TxCommit(ctx) }, ErrTxLost)
 }
@@ -80,30 +85,62 @@ func (ch *Channel) TxRollback(ctx context.Context) error {
 	return ch.endTx(ctx, &wire.TxRollback{}, func(physical *core.Channel) error { return physical.TxRollback(ctx) }, nil)
 }
 
+// endTx ends the transaction where it runs. It is not repeated on the next
+// physical channel, which knows nothing of what was done on the last one.
 func (ch *Channel) endTx(ctx context.Context, m wire.Method, do func(*core.Channel) error, lost error) error {
-	return ch.call(ctx, m, func(physical *core.Channel) error {
-		ch.mu.Lock()
-		gone := ch.tx != nil && ch.tx != physical
-		ch.tx = nil
-		ch.mu.Unlock()
-		if gone {
-			return lost
-		}
-		return do(physical)
-	})
+	physical, err := ch.ready(ctx)
+	if err != nil {
+		return err
+	}
+	if ch.nextTx(physical) {
+		return lost
+	}
+	err = do(physical)
+	if physical.Err() != nil {
+		ch.nextTxAfter(physical)
+	}
+	switch {
+	case err == nil || !ignored(m, err):
+		return err
+	case lost == nil:
+		return nil
+	}
+	return errors.Join(lost, err)
 }
 
-// inTx notes that the transaction has begun on physical; it fails if it had
-// begun on another, since half of it is gone.
+// nextTx has the next transaction run on physical. It reports whether the one
+// before ran on another, and went with it.
+func (ch *Channel) nextTx(physical *core.Channel) (lost bool) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	lost = ch.tx != nil && ch.tx != physical
+	if ch.modes.tx {
+		ch.tx = physical
+	}
+	return lost
+}
+
+// nextTxAfter has the next transaction run on the physical channel that follows
+// one that died over the end of the last.
+func (ch *Channel) nextTxAfter(dead *core.Channel) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.tx != dead {
+		return
+	}
+	ch.tx = nil
+	if ch.physical != dead {
+		ch.tx = ch.physical
+	}
+}
+
+// inTx fails if the transaction ran on another channel than physical, since
+// half of it is gone.
 func (ch *Channel) inTx(physical *core.Channel) error {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	switch {
-	case !ch.modes.tx:
-		return nil
-	case ch.tx != nil && ch.tx != physical:
+	if ch.tx != nil && ch.tx != physical {
 		return ErrTxLost
 	}
-	ch.tx = physical
 	return nil
 }

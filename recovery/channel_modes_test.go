@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/memnet"
@@ -46,6 +47,98 @@ func TestATransactionEndsWithItsChannel(t *testing.T) {
 		must(t, ch.TxRollback(t.Context())) // it is rolled back already
 		must(t, ch.Publish(t.Context(), one))
 		must(t, ch.TxCommit(t.Context()))
+	})
+}
+
+func TestACommitOverWhichTheChannelDiesIsNotRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
+		must(t, ch.TxSelect(t.Context()))
+		one := &core.Publishing{RoutingKey: q, Body: []byte("one")}
+		fail := func() { // the end of the transaction is on the wire when the broker closes the channel
+			must(t, ch.Publish(t.Context(), one))
+			must(t, ch.Publish(t.Context(), &core.Publishing{Exchange: "missing"}))
+		}
+		fail()
+		if err := ch.TxCommit(t.Context()); !errors.Is(err, ErrTxLost) || !errors.Is(err, core.ErrNotFound) {
+			t.Errorf("commit: %v", err)
+		}
+		fail()
+		must(t, ch.TxRollback(t.Context())) // it is
+		must(t, ch.Publish(t.Context(), one))
+		must(t, ch.TxCommit(t.Context()))
+		if got, _ := b.Queue(q); got.Ready != 1 {
+			t.Errorf("%d messages; want 1", got.Ready)
+		}
+	})
+}
+
+// An ack is part of the transaction, though no publish has begun it.
+func TestATransactionOfAcksEndsWithItsChannel(t *testing.T) {
+	for _, end := range []string{"commit", "publish and commit", "rollback", "commit, rollback"} {
+		t.Run(end, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBed(t, Config{})
+				ch := b.channel(t)
+				q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
+				must(t, ch.TxSelect(t.Context()))
+				one := &core.Publishing{RoutingKey: q, Body: []byte("one")}
+				must(t, ch.Publish(t.Context(), one))
+				must(t, ch.TxCommit(t.Context()))
+				for range 2 { // the second time the transaction begins where one was lost
+					d, err := ch.Get(t.Context(), core.BasicGet{Queue: q})
+					must(t, err)
+					must(t, d.Ack())
+					b.cut(t)
+					b.ready(t)
+					switch end {
+					case "publish and commit":
+						if err := ch.Publish(t.Context(), one); !errors.Is(err, ErrTxLost) {
+							t.Errorf("publish: %v", err)
+						}
+						fallthrough
+					case "commit", "commit, rollback":
+						if err := ch.TxCommit(t.Context()); !errors.Is(err, ErrTxLost) {
+							t.Errorf("commit: %v", err)
+						}
+					}
+					if strings.HasSuffix(end, "rollback") {
+						must(t, ch.TxRollback(t.Context()))
+					}
+				}
+				d, err := ch.Get(t.Context(), core.BasicGet{Queue: q})
+				must(t, err)
+				must(t, d.Ack())
+				must(t, ch.TxCommit(t.Context()))
+				if got, _ := b.Queue(q); got.Ready+got.Unacked != 0 {
+					t.Errorf("queue %+v; want it empty", got)
+				}
+			})
+		})
+	}
+}
+
+// What follows a commit whose answer was lost is a transaction of its own.
+func TestTheTransactionAfterALostCommitRunsOnTheNextChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
+		must(t, ch.TxSelect(t.Context()))
+		one := &core.Publishing{RoutingKey: q, Body: []byte("one")}
+		b.OnReceive(wire.MethodTxCommit, brokertest.Nth(1, brokertest.Cut))
+		if err := ch.TxCommit(t.Context()); err == nil || errors.Is(err, ErrTxLost) {
+			t.Errorf("commit: %v; want what was lost", err)
+		}
+		must(t, ch.Publish(t.Context(), one))
+		must(t, ch.TxCommit(t.Context()))
+		b.cut(t)
+		b.ready(t)
+		if err := ch.Publish(t.Context(), one); !errors.Is(err, ErrTxLost) {
+			t.Errorf("publish: %v", err)
+		}
 	})
 }
 

@@ -186,6 +186,9 @@ func (ch *Channel) announce(physical *core.Channel, version int) bool {
 	}
 	again := ch.opened
 	ch.physical, ch.opened, ch.cause = physical, true, nil
+	if ch.modes.tx && ch.tx == nil {
+		ch.tx = physical
+	}
 	ch.changed.Wake()
 	ch.mu.Unlock()
 	if again {
