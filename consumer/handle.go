@@ -19,7 +19,8 @@ import (
 //   - an error that is [ErrRequeue]: back to the queue at once
 //   - another error, or a panic: back to the queue after a pause, see [RequeuePause]
 //
-// A handler may settle the delivery itself; its result then means nothing.
+// A handler may settle the delivery itself; its result then means nothing, and
+// only a panic is still reported.
 //
 // ctx ends when the channel dies, with the cause: the message will be
 // delivered again, and whatever the handler does for it may be done twice.
@@ -98,8 +99,8 @@ func (c *Consumer) warn() {
 
 // settle settles d as the handler's result says.
 func (c *Consumer) settle(ctx context.Context, f *feed, d *core.Delivery, result error) {
-	if c.cfg.autoAck {
-		c.counters.note(result, nil)
+	if c.cfg.autoAck || d.Settled() {
+		c.meaningless(f, d, result)
 		return
 	}
 	var err error
@@ -122,9 +123,22 @@ func (c *Consumer) settle(ctx context.Context, f *feed, d *core.Delivery, result
 		c.conn.Tally(recovery.Tally{StaleAcks: 1})
 	}
 	c.counters.note(result, err)
-	if err == nil && (result == nil || errors.Is(result, ErrReject)) {
+	if err == nil && (result == nil || errors.Is(result, ErrReject)) || errors.Is(err, core.ErrSettled) {
 		c.settled(d)
 	}
+}
+
+// meaningless takes the result of a handler whose delivery needs no settling:
+// the broker does not wait for it, or the handler has settled it.
+func (c *Consumer) meaningless(f *feed, d *core.Delivery, result error) {
+	if _, panicked := errors.AsType[*PanicError](result); panicked {
+		f.report(result)
+	}
+	if c.cfg.autoAck {
+		c.counters.note(result, nil)
+		return
+	}
+	c.settled(d)
 }
 
 // pauseAfter returns the pause after so many failures in a row.

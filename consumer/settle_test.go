@@ -34,6 +34,9 @@ func TestResultsSettleTheDelivery(t *testing.T) {
 		{"error", func(context.Context, *core.Delivery) error { return bad }, 2, time.Second, 0, consumer.Stats{Acked: 1, Requeued: 1}, 1},
 		{"panic", func(context.Context, *core.Delivery) error { panic(bad) }, 2, time.Second, 0, consumer.Stats{Acked: 1, Requeued: 1}, 1},
 		{"settled by the handler", func(_ context.Context, d *core.Delivery) error { return errors.Join(d.Ack()) }, 1, 0, 0, consumer.Stats{}, 0},
+		{"settled, and an error", func(_ context.Context, d *core.Delivery) error { return errors.Join(d.Ack(), bad) }, 1, 0, 0, consumer.Stats{}, 0},
+		{"rejected, and an error", func(_ context.Context, d *core.Delivery) error { return errors.Join(d.Reject(false), bad) }, 1, 0, 1, consumer.Stats{}, 0},
+		{"settled, and a panic", func(_ context.Context, d *core.Delivery) error { panic(errors.Join(d.Ack(), bad)) }, 1, 0, 0, consumer.Stats{}, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, func(e *env) {
@@ -69,6 +72,28 @@ func TestResultsSettleTheDelivery(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A result that means nothing holds up nothing: the worker does not rest over it.
+func TestAnErrorAfterSettlingDoesNotHoldUpTheWorker(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		var got seen
+		r := e.run("q", func(_ context.Context, d *core.Delivery) error {
+			got.add(d)
+			return errors.Join(d.Ack(), errors.New("bad luck"))
+		})
+		begun := time.Now()
+		e.publish("q", 1, 20)
+		synctest.Wait()
+		e.wantSeen(&got, numbers(1, 20))
+		if took := time.Since(begun); took != 0 {
+			t.Errorf("took %s", took)
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestPanicIsReportedWithItsStack(t *testing.T) {

@@ -126,9 +126,9 @@ func offsetOf(d *core.Delivery) (uint64, bool) {
 }
 
 // repeat calls the handler of a stream's delivery again and again until it
-// succeeds or rejects, the delivery goes stale, or the consumer stops.
+// succeeds, rejects or has settled it, the delivery goes stale, or the consumer stops.
 func (c *Consumer) repeat(ctx context.Context, f *feed, d *core.Delivery, handle Handler, result error) error {
-	for result != nil && !errors.Is(result, ErrReject) && ctx.Err() == nil {
+	for result != nil && !errors.Is(result, ErrReject) && !d.Settled() && ctx.Err() == nil {
 		if !errors.Is(result, ErrRequeue) {
 			f.report(result)
 		}

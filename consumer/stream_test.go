@@ -136,6 +136,41 @@ func TestStreamHandlerIsCalledAgain(t *testing.T) {
 	})
 }
 
+// A handler that settles a stream's delivery itself is done with it, whatever it returns.
+func TestStreamHandlersMaySettleThemselves(t *testing.T) {
+	for name, settle := range map[string]func(d *core.Delivery) error{
+		"ack":             func(d *core.Delivery) error { return d.Ack() },
+		"ack and error":   func(d *core.Delivery) error { return errors.Join(d.Ack(), errors.New("bad luck")) },
+		"ack and requeue": func(d *core.Delivery) error { return errors.Join(d.Ack(), consumer.ErrRequeue) },
+		"by its number":   func(d *core.Delivery) error { return d.Channel().Ack(d.Tag, false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(e *env) {
+				e.queue("s", wire.Table{"x-queue-type": "stream"})
+				e.publish("s", 1, 25)
+				var got seen
+				r := e.run("s", func(_ context.Context, d *core.Delivery) error {
+					got.add(d)
+					return settle(d)
+				}, consumer.FromOffset("first"))
+				synctest.Wait()
+				e.wantSeen(&got, numbers(1, 25))
+				if next, _ := r.Offset(); next != 25 {
+					t.Errorf("the first not settled is %d; want 25", next)
+				}
+				e.broker.Cut()
+				time.Sleep(time.Minute)
+				e.publish("s", 26, 26)
+				synctest.Wait()
+				e.wantSeen(&got, numbers(1, 26))
+				if err := r.stop(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
 func TestStreamIteration(t *testing.T) {
 	inBubble(t, func(e *env) {
 		e.queue("s", wire.Table{"x-queue-type": "stream"})

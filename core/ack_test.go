@@ -302,6 +302,30 @@ func TestSettlingTwice(t *testing.T) {
 	})
 }
 
+// A delivery tells whether it was settled; one of automatic ack needs no settling.
+func TestSettled(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d, ch, p := held(t, 4)
+		for i, settle := range []func() error{d[0].Ack, func() error { return d[1].Nack(true) }, func() error { return d[2].Reject(false) }} {
+			if d[i].Settled() {
+				t.Errorf("delivery %d is settled before it was", i+1)
+			}
+			noErr(t, settle())
+			if !d[i].Settled() {
+				t.Errorf("delivery %d is not settled", i+1)
+			}
+		}
+		if s := settlements(p); s != "ack 1 nack 2r reject 3 " {
+			t.Errorf("sent %q", s)
+		}
+		auto := p.consume(ch, BasicConsume{ConsumerTag: "auto", NoAck: true})
+		p.deliver(1, "auto", 5, "x")
+		if d[3].Settled() || !receive(t, auto).Settled() {
+			t.Error("one that waits is settled, or one of automatic ack is not")
+		}
+	})
+}
+
 // Settling nothing that came is no error for "all", and sends nothing.
 func TestSettlingAllOfNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -13,8 +13,9 @@ import (
 // gone, settling it writes nothing and returns [ErrStale].
 //
 // Settling is safe for concurrent use; the first call wins, later ones return
-// [ErrSettled]; after a rollback it can be settled once more. Body and what the property methods return are the receiver's to
-// keep, unless it calls [Delivery.Release].
+// [ErrSettled]; after a rollback it can be settled once more. Body and what the
+// property methods return are the receiver's to keep, unless it calls
+// [Delivery.Release].
 type Delivery struct {
 	Exchange     string
 	RoutingKey   string
@@ -88,6 +89,11 @@ func (d *Delivery) Age() time.Duration {
 
 // Channel returns the channel that brought it.
 func (d *Delivery) Channel() *Channel { return d.ch }
+
+// Settled reports whether it was acked, nacked or rejected by one of its methods,
+// or never needed it: an automatic-ack delivery. What [Channel.Ack] settles by
+// number is not seen here, nor what a rollback undoes.
+func (d *Delivery) Settled() bool { return d.settled.Load() }
 
 // Stale returns nil while the delivery can be settled, else why not.
 func (d *Delivery) Stale() error {
