@@ -137,10 +137,13 @@ func (c *Consumer) All(ctx context.Context) iter.Seq2[*core.Delivery, error] {
 				yield(nil, err)
 				return
 			}
+			offset, counts := c.offset(d) // the loop may release it
 			if !yield(d, nil) {
 				return
 			}
-			c.settled(d)
+			if counts {
+				c.offsets.settled(offset)
+			}
 		}
 	}
 }

@@ -102,7 +102,7 @@ func (c *Consumer) receive(ctx context.Context, sub *subscription) (*core.Delive
 	}
 	d, err := sub.consumer.Receive(ctx)
 	if err == nil {
-		if offset, ok := offsetOf(d); ok {
+		if offset, ok := c.offset(d); ok {
 			c.offsets.delivered(sub.round, offset)
 		}
 	}
@@ -111,15 +111,16 @@ func (c *Consumer) receive(ctx context.Context, sub *subscription) (*core.Delive
 
 // settled notes that a delivery of a stream is done with.
 func (c *Consumer) settled(d *core.Delivery) {
-	if c.offsets == nil {
-		return
-	}
-	if offset, ok := offsetOf(d); ok {
+	if offset, ok := c.offset(d); ok {
 		c.offsets.settled(offset)
 	}
 }
 
-func offsetOf(d *core.Delivery) (uint64, bool) {
+// offset returns the offset of a stream's delivery; false: it is of no stream.
+func (c *Consumer) offset(d *core.Delivery) (uint64, bool) {
+	if c.offsets == nil {
+		return 0, false
+	}
 	v, _ := d.Header(offsetHeader)
 	offset, ok := v.(int64)
 	return uint64(offset), ok && offset >= 0

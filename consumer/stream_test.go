@@ -171,6 +171,32 @@ func TestStreamHandlersMaySettleThemselves(t *testing.T) {
 	}
 }
 
+// Run it with the race detector: what was released is used again for the next delivery.
+func TestStreamIterationMayRelease(t *testing.T) {
+	inBubble(t, func(e *env) {
+		const messages = 200
+		e.queue("s", wire.Table{"x-queue-type": "stream"})
+		e.publish("s", 1, messages)
+		c := e.consumer("s", consumer.FromOffset("first"), consumer.Prefetch(10))
+		seen := 0
+		for d, err := range c.All(e.ctx) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if next, ok := c.Offset(); seen > 0 && (!ok || next != uint64(seen)) {
+				t.Fatalf("the first not settled is %d, %t; want %d", next, ok, seen)
+			}
+			if err := d.Ack(); err != nil {
+				t.Error(err)
+			}
+			d.Release()
+			if seen++; seen == messages {
+				break
+			}
+		}
+	})
+}
+
 func TestStreamIteration(t *testing.T) {
 	inBubble(t, func(e *env) {
 		e.queue("s", wire.Table{"x-queue-type": "stream"})
