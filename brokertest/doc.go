@@ -22,6 +22,8 @@
 //
 //   - It is one node in memory. Nothing of clusters is here, and what is confirmed is on no disk.
 //   - Quorum queues take x-delayed-retry-type and the like, and give back at once what they should hold.
+//   - A message that has died 200 times in a row without a client in between is dropped, even if it goes in no
+//     circle; and x-dead-letter-strategy is taken, but all dead letters go as with at-most-once.
 //   - Streams count bodies alone to fill a segment, filters (x-stream-filter) let pass exactly what matches, and
 //     there is no stream protocol.
 //   - Operator policies, limits of users and virtual hosts, plugins (delayed messages, shovels, OAuth 2), the

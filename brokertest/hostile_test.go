@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/docker"
 )
 
 // opening takes a connection through its handshake and opens channel 1.
@@ -172,6 +173,42 @@ func TestAckOfEverythingThatCouldBe(t *testing.T) {
 			`a1 channel.close ReplyCode=406 ReplyText="PRECONDITION_FAILED - unknown delivery tag 18446744073709551615" ClassID=60 MethodID=80`)
 		expect(t, say("a1 channel.close-ok", "b1 basic.get Queue=q"), `b1 basic.get-ok DeliveryTag=1 Redelivered RoutingKey=q Body="1"`)
 	})
+}
+
+// TestDeadLettersInCirclesEnd has messages die without end if the broker lets them: it must still answer.
+func TestDeadLettersInCirclesEnd(t *testing.T) {
+	const circle = "a1 queue.declare Queue=short Durable Arguments={x-max-length=0 x-dead-letter-exchange=amq.fanout}"
+	refusing := strings.Replace(circle, "x-max-length=0", "x-max-length=0 x-overflow=reject-publish-dlx", 1)
+	rejected := []string{`a1 queue.declare Queue=q Durable Arguments={x-dead-letter-exchange="" x-dead-letter-routing-key=short}`,
+		`a1 basic.publish RoutingKey=q Body="1"`, "a1 basic.get Queue=q", "a1 basic.nack DeliveryTag=1"}
+	told := func(deaths string) []string {
+		return []string{"a1 basic.publish RoutingKey=short Headers={x-death=" + deaths + `} Body="1"`}
+	}
+	for _, tc := range []struct {
+		name, queue string
+		sends       []string
+	}{
+		{"after a reject", circle, rejected}, {"refused, after a reject", refusing, rejected},
+		{"a client tells of a reject", circle, told("[{reason=rejected}]")},
+		{"refused, a client tells of a reject", refusing, told("[{reason=rejected}]")},
+		{"a client tells of a reject in the queue", circle, told("[{queue=short reason=rejected count=1l}]")},
+		{"a client tells of what is no death", circle, told("[1 {queue={} reason=[]} {queue=short reason=maxlen count=many}]")},
+	} {
+		for _, version := range docker.Versions {
+			t.Run(tc.name+" "+version, func(t *testing.T) {
+				b := NewBroker(WithVersion(version)) // Close would wait for it
+				p := newTalk(t, b)
+				p.settle = settleByTime
+				defer p.hangup()
+				p.say(tc.queue, "a1 queue.bind Queue=short Exchange=amq.fanout")
+				p.say(tc.sends...)
+				if got := p.say("a1 queue.declare Queue=q2 Durable"); len(got) != 1 {
+					t.Fatal("no answer: the message goes round")
+				}
+				b.Close()
+			})
+		}
+	}
 }
 
 // TestFloodOfEmptyBodies sends many body frames that bring a message no further.

@@ -20,7 +20,9 @@ type Message struct {
 	HasTTL        bool
 
 	hasPriority bool
-	failed      int // how often a client has failed over it, in queues that it has left
+	failed      int   // how often a client has failed over it, in queues that it has left
+	deaths      []any // in queues that it has left, the latest first, as the header x-death has them
+	hops        int   // how many of them since a client has rejected it, or published it
 
 	bcc     []string
 	headers wire.Table // decoded on demand

@@ -267,6 +267,38 @@ func TestConsumersInTurnAndByPriority(t *testing.T) {
 	}
 }
 
+// TestDeadLettersEnd sends a message down a chain of queues that no message stays in.
+func TestDeadLettersEnd(t *testing.T) {
+	w := newWorld(t)
+	name := func(i int) string { return "q" + strconv.Itoa(i) }
+	for i := range maxHops {
+		w.queue(name(i), wire.Table{"x-max-length": int32(0), "x-dead-letter-exchange": "", "x-dead-letter-routing-key": name(i + 1)})
+	}
+	last := w.queue(name(maxHops), wire.Table{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "end"})
+	end := w.queue("end", wire.Table{"x-message-ttl": int32(0), "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "beyond"})
+	beyond := w.queue("beyond", nil)
+	w.publish("", name(0), "1")
+	w.publish("", name(1), "2")
+	w.Settle()
+	if last.Len() != 2 {
+		t.Fatalf("%d messages have come to the end of the chain, want 2", last.Len())
+	}
+	for _, v := range []Verdict{Discard, Reject} { // a client begins a new chain
+		e, _ := last.Get(false)
+		last.Settle(nil, e, v)
+		w.Settle()
+	}
+	if end.Len() != 0 || beyond.Len() != 2 {
+		t.Errorf("%d messages are left, %d have come beyond", end.Len(), beyond.Len())
+	}
+	w.queue("q-1", wire.Table{"x-max-length": int32(0), "x-dead-letter-exchange": "", "x-dead-letter-routing-key": name(0)})
+	w.publish("", "q-1", "3")
+	w.Settle()
+	if last.Len() != 0 {
+		t.Error("a message has died without end")
+	}
+}
+
 func TestRestart(t *testing.T) {
 	w := newWorld(t)
 	q := w.queue("q", nil)
