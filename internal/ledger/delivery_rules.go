@@ -38,7 +38,8 @@ func noPhantomOnTheWire(v *view, report func(Violation)) {
 }
 
 // redeliveredHonest is S10: a queue delivers each copy of a message without the
-// redelivered flag once at most, and the API shows the flag as it was.
+// redelivered flag once at most, not counting what dead-lettering brings back, and the
+// API shows the flag as it was.
 func redeliveredHonest(v *view, report func(Violation)) {
 	for q := range v.queues {
 		if v.stream(q) { // it does not know what it has delivered
@@ -46,7 +47,7 @@ func redeliveredHonest(v *view, report func(Violation)) {
 		}
 		for slot := range v.messages {
 			first, copies := v.broughtFirst[q*len(v.messages)+slot], v.messages[slot].publications
-			if copies > 0 && first > copies {
+			if copies > 0 && first > copies && first-v.revived[copyKey{slot, q}] > copies {
 				report(v.of(Broker, slot, "delivered %d times as if for the first time, published %d times", first, copies))
 			}
 			if shown := v.handledFirst[q*len(v.messages)+slot]; shown > first && v.messages[slot].got == 0 {

@@ -13,6 +13,9 @@ const begin = "open 1; select 1; open 2; qos 2 10; consume 2 q; "
 // one is the life of message 1, from publish to ack.
 const one = "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; handle q 1; handled q 1; settle 2 1; "
 
+// rejected is the life of message 1 up to its reject.
+const rejected = "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; handle q 1; failed q 1; reject 2 1; "
+
 // stream is the life of two messages up to their deliveries, and again how they come once more.
 const (
 	stream = "invoke 1; invoke 2; pub 1 1; pub 1 2; acks 1 2; result 1 confirmed; result 2 confirmed; deliver 2 1 1; deliver 2 1 2; handle q 1; handled q 1; handle q 2; handled q 2; "
@@ -98,6 +101,10 @@ var ruleCases = []struct {
 	{name: "redelivered without the flag", script: begin + one + "close 2; open 4; qos 4 10; consume 4 q; deliver 4 1 1; handle q 1; handled q 1; settle 4 1", broken: "S10/broker"},
 	{name: "the flag hidden from the handler", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; redeliver 2 1 1; handle q 1; handled q 1; settle 2 1", broken: "S10/client"},
 
+	{name: "come back by way of a retry queue", script: begin + rejected + "deliver 2 1 1 dead; handle q 1; handled q 1; settle 2 2"},
+	{name: "come back after a reject, and by no such way", script: begin + rejected + "deliver 2 1 1; handle q 1; handled q 1; settle 2 2", broken: "S10/broker"},
+	{name: "come back, and the flag hidden from the handler", script: begin + rejected + "redeliver 2 1 1 dead; handle q 1; handled q 1; settle 2 2", broken: "S10/client"},
+
 	{name: "redelivered for no reason", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; redeliver 2 1 1; handle q 1; handled q 1; rehandle q 1; handled q 1; settles 2 2", broken: "S15/broker"},
 	{name: "redelivered while it is open", script: begin + "invoke 1; pub 1 1; result 1 unknown; deliver 2 1 1; redeliver 2 1 1", broken: "S11/broker"},
 	{name: "redelivered after a requeue", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; handle q 1; failed q 1; requeue 2 1; redeliver 2 1 1; rehandle q 1; handled q 1; settle 2 2"},
@@ -141,6 +148,8 @@ var ruleCases = []struct {
 	{name: "consumer on one channel after the other", script: begin + "close 2; open 3; consume 3 q; revoke 3 1; cancel 3 1; consume 3 q", rules: Rules{Consumers: map[string]int{"q": 1}}},
 	{name: "cancel unanswered", script: begin + "revoke 2 1; wait; open 3", broken: "S17/client"},
 	{name: "cancel answered", script: begin + "revoke 2 1; cancel 2 1; wait; open 3"},
+	{name: "cancels that crossed", script: begin + "cancel 2 1; revoke 2 1; wait; open 3"},
+	{name: "cancelled by the server twice", script: begin + "revoke 2 1; revoke 2 1; wait; open 3", broken: "S17/client"},
 	{name: "delivery for a consumer that is no more", script: begin + "cancel 2 1; invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; wait; handle q 1; failed q 1", broken: "S17/client"},
 
 	{name: "no progress", script: begin + "fault f; effect f; end f; wait; " + one, rules: Rules{Recovery: time.Second}, broken: "L1/client"},

@@ -19,7 +19,8 @@ import (
 //	silent E MS                               ended, when the broker has said nothing for so long
 //	pub E M, pubto E M KEY, ack E T, acks E T, nack E T, return E M
 //	qos E N, consume E Q, cancel E C, revoke E C
-//	deliver E C M, deliverto E C M KEY, redeliver E C M, strange E C M (with another routing key), settle E T, settles E T, requeue E T
+//	deliver E C M, deliverto E C M KEY, redeliver E C M, strange E C M (with another routing key), settle E T, settles E T, requeue E T, reject E T
+//	…deliver E C M dead                        dead-lettered on its way
 //	wait, fault F, effect F, end F, lose Q, keep Q, call NAME TOOK LIMIT
 type script struct {
 	Ledger    *Ledger
@@ -113,7 +114,7 @@ func (s *script) channel(w []string) bool {
 		"open": {EpochOpen, 0}, "select": {ConfirmSelect, 0}, "close": {EpochClose, 0}, "refuse": {EpochClose, ByServer},
 		"ack": {Confirm, 0}, "acks": {Confirm, Multiple}, "nack": {Confirm, Negative}, "qos": {Qos, 0},
 		"cancel": {Cancel, 0}, "revoke": {Cancel, ByServer},
-		"settle": {WireSettle, 0}, "settles": {WireSettle, Multiple}, "requeue": {WireSettle, Negative | Requeue},
+		"settle": {WireSettle, 0}, "settles": {WireSettle, Multiple}, "requeue": {WireSettle, Negative | Requeue}, "reject": {WireSettle, Negative},
 	}
 	switch k, simple := kinds[w[0]]; {
 	case simple:
@@ -137,6 +138,9 @@ func (s *script) channel(w []string) bool {
 		r.Tag = pack(s.delivered[uint32(e)], uint16(number(w, 2)))
 		if w[0] == "redeliver" {
 			r.Flags = Redelivered
+		}
+		if w[len(w)-1] == "dead" {
+			r.Flags |= Dead
 		}
 		if w[0] == "deliverto" {
 			r.Node = route("", w[4])

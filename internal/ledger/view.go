@@ -25,6 +25,7 @@ type view struct {
 	succeeded2   map[copyKey][]int64 // the others
 	brought      []uint16            // deliveries on the wire, by queue and slot
 	broughtFirst []uint16            // those of them without the redelivered flag
+	revived      map[copyKey]uint16  // those of broughtFirst that were dead-lettered on their way
 	publications []publication
 	deliveries   []delivery
 	epochs       []epoch       // by number

@@ -11,7 +11,7 @@ func newView(h *History, rules *Rules, facts *Facts) *view {
 	h.look()
 	v := &view{
 		index: newIndex(h), rules: rules, facts: facts, history: h, grace: rules.grace(),
-		attempts: map[attemptKey]int{}, succeeded2: map[copyKey][]int64{}, queues: len(h.Queues), faults: make([]faultView, len(h.Faults)),
+		attempts: map[attemptKey]int{}, succeeded2: map[copyKey][]int64{}, revived: map[copyKey]uint16{}, queues: len(h.Queues), faults: make([]faultView, len(h.Faults)),
 	}
 	v.messages = make([]message, v.index.len())
 	for i := range v.messages {

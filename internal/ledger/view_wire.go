@@ -145,10 +145,12 @@ func (v *view) cancel(e *epoch, r *Record) {
 	if n < 0 || n >= len(e.consumers) {
 		return
 	}
-	e.consumers[n].ended = min(e.consumers[n].ended, r.Time)
+	c := &e.consumers[n]
+	crossed := c.ended < c.revoked // the client's own
+	c.ended = min(c.ended, r.Time)
 	if r.Flags&ByServer != 0 {
-		e.consumers[n].revoked = min(e.consumers[n].revoked, r.Time)
-		v.cancels = append(v.cancels, cancelled{r.Epoch, uint16(r.Tag), r.Time, false})
+		c.revoked = min(c.revoked, r.Time)
+		v.cancels = append(v.cancels, cancelled{r.Epoch, uint16(r.Tag), r.Time, crossed})
 		return
 	}
 	for i := range v.cancels {
@@ -194,6 +196,9 @@ func (v *view) count(d *delivery) {
 		v.brought[i]++
 		if d.flags&Redelivered == 0 {
 			v.broughtFirst[i]++
+			if d.flags&Dead != 0 {
+				v.revived[copyKey{int(d.slot), int(d.queue)}]++
+			}
 		}
 	}
 }
