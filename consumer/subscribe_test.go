@@ -412,6 +412,7 @@ func TestAFirstSubscriptionThatClosesTheConnectionIsRefused(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		<-bad.Done()
+		synctest.Wait() // the loss of its connection is noticed
 		if err := e.conn.Await(e.ctx, recovery.State.Ready); err != nil {
 			t.Fatal(err)
 		}
