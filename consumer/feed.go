@@ -78,24 +78,29 @@ func (f *feed) runFeed() {
 			f.end(context.Cause(f.ctx))
 			return
 		}
-		// 3rd: was it this subscription that was refused, or lost?
+		// 3rd: was it this subscription that was refused, or lost? Who waits for it learns that first.
 		dead := s.Conn.Err() != nil
 		if !f.consumed.Load() && (guilty || !dead && refusal(err)) {
 			f.end(err)
 			return
 		}
-		if guilty {
+		switch {
+		case guilty:
 			f.isolated(err)
+		case !dead && time.Since(since) > calmAfter:
+			failures = 1
+			f.lost(err, failures)
+		case !dead:
+			failures++
+			f.lost(err, failures)
 		}
-		if dead {
+		// 4th: what it brought is handled, and what it needs is there again.
+		f.retire(sub, err)
+		if s.Conn.Err() != nil {
 			after = s.Epoch
 			continue
 		}
-		if time.Since(since) > calmAfter {
-			failures = 0
-		}
-		failures++
-		f.lost(s, err, failures)
+		f.prepare(s, err, failures)
 	}
 }
 
@@ -118,7 +123,14 @@ func (f *feed) serve(s *recovery.Session, sub *subscription) error {
 	case <-f.ctx.Done():
 		return context.Cause(f.ctx) // its channel stays open: handlers still ack on it
 	}
-	err := sub.consumer.Err()
+	return sub.consumer.Err()
+}
+
+// retire takes a subscription that has ended with err out of use; nil: there was none.
+func (f *feed) retire(sub *subscription, err error) {
+	if sub == nil {
+		return
+	}
 	if f.c.cfg.autoAck || errors.Is(err, core.ErrOverflow) {
 		f.drain(sub) // nobody delivers it again
 	}
@@ -126,7 +138,6 @@ func (f *feed) serve(s *recovery.Session, sub *subscription) error {
 	ctx, cancel := context.WithTimeoutCause(f.handlers, closeTimeout, core.ErrTimeout)
 	defer cancel()
 	_ = sub.ch.Close(ctx) // requeues what it still holds; on a dead channel nothing is left to do
-	return err
 }
 
 // closeTimeout bounds the closing of one channel.
@@ -143,12 +154,16 @@ func refusal(err error) bool {
 	return invalid
 }
 
-// lost reports the loss of a subscription whose connection lives, and prepares
-// the next: a queue that is gone and was declared by this client is declared
-// again, and every attempt is made after a longer pause.
-func (f *feed) lost(s *recovery.Session, err error, failures int) {
+// lost reports the loss of a subscription whose connection lives.
+func (f *feed) lost(err error, failures int) {
 	f.member.Failed(err)
 	f.c.conn.Emit(recovery.Event{Kind: recovery.ConsumerLost, Entity: f.c.cfg.name, Err: err, Attempt: failures})
+}
+
+// prepare prepares the next subscription on s after one that ended with err: a
+// queue that is gone and was declared by this client is declared again, and
+// every attempt is made after a longer pause.
+func (f *feed) prepare(s *recovery.Session, err error, failures int) {
 	if failures > 1 {
 		f.pause(s, failures-1)
 	}

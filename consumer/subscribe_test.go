@@ -310,6 +310,40 @@ func TestAutoAckHandlesWhatHasArrived(t *testing.T) {
 	}
 }
 
+// While a consumer with automatic ack that is no longer subscribed handles what has arrived, nobody is told that
+// it consumes.
+func TestAutoAckIsNotReadyWhileItEmptiesItsInbox(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		var got seen
+		r := e.run("q", func(_ context.Context, d *core.Delivery) error {
+			time.Sleep(time.Minute)
+			got.add(d)
+			return nil
+		}, consumer.AutoAck(), consumer.Tag("tag"), consumer.Name("slow"))
+		e.publish("q", 1, 5)
+		synctest.Wait()
+		e.broker.CancelConsumer("tag")
+		synctest.Wait()
+		if s := e.conn.State(); s.Stage != recovery.PublishReady || len(s.Degraded) != 1 || !errors.Is(s.Degraded[0], core.ErrCancelled) {
+			t.Errorf("state %+v while nobody consumes", s)
+		}
+		if all := e.of(recovery.ConsumerLost); len(all) != 1 || all[0].Entity != "slow" || !errors.Is(all[0].Err, core.ErrCancelled) {
+			t.Errorf("events %+v", all)
+		}
+		e.wantQueue("q", 0, 0, 0)
+		time.Sleep(6 * time.Minute)
+		e.wantSeen(&got, numbers(1, 5))
+		e.wantQueue("q", 0, 0, 1)
+		if s := e.conn.State(); !s.Ready() || e.count(recovery.ConsumerLost) != 1 {
+			t.Errorf("state %+v, %d events", s, e.count(recovery.ConsumerLost))
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // An exclusive queue that the broker still holds for the lost connection is
 // waited for: to consume it would only be refused.
 func TestAHeldQueueIsNotConsumedBeforeItIsBack(t *testing.T) {
