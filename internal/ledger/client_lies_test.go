@@ -176,7 +176,11 @@ func TestEveryLieIsCaught(t *testing.T) {
 			cuts.Wait()
 			rules := clientRules()
 			rules.Patient, rules.Deadline = false, 0
-			report := r.check(rules, unlucky)
+			history, facts := r.history(unlucky)
+			report := history.Check(rules, facts)
+			if err := r.close(); err != nil {
+				t.Log(err)
+			}
 			if told.Hits() == 0 {
 				t.Fatal("the lie was not told")
 			}
@@ -193,7 +197,7 @@ func TestEveryLieIsCaught(t *testing.T) {
 // resetNowAndThen resets all connections a few times while messages flow.
 func (r *clientRun) resetNowAndThen(over *atomic.Bool) {
 	for n := int64(50); n < 300 && !over.Load(); n += 50 {
-		until(unlucky, func() bool { return r.confirmed.Load() >= n })
+		until(unlucky, func() bool { return r.settled.Load() >= n })
 		r.proxy.Reset()
 	}
 }

@@ -56,13 +56,16 @@ func (v *view) mostOutstanding(queue string) (most int) {
 	return most
 }
 
-func (v *view) countCutOff() (n int) {
-	for i := range v.messages {
-		if v.messages[i].cutOff {
-			n++
+// countCutOff returns on how many messages the end of a channel cut off the verdict, which never passed: of one that
+// passed in the last moment nobody knows whether it was read.
+func (v *view) countCutOff() int {
+	cutOff := make(map[int32]bool)
+	for i := range v.publications {
+		if p := &v.publications[i]; p.slot >= 0 && p.unresolved() && v.epochs[p.epoch].closed != never {
+			cutOff[p.slot] = true
 		}
 	}
-	return n
+	return len(cutOff)
 }
 
 func (v *view) countRedelivered() (n int) {

@@ -25,6 +25,7 @@ func TestARunThatProvesTooLittleIsInconclusive(t *testing.T) {
 		"enough messages":                {begin + one, Rules{MinConfirmed: 1, MinConsumed: 1}, read, Green, 0},
 		"no verdict was cut off":         {begin + one, Rules{MinUnresolved: 1}, read, Inconclusive, 1},
 		"a verdict was cut off":          {begin + "invoke 1; pub 1 1; close 1; result 1 unknown", Rules{MinUnresolved: 1}, read, Green, 0},
+		"a verdict came at last":         {begin + "invoke 1; pub 1 1; ack 1 1; close 1; result 1 confirmed; deliver 2 1 1; handle q 1; handled q 1; settle 2 1", Rules{MinUnresolved: 1}, read, Inconclusive, 1},
 		"nothing was redelivered":        {begin + one, Rules{MinRedelivered: 1}, read, Inconclusive, 1},
 		"the window was never half full": {begin + "invoke 1; result 1 unknown; invoke 2; result 2 unknown", Rules{MinPending: 2}, read, Inconclusive, 1},
 		"the window was half full":       {begin + "invoke 1; invoke 2; result 1 unknown; result 2 unknown", Rules{MinPending: 2}, read, Green, 0},
