@@ -119,6 +119,7 @@ type epoch struct {
 	conn, channel  uint32
 	opened, closed int64
 	silence        int64 // of the broker before the end
+	read           int64 // up to when it has read what came, as its deliveries show
 	flags          Flags
 	code           uint16
 	confirms       bool
@@ -142,6 +143,7 @@ type consumerView struct {
 	revoked     int64 // by the server: what it holds comes again
 	outstanding int
 	worst       int // most outstanding
+	room        room
 }
 
 // cancelled is a consumer that the server cancelled.
@@ -184,7 +186,9 @@ func (v *view) heard(e *epoch, at int64) bool { return min(e.closed, v.end) > at
 
 // reached reports whether the broker must have read it. A broker that is frozen, or behind a dead link, reads
 // nothing, and what waits for it is lost with the connection: only signs of life that are younger say that it did.
-func (v *view) reached(e *epoch, at int64) bool { return min(e.closed-e.silence, v.end) > at+v.grace }
+func (v *view) reached(e *epoch, at int64) bool {
+	return min(max(e.closed-e.silence, e.read), v.end) > at+v.grace
+}
 
 // slotOf returns the slot of the attempt that r is about.
 func (v *view) slotOf(r *Record) (int, bool) {

@@ -175,7 +175,7 @@ func (v *view) deliver(e *epoch, r *Record) {
 	}
 	if n := int(d.consumer) - 1; n >= 0 && n < len(e.consumers) {
 		d.queue, d.known = e.consumers[n].queue, e.consumers[n].ended == never
-		v.outstanding(&e.consumers[n], &d, r)
+		v.outstanding(e, &e.consumers[n], &d, r)
 	}
 	if d.flags&NoAck != 0 {
 		d.settlement, d.settled = settledAck, r.Time
@@ -203,13 +203,14 @@ func (v *view) count(d *delivery) {
 	}
 }
 
-// outstanding counts what a consumer has not settled.
-func (v *view) outstanding(c *consumerView, d *delivery, r *Record) {
+// outstanding counts what a consumer has not settled, and notes what its deliveries show.
+func (v *view) outstanding(e *epoch, c *consumerView, d *delivery, r *Record) {
 	if c.noAck || c.revoked != never {
 		return // a revoked one holds nothing
 	}
 	c.outstanding++
 	c.worst = max(c.worst, c.outstanding)
+	e.read = max(e.read, c.room.deliver(c.prefetch))
 	if c.prefetch > 0 && c.outstanding == c.prefetch+1 {
 		v.odd("S14", Broker, int(d.slot), r, "delivery beyond the prefetch")
 	}
@@ -256,6 +257,7 @@ func (v *view) settleOne(e *epoch, place int, r *Record) bool {
 	}
 	if n := int(d.consumer) - 1; n >= 0 && n < len(e.consumers) {
 		e.consumers[n].outstanding--
+		e.consumers[n].room.settle(r.Time)
 	}
 	return true
 }

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"sync"
-	"time"
 
 	"github.com/warren-mq/warren/core/wire"
 )
@@ -22,27 +21,6 @@ type Conn struct {
 	broker   liveliness
 }
 
-// steady is for how long a broker must go on talking after a silence, before it has surely read what came meanwhile.
-const steady = time.Second
-
-// liveliness tells when a broker was last surely at work. One that was frozen first lets its timers speak when it
-// thaws: it sends a heartbeat, and may give up a connection of which it has not read what waits there.
-type liveliness struct {
-	spoke  int64 // last frame
-	woke   int64 // first frame after a silence
-	steady int64 // last frame that proves that it reads
-}
-
-func (l *liveliness) frame(now int64) {
-	if now-l.spoke > int64(steady) {
-		l.woke = now
-	}
-	l.spoke = now
-	if now-l.woke >= int64(steady) {
-		l.steady = now
-	}
-}
-
 // channel is a channel of a connection, from one channel.open to the next.
 type channel struct {
 	epoch     uint32
@@ -53,6 +31,7 @@ type channel struct {
 	asked     []consumer        // consumes without their consume-ok
 	consumers map[uint16]consumer
 	content   [2]content // under way: from the client, from the broker
+	requests  requests
 }
 
 // consumer is what a basic.consume asks for.
@@ -104,7 +83,8 @@ func (c *Conn) end(ch *channel, code uint16, flags Flags) {
 		return
 	}
 	ch.closed = true
-	c.add(Record{Kind: EpochClose, Epoch: ch.epoch, Seq: uint64(c.ledger.now() - c.broker.steady), Tag: uint64(code), Flags: flags})
+	silence := c.ledger.now() - max(c.broker.steady, ch.requests.read)
+	c.add(Record{Kind: EpochClose, Epoch: ch.epoch, Seq: uint64(silence), Tag: uint64(code), Flags: flags})
 }
 
 // open begins a new epoch of the channel of that id.
@@ -148,8 +128,10 @@ func (c *Conn) frame(f wire.Frame, way int) {
 			c.connectionMethod(f.Payload, way)
 		case ch == nil:
 		case way == toBroker:
+			ch.requests.ask(id, c.ledger.now())
 			c.clientMethod(ch, id, f.Payload)
 		default:
+			ch.requests.answer(id)
 			c.brokerMethod(ch, id, f.Payload)
 		}
 	case wire.FrameHeader:
