@@ -77,12 +77,13 @@ func (c *Client) connection(o *options, r recovery.Resolver, name string, specia
 	return cfg
 }
 
-// topologyReady holds publishers back until what they publish to is declared again.
+// topologyReady holds publishers back until what they publish to is declared
+// again. It never is once the main connection is closed, which is the error.
 func (c *Client) topologyReady(ctx context.Context) error {
 	if c.recorder.Len() == 0 {
 		return nil
 	}
-	return c.main.Await(ctx, func(s State) bool { return s.Stage >= recovery.PublishReady })
+	return c.main.Await(ctx, func(s State) bool { return s.Stage.Reached(recovery.PublishReady) })
 }
 
 // abandonTimeout bounds the end of a client that did not connect: a dial that

@@ -67,6 +67,36 @@ func TestStateIsStaged(t *testing.T) {
 }
 
 // A broker in alarm stops reading from publishers; acks must not wait for it.
+// A connection that was given up is the client's state, whatever the other one does.
+func TestAConnectionThatIsGivenUpIsTheClientsState(t *testing.T) {
+	for i, name := range []string{"main", "publish"} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(e *env) {
+				client := e.dial(warren.WithRecovery(func(c *recovery.Config) {
+					c.Recover = func(context.Context, error) bool { return false }
+				}))
+				e.declare(client, warren.Topology{Queues: []warren.Queue{{Name: "q"}}})
+				pub, err := client.Publisher()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := pub.Publish(e.ctx, warren.Message{Key: "q"}); err != nil {
+					t.Fatal(err)
+				}
+				e.broker.Links()[i].Reset()
+				synctest.Wait()
+				if s := client.State(); s.Stage != recovery.Closed || s.Ready() || !errors.Is(s.Err, core.ErrLost) {
+					t.Errorf("state %+v", s)
+				}
+				if err := client.AwaitReady(e.ctx); !errors.Is(err, core.ErrLost) {
+					t.Errorf("waited until it is ready: %v", err)
+				}
+				e.close(client)
+			})
+		})
+	}
+}
+
 func TestABlockedBrokerDoesNotHoldUpAcks(t *testing.T) {
 	inBubble(t, func(e *env) {
 		client := e.dial()

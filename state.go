@@ -9,7 +9,8 @@ import (
 )
 
 // State returns how far the client is: the least ready of the connections in
-// use counts, and Degraded names what could not be restored on any of them.
+// use counts, above all one that is closed for good, and Degraded names what
+// could not be restored on any of them.
 func (c *Client) State() State {
 	s := c.main.State()
 	if c.publish.Idle() {
@@ -17,7 +18,7 @@ func (c *Client) State() State {
 	}
 	p := c.publish.State()
 	degraded := append(s.Degraded, p.Degraded...)
-	if p.Stage < s.Stage {
+	if s.Stage != recovery.Closed && (p.Stage == recovery.Closed || p.Stage < s.Stage) {
 		s = p
 	}
 	s.Degraded = degraded

@@ -63,7 +63,9 @@ type Config struct {
 	// somebody else removed between an exchange and a queue that are both
 	// there. Set it where the endpoints are brokers with nothing in common.
 	ReplayAll bool
-	// Gate, if set, must return nil before a session is announced.
+	// Gate, if set, must return nil before a session is announced. With another
+	// error than the end of its context, which ends with the physical
+	// connection, the logical one is given up.
 	Gate func(context.Context) error
 
 	Log  *zap.Logger // default: none

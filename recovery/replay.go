@@ -33,7 +33,11 @@ func (s *supervision) restore(conn *core.Conn) error {
 	}
 	ctx, cancel := s.during(conn)
 	defer cancel()
-	return s.cfg.Gate(ctx)
+	err = s.cfg.Gate(ctx)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return &gateError{err}
 }
 
 func (s *supervision) phases() []topology.Phase {
@@ -266,7 +270,13 @@ func (s *supervision) adopt(conn *core.Conn, step topology.Step) bool {
 // refusedError gives the connection up because of an entity.
 type refusedError struct{ Failure }
 
+// gateError gives the connection up because its gate will not open.
+type gateError struct{ error }
+
+func (e *gateError) Unwrap() error { return e.error }
+
 func isFinal(err error) bool {
-	_, ok := errors.AsType[*refusedError](err)
-	return ok
+	_, refused := errors.AsType[*refusedError](err)
+	_, shut := errors.AsType[*gateError](err)
+	return refused || shut
 }

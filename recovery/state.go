@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Stage is how far a connection has come. Each includes those before it.
+// Stage is how far a connection has come. Each includes those before it, but
+// for [Closed], which is ready for nothing: compare with [Stage.Reached].
 type Stage uint8
 
 // The stages, in order.
@@ -32,6 +33,9 @@ func (s Stage) String() string {
 	}
 	return fmt.Sprintf("stage %d", uint8(s))
 }
+
+// Reached reports whether a connection has come as far as stage, and is not closed.
+func (s Stage) Reached(stage Stage) bool { return s >= stage && s != Closed }
 
 // State is a connection's state at one moment.
 type State struct {

@@ -140,7 +140,7 @@ func TestTheGateHoldsTheSessionBack(t *testing.T) {
 		a, b := newServer(t, &memnet.Network{}, "a:1"), newServer(t, &memnet.Network{}, "b:1")
 		main, _ := start(t, Config{}, a.endpoint())
 		publish, _ := start(t, Config{Gate: func(ctx context.Context) error {
-			return main.Await(ctx, func(s State) bool { return s.Stage >= PublishReady })
+			return main.Await(ctx, func(s State) bool { return s.Stage.Reached(PublishReady) })
 		}}, b.endpoint())
 		go func() { _ = publish.Connect(t.Context()) }()
 		synctest.Wait()
@@ -153,5 +153,35 @@ func TestTheGateHoldsTheSessionBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		awaitEpoch(t, publish, 2)
+	})
+}
+
+// A stage includes those before it, but what is closed is not ready.
+func TestStagesThatAreReached(t *testing.T) {
+	for stage := Connecting; stage < Closed; stage++ {
+		if !stage.Reached(stage) || stage.Reached(stage+1) || Closed.Reached(stage) {
+			t.Errorf("%v: %v, the next one %v, closed %v", stage, stage.Reached(stage), stage.Reached(stage+1), Closed.Reached(stage))
+		}
+	}
+}
+
+// Whoever waits at a gate that will never open does not connect for ever.
+func TestAGateThatWillNotOpenGivesTheConnectionUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &memnet.Network{}
+		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
+		main, _ := connected(t, Config{Recover: func(context.Context, error) bool { return false }}, a.endpoint())
+		publish, j := connected(t, Config{Gate: func(ctx context.Context) error {
+			return main.Await(ctx, func(s State) bool { return s.Stage.Reached(PublishReady) })
+		}}, b.endpoint())
+		a.drop()
+		synctest.Wait()
+		b.drop()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		s := publish.State()
+		if s.Stage != Closed || !errors.Is(s.Err, core.ErrLost) || len(j.of(Ended)) != 1 {
+			t.Errorf("state %+v, ended %v; want it given up with the other's cause", s, j.of(Ended))
+		}
 	})
 }

@@ -41,7 +41,7 @@ func (r *readiness) note(e warren.Event) transition {
 		return same
 	}
 	for _, stage := range r.stages {
-		if stage < recovery.ConsumeReady {
+		if !stage.Reached(recovery.ConsumeReady) {
 			return same
 		}
 	}
