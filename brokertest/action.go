@@ -37,11 +37,11 @@ var Pass = Action{}
 // Swallow drops the method, and its content, as if it had not been sent.
 var Swallow = Action{swallow: true}
 
-// Cut resets the connection in place of the method. What was sent before arrives.
+// Cut resets the connection in place of the method. What was sent before arrives, if the client takes it within 10 s.
 var Cut = Action{cut: true}
 
 // End ends the connection in place of the method without a word, as a broker does that is killed: the client reads
-// what was written before, and then that nothing more comes.
+// what was sent before, and then that nothing more comes.
 var End = Action{end: true}
 
 // Hang stops the connection in this direction for good, in place of the method: nothing more is read, or

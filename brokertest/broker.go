@@ -82,20 +82,14 @@ func (b *Broker) newVHost(name string) *state.VHost {
 // ended. It may be called more than once.
 func (b *Broker) Close() {
 	b.mu.Lock()
-	b.closed, b.down = true, true
-	l := b.listener
+	b.closed = true
+	b.refuse()
 	if b.timer != nil {
 		b.timer.Stop()
 	}
-	links := b.kill(every)
+	b.kill(every, (*Link).hangUp)
 	abandoned := b.abandoned
 	b.mu.Unlock()
-	if l != nil {
-		_ = l.Close()
-	}
-	for _, l := range links {
-		_ = l.Close()
-	}
 	for _, nc := range abandoned {
 		_ = nc.Close()
 	}

@@ -48,15 +48,17 @@ type conn struct {
 	frameMax     uint32
 	heartbeat    time.Duration
 	channels     map[uint16]*channel
-	confirming   []*channel // with verdicts to send
-	publishes    bool       // has published since the broker last began to block
-	told         bool       // that the broker blocks
-	out          []byte     // to write
-	writing      int        // octets that the writer has taken and not yet written
-	paused       bool       // deliveries wait for the backlog to go
-	hangup       bool       // close the socket when all is written
-	due          bool       // the writer is to be woken
-	abandoned    bool       // the socket stays open
+	confirming   []*channel    // with verdicts to send
+	publishes    bool          // has published since the broker last began to block
+	told         bool          // that the broker blocks
+	out          []byte        // to write
+	writing      int           // octets that the writer has taken and not yet written
+	unflushed    int           // of both, what the reader waits for in flush
+	flushed      chan struct{} // closed, and nil, when that is written
+	paused       bool          // deliveries wait for the backlog to go
+	hangup       bool          // close the socket when all is written
+	due          bool          // the writer is to be woken
+	abandoned    bool          // the socket stays open
 }
 
 func newConn(b *Broker, nc *Link) *conn {
@@ -143,8 +145,8 @@ func (c *conn) release() {
 	}
 }
 
-// die ends the connection without a word; what is not yet written is lost. The caller closes the socket
-// after it has released Broker.mu, which it holds.
+// die ends the connection without a word; what is not yet written is lost. The writer then closes the socket in order,
+// unless the caller, which holds Broker.mu, has done so in its own way before.
 func (c *conn) die() {
 	if c.phase == phaseDead {
 		return

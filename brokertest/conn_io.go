@@ -36,14 +36,18 @@ func (c *conn) runReader() {
 
 // end is how the reader goes: the connection is dead.
 func (c *conn) end() {
-	c.died()
+	c.died(nil)
 	_ = c.nc.Close()
 }
 
-// died ends the connection, with what follows from that.
-func (c *conn) died() {
+// died ends the connection, with what follows from that. The socket goes first if it is told how, or else the writer
+// would close it in order.
+func (c *conn) died(how func(*Link)) {
 	c.b.mu.Lock()
 	defer c.b.mu.Unlock()
+	if how != nil {
+		how(c.nc)
+	}
 	c.die()
 	c.b.settle()
 	c.b.wake()
@@ -118,7 +122,7 @@ func (c *conn) runWriter() {
 		}
 		err := c.write(&s, buf)
 		if err != nil || hangup {
-			c.died()
+			c.died(nil)
 			_ = c.nc.Close()
 			return
 		}
@@ -142,6 +146,11 @@ func (c *conn) write(s *sender, buf []byte) error {
 func (c *conn) written(buf []byte) []byte {
 	c.b.mu.Lock()
 	defer c.b.mu.Unlock()
+	c.unflushed -= c.writing
+	if c.flushed != nil && c.unflushed <= 0 {
+		close(c.flushed)
+		c.flushed = nil
+	}
 	c.writing = 0
 	if c.paused && len(c.out) < backlog {
 		c.paused = false
@@ -157,4 +166,34 @@ func (c *conn) written(buf []byte) []byte {
 		return nil
 	}
 	return buf
+}
+
+// flush waits on the reader's goroutine until what there is to write now is written. It waits neither for a link that is
+// stalled nor for longer than closeTimeout. Caller does not hold Broker.mu.
+func (c *conn) flush() {
+	flushed := make(chan struct{})
+	c.b.mu.Lock()
+	c.unflushed = c.writing + len(c.out)
+	if c.flushed = flushed; c.unflushed == 0 {
+		c.flushed = nil
+		close(flushed)
+	}
+	c.b.mu.Unlock()
+	late := time.NewTimer(closeTimeout)
+	defer late.Stop()
+	for {
+		stalled, changed := c.nc.sendingStalls()
+		if stalled {
+			return
+		}
+		select {
+		case <-flushed:
+			return
+		case <-c.dead:
+			return
+		case <-late.C:
+			return
+		case <-changed:
+		}
+	}
 }

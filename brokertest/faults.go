@@ -6,17 +6,17 @@ import (
 	"github.com/warren-mq/warren/brokertest/internal/state"
 )
 
-// kill ends connections and returns their links, to be closed once mu, which the caller holds, is released.
-func (b *Broker) kill(which func(*conn) bool) []*Link {
-	var links []*Link
+// kill ends connections, the socket first: see conn.die. It returns how many it was. Caller holds mu.
+func (b *Broker) kill(which func(*conn) bool, how func(*Link)) (n int) {
 	for _, c := range slices.Clone(b.conns) {
 		if which(c) {
-			links = append(links, c.nc)
+			how(c.nc)
 			c.die()
+			n++
 		}
 	}
 	b.settle()
-	return links
+	return n
 }
 
 func every(*conn) bool { return true }
@@ -25,12 +25,8 @@ func every(*conn) bool { return true }
 // handed to the network is lost. New connections are accepted. It returns how many it was.
 func (b *Broker) Cut() int {
 	b.mu.Lock()
-	links := b.kill(every)
-	b.mu.Unlock()
-	for _, l := range links {
-		l.reset()
-	}
-	return len(links)
+	defer b.mu.Unlock()
+	return b.kill(every, (*Link).reset)
 }
 
 // CloseConnections closes all connections by connection.close with a code and text, such as 320 and
@@ -112,9 +108,8 @@ const (
 // Stop stops the broker, as [Broker.Restart] does, and leaves it so: connections are refused.
 func (b *Broker) Stop(how ...RestartOption) {
 	b.mu.Lock()
-	b.down = true
-	l := b.listener
-	b.listener = nil
+	defer b.mu.Unlock()
+	b.refuse() // first, as clients dial again at once
 	if slices.Contains(how, Shutdown) {
 		for _, c := range b.conns {
 			if c.phase == phaseRunning {
@@ -122,7 +117,7 @@ func (b *Broker) Stop(how ...RestartOption) {
 			}
 		}
 	}
-	links := b.kill(func(c *conn) bool { return c.phase != phaseClosing })
+	b.kill(func(c *conn) bool { return c.phase != phaseClosing }, (*Link).reset)
 	for name, v := range b.vhosts {
 		if slices.Contains(how, Forget) {
 			b.vhosts[name] = b.newVHost(name)
@@ -132,13 +127,6 @@ func (b *Broker) Stop(how ...RestartOption) {
 	}
 	b.settle()
 	b.wake()
-	b.mu.Unlock()
-	if l != nil {
-		_ = l.Close()
-	}
-	for _, l := range links {
-		l.reset()
-	}
 }
 
 // Start starts a broker that was stopped, or ends [Broker.RefuseConnections].
@@ -159,10 +147,15 @@ func (b *Broker) Start() {
 // RefuseConnections has the broker refuse new connections until [Broker.Start]; those that are open stay.
 func (b *Broker) RefuseConnections() {
 	b.mu.Lock()
-	l := b.listener
-	b.down, b.listener = true, nil
-	b.mu.Unlock()
-	if l != nil {
-		_ = l.Close()
+	defer b.mu.Unlock()
+	b.refuse()
+}
+
+// refuse closes the listener. Caller holds mu.
+func (b *Broker) refuse() {
+	b.down = true
+	if b.listener != nil {
+		_ = b.listener.Close()
+		b.listener = nil
 	}
 }

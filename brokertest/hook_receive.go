@@ -21,7 +21,7 @@ func (c *conn) consult(channel uint16, m wire.Method, in *incoming) (Action, boo
 	}
 	b.note(e, true)
 	var a Action
-	c.unlocked(func() { a = b.ask(b.receivingHooks(), e); c.obey(a) })
+	c.unlocked(func() { a = b.ask(b.receivingHooks(), e); c.obeyReading(a) })
 	if c.phase == phaseDead {
 		return a, false
 	}
@@ -47,7 +47,7 @@ func (c *conn) consultFrame(f wire.Frame) bool {
 	var a Action
 	c.unlocked(func() {
 		a = c.b.askFrame(c.b.receivingHooks(), Frame{Connection: c.id, Channel: f.Channel, Type: f.Type, Size: len(f.Payload)})
-		c.obey(a)
+		c.obeyReading(a)
 	})
 	return !a.swallow && c.phase != phaseDead
 }
@@ -68,6 +68,14 @@ func (c *conn) unlocked(f func()) {
 	f()
 }
 
+// obeyReading is obey on the reader's goroutine: what was answered before a cut or an end is still written.
+func (c *conn) obeyReading(a Action) {
+	if a.cut || a.end {
+		c.flush()
+	}
+	c.obey(a)
+}
+
 // obey waits, cuts or ends. Caller does not hold Broker.mu.
 func (c *conn) obey(a Action) {
 	if a.delay > 0 {
@@ -77,12 +85,10 @@ func (c *conn) obey(a Action) {
 		<-c.dead
 	}
 	if a.cut {
-		c.died()
-		c.nc.reset()
+		c.died((*Link).reset)
 	}
 	if a.end {
-		c.nc.hangUp() // first, as nothing more is to be said, not even by TLS
-		c.died()
+		c.died((*Link).hangUp)
 	}
 }
 

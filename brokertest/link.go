@@ -47,10 +47,15 @@ func (l *Link) Connection() int { return l.c.id }
 
 // CutAfterSending resets the connection once the broker has sent n more octets. Of what is to happen at an octet of
 // one direction, the last that was ordered does.
-func (l *Link) CutAfterSending(n int64) { l.after(&l.send, n, l.reset) }
+func (l *Link) CutAfterSending(n int64) { l.after(&l.send, n, l.Reset) }
 
-// CutAfterReceiving resets the connection once the broker has read n more octets.
-func (l *Link) CutAfterReceiving(n int64) { l.after(&l.receive, n, l.reset) }
+// CutAfterReceiving resets the connection once the broker has read n more octets and answered what was complete in them.
+func (l *Link) CutAfterReceiving(n int64) {
+	l.after(&l.receive, n, func() {
+		l.c.flush()
+		l.Reset()
+	})
+}
 
 // StallAfterSending is [Link.StallSending] once the broker has sent n more octets, be it in the middle of a frame.
 func (l *Link) StallAfterSending(n int64) { l.after(&l.send, n, l.StallSending) }
@@ -294,6 +299,13 @@ func (l *Link) end() {
 	}
 }
 
+// sendingStalls reports whether [Link.StallSending] holds, and a channel that is closed when that may have changed.
+func (l *Link) sendingStalls() (bool, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.send.stalled, l.changed
+}
+
 // hangUp closes the socket without a word, not even one of TLS.
 func (l *Link) hangUp() {
 	l.end()
@@ -309,7 +321,7 @@ func (l *Link) reset() {
 func reset(nc net.Conn) {
 	switch nc := nc.(type) {
 	case *memnet.Conn:
-		nc.Reset()
+		nc.Break() // a reset overtakes nothing that has reached the client
 	case *net.TCPConn:
 		_ = nc.SetLinger(0)
 	}

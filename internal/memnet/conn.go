@@ -72,6 +72,20 @@ func (c *Conn) Reset() {
 	c.out.reset()
 }
 
+// Break breaks the connection behind what is on its way: both ends read that,
+// and then fail with syscall.ECONNRESET, as their writes do at once. What is
+// stalled is lost.
+func (c *Conn) Break() {
+	for _, d := range []*Direction{c.in, c.out} {
+		d.change(func() {
+			if d.faults.stalled {
+				d.drop()
+			}
+			d.broken = true
+		})
+	}
+}
+
 // LocalAddr returns this end's address.
 func (c *Conn) LocalAddr() net.Addr { return c.local }
 

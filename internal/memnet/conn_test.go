@@ -112,6 +112,30 @@ func TestResetFailsBothEndsAndLosesTheBytes(t *testing.T) {
 	})
 }
 
+func TestBreakFailsBothEndsBehindTheBytes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := Pipe()
+		mustWrite(t, c, "up")
+		mustWrite(t, s, "down")
+		s.Break()
+		mustFail(t, writeErr(c), syscall.ECONNRESET)
+		mustFail(t, writeErr(s), syscall.ECONNRESET)
+		mustRead(t, c, "down")
+		mustRead(t, s, "up")
+		mustFail(t, readErr(c), syscall.ECONNRESET)
+		mustFail(t, readErr(s), syscall.ECONNRESET)
+		c, s = Pipe()
+		mustWrite(t, s, "down")
+		c.Out().Stall()
+		mustWrite(t, c, "lost")
+		s.Break()
+		mustFail(t, readErr(s), syscall.ECONNRESET)
+		mustFail(t, s.Close(), nil) // takes nothing back
+		mustRead(t, c, "down")
+		mustFail(t, readErr(c), syscall.ECONNRESET)
+	})
+}
+
 func TestDeadlinesPassInFakeTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, _ := Pipe()
