@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/internal/gate"
 	"github.com/warren-mq/warren/recovery"
 )
 
@@ -27,6 +26,7 @@ type Consumer struct {
 	stop     chan struct{} // closed by Stop
 	stopOnce sync.Once
 	done     chan struct{} // closed when Run or All has ended
+	late     error         // ErrHandlers, or nil; written before done is closed
 	started  atomic.Bool
 }
 
@@ -37,7 +37,8 @@ var (
 	// ErrStopped is the cause with which handlers' contexts end when they did
 	// not finish within [StopTimeout].
 	ErrStopped = errors.New("consumer: stopped")
-	// ErrHandlers: the consumer has stopped, but handlers are still running.
+	// ErrHandlers: the consumer has stopped, but handlers are still running, or
+	// the loop over [Consumer.All] is at a delivery.
 	ErrHandlers = errors.New("consumer: handlers still running after the stop timeout")
 )
 
@@ -56,7 +57,9 @@ func New(conn *recovery.Connection, queue string, opts ...Option) (*Consumer, er
 
 // Run consumes with handle until ctx ends or [Consumer.Stop] is called, and
 // then stops in order: no new message is begun, running handlers finish and
-// their acks are written, what was prefetched goes back to the queue. It then
+// their acks are written, what was prefetched goes back to the queue. With
+// [AutoAck] nothing goes back: what has arrived is handled too, as far as
+// [StopTimeout] suffices; the rest counts as [Stats.Dropped]. It then
 // returns nil, or [ErrHandlers] if handlers did not finish.
 //
 // It returns an error as soon as the broker refuses the first subscription (an
@@ -64,48 +67,18 @@ func New(conn *recovery.Connection, queue string, opts ...Option) (*Consumer, er
 // it has consumed, it never gives up: losses are reported as events and in the
 // connection's state.
 func (c *Consumer) Run(ctx context.Context, handle Handler) error {
-	f, ctx, err := c.start(ctx)
+	f, err := c.start(ctx)
 	if err != nil {
 		return err
 	}
-	defer close(c.done)
-	defer f.release()
 	var workers sync.WaitGroup
 	for range c.cfg.workers {
-		workers.Go(func() { c.runWorker(ctx, f, handle) })
+		workers.Go(func() { c.runWorker(f, handle) })
 	}
 	idle := make(chan struct{})
 	go runClose(&workers, idle)
-	// 1st: until it is stopped, or the feed ends by itself.
-	select {
-	case <-ctx.Done():
-	case <-f.done:
-	}
-	// 2nd: no more deliveries, and a bound for the handlers.
-	f.cancel()
-	err = c.finish(f, idle)
-	// 3rd: acks first, then the channel; what is left on it goes back to the queue.
-	f.close()
-	return errors.Join(f.failure(), err)
-}
-
-// finish waits for the handlers.
-func (c *Consumer) finish(f *feed, idle <-chan struct{}) error {
-	bound := time.NewTimer(c.cfg.stopTimeout)
-	defer bound.Stop()
-	select {
-	case <-idle:
-		return nil
-	case <-bound.C:
-	}
-	f.abort(ErrStopped)
-	bound.Reset(abortTimeout)
-	select {
-	case <-idle:
-		return nil
-	case <-bound.C:
-		return ErrHandlers
-	}
+	c.finish(f, idle, abortTimeout)
+	return errors.Join(f.failure(), c.late)
 }
 
 // abortTimeout is how long a handler may take to notice that its context has ended.
@@ -121,19 +94,26 @@ func runClose(workers *sync.WaitGroup, idle chan<- struct{}) {
 // last pair then has no delivery, and the reason. Settle each delivery with
 // its methods; one that went stale returns [core.ErrStale] and comes again. One
 // of a stream counts as settled when the loop asks for the next.
+//
+// A loop that does not ask for the next delivery within [StopTimeout] of the stop is not waited
+// for: its channel is closed. So the loop itself must not wait for Stop, nor
+// for the client's Close or Drain, which wait for the loop: it breaks instead.
 func (c *Consumer) All(ctx context.Context) iter.Seq2[*core.Delivery, error] {
 	return func(yield func(*core.Delivery, error) bool) {
-		f, ctx, err := c.start(ctx)
+		f, err := c.start(ctx)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		defer close(c.done)
-		defer f.release()
-		defer f.close()
+		left := make(chan struct{})
+		leave := sync.OnceFunc(func() { close(left) })
+		go c.runFinish(f, left)
+		defer func() { <-c.done }()
+		defer leave()
 		for {
-			d, _, err := f.next(ctx)
+			d, _, err := f.next()
 			if err != nil {
+				leave()
 				yield(nil, err)
 				return
 			}
@@ -148,15 +128,18 @@ func (c *Consumer) All(ctx context.Context) iter.Seq2[*core.Delivery, error] {
 	}
 }
 
-// start starts the feed. The returned context ends with ctx, or with Stop.
-func (c *Consumer) start(ctx context.Context) (*feed, context.Context, error) {
+// runFinish stops the consumer in order when the loop is left, or before.
+func (c *Consumer) runFinish(f *feed, left <-chan struct{}) { c.finish(f, left, 0) }
+
+// start starts the feed.
+func (c *Consumer) start(ctx context.Context) (*feed, error) {
 	if c.started.Swap(true) {
-		return nil, nil, c.startError()
+		return nil, c.startError()
 	}
 	f := newFeed(c, ctx)
 	go f.runFeed()
 	go f.runStop(c.stop)
-	return f, f.ctx, nil
+	return f, nil
 }
 
 // startError says why the consumer cannot be started.
@@ -167,16 +150,6 @@ func (c *Consumer) startError() error {
 	default:
 		return ErrStarted
 	}
-}
-
-// Stop stops the consumer as the end of its context does, and waits for it
-// within ctx. A consumer that was not started never will be.
-func (c *Consumer) Stop(ctx context.Context) error {
-	c.stopOnce.Do(func() { close(c.stop) })
-	if !c.started.Swap(true) {
-		close(c.done)
-	}
-	return gate.Await(ctx, c.done)
 }
 
 // Done is closed when the consumer has ended.

@@ -22,8 +22,9 @@ type feed struct {
 	stop     context.CancelCauseFunc
 	handlers context.Context // parent of every handler's context
 	abort    context.CancelCauseFunc
-	done     chan struct{} // closed when the feed has ended
-	consumed atomic.Bool   // it was subscribed at least once
+	taking   context.Context // ends when no delivery shall be taken any more: with automatic ack later than ctx
+	done     chan struct{}   // closed when the feed has ended
+	consumed atomic.Bool     // it was subscribed at least once
 
 	recreations int       // of the stream, as far as is known; of runFeed
 	isolation   isolation // of runFeed
@@ -40,6 +41,9 @@ func newFeed(c *Consumer, ctx context.Context) *feed {
 	f := &feed{c: c, member: c.conn.Join(c.cfg.name), done: make(chan struct{}), recreations: c.conn.Recreations(c.Queue())}
 	f.ctx, f.stop = context.WithCancelCause(ctx)
 	f.handlers, f.abort = context.WithCancelCause(context.WithoutCancel(ctx))
+	if f.taking = f.ctx; c.cfg.autoAck {
+		f.taking = f.handlers
+	}
 	return f
 }
 
@@ -57,7 +61,7 @@ func (f *feed) runStop(stop <-chan struct{}) {
 func (f *feed) runFeed() {
 	defer close(f.done)
 	var after uint64 // sessions up to this epoch are dead
-	for failures := 0; ; {
+	for failures := 0; f.ctx.Err() == nil; {
 		// 1st: a session, and a subscription on it.
 		s, err := f.c.conn.SessionAfter(f.ctx, after)
 		if err != nil {
@@ -75,8 +79,7 @@ func (f *feed) runFeed() {
 			err = f.serve(s, sub)
 		}
 		if f.ctx.Err() != nil {
-			f.end(context.Cause(f.ctx))
-			return
+			break // its channel stays open: handlers still ack on it
 		}
 		// 3rd: was it this subscription that was refused, or lost? Who waits for it learns that first.
 		dead := s.Conn.Err() != nil
@@ -102,6 +105,7 @@ func (f *feed) runFeed() {
 		}
 		f.prepare(s, err, failures)
 	}
+	f.end(context.Cause(f.ctx))
 }
 
 // calmAfter is how long a subscription must have lived to count as sound.
@@ -121,7 +125,7 @@ func (f *feed) serve(s *recovery.Session, sub *subscription) error {
 	select {
 	case <-sub.consumer.Done():
 	case <-f.ctx.Done():
-		return context.Cause(f.ctx) // its channel stays open: handlers still ack on it
+		return context.Cause(f.ctx)
 	}
 	return sub.consumer.Err()
 }
@@ -131,8 +135,8 @@ func (f *feed) retire(sub *subscription, err error) {
 	if sub == nil {
 		return
 	}
-	if f.c.cfg.autoAck || errors.Is(err, core.ErrOverflow) {
-		f.drain(sub) // nobody delivers it again
+	if (f.c.cfg.autoAck || errors.Is(err, core.ErrOverflow)) && !f.drain(sub) { // nobody delivers it again
+		return // those who are at it go on while the consumer stops
 	}
 	f.unset(sub)
 	ctx, cancel := context.WithTimeoutCause(f.handlers, closeTimeout, core.ErrTimeout)

@@ -50,9 +50,9 @@ func (e *PanicError) Unwrap() error {
 }
 
 // runWorker handles deliveries one after another.
-func (c *Consumer) runWorker(ctx context.Context, f *feed, handle Handler) {
+func (c *Consumer) runWorker(f *feed, handle Handler) {
 	for {
-		d, deliveryCtx, err := f.next(ctx)
+		d, ctx, err := f.next()
 		if err != nil {
 			return
 		}
@@ -60,7 +60,7 @@ func (c *Consumer) runWorker(ctx context.Context, f *feed, handle Handler) {
 			c.counters.stale.Add(1)
 			continue
 		}
-		c.handle(deliveryCtx, f, d, handle)
+		c.handle(ctx, f, d, handle)
 	}
 }
 

@@ -2,6 +2,7 @@ package consumer_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -115,15 +116,17 @@ func (e *env) run(queue string, handle consumer.Handler, opts ...consumer.Option
 	return r
 }
 
-// stop stops it and returns what Run returned.
+// stop stops it and returns what Run returned. Stop tells as much of the handlers.
 func (r *running) stop() error {
 	r.e.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
-	if err := r.Stop(ctx); err != nil {
-		r.e.Errorf("stop: %v", err)
+	stopped := r.Stop(ctx)
+	err := <-r.result
+	if stopped != nil && !errors.Is(stopped, consumer.ErrHandlers) || errors.Is(err, consumer.ErrHandlers) != (stopped != nil) {
+		r.e.Errorf("stop: %v, run: %v", stopped, err)
 	}
-	return <-r.result
+	return err
 }
 
 // channel returns a channel of a plain connection, for what tests prepare and look at.

@@ -10,46 +10,42 @@ import (
 )
 
 // next returns the next delivery and the context for its handler. It waits for
-// one, across subscriptions, until ctx or the feed ends.
-func (f *feed) next(ctx context.Context) (*core.Delivery, context.Context, error) {
+// one, across subscriptions, until the feed ends.
+func (f *feed) next() (*core.Delivery, context.Context, error) {
 	for {
-		sub, err := f.present(ctx)
+		sub, err := f.present()
 		if err != nil {
 			return nil, nil, err
 		}
-		d, err := f.c.receive(ctx, sub)
+		d, err := f.c.receive(f.taking, sub)
 		if err == nil && f.c.cfg.autoAck {
 			return d, f.handlers, nil // nobody delivers it again: it is never stale
 		}
 		if err == nil {
 			return d, sub.ctx, nil
 		}
-		if ctx.Err() == nil {
+		if f.taking.Err() == nil {
 			f.unset(sub)
 		}
 	}
 }
 
 // present returns the present subscription, and waits while there is none.
-func (f *feed) present(ctx context.Context) (*subscription, error) {
+func (f *feed) present() (*subscription, error) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	for {
 		switch {
-		case ctx.Err() != nil:
-			defer f.mu.Unlock()
-			return nil, context.Cause(ctx)
-		case f.err != nil:
-			defer f.mu.Unlock()
-			return nil, f.err
-		case f.current != nil:
-			defer f.mu.Unlock()
+		case f.current != nil && f.taking.Err() == nil:
 			return f.current, nil
+		case f.err != nil:
+			return nil, f.err
+		case f.taking.Err() != nil:
+			return nil, context.Cause(f.taking)
 		}
 		changed := f.changed.Wait()
 		f.mu.Unlock()
-		if err := gate.Await(ctx, changed); err != nil {
-			return nil, err
-		}
+		_ = gate.Await(f.taking, changed) // the end is found above
 		f.mu.Lock()
 	}
 }
@@ -70,19 +66,21 @@ func (f *feed) unset(sub *subscription) {
 	}
 }
 
-// drain waits until workers have taken everything out of a subscription that
-// was cancelled because they were too slow.
-func (f *feed) drain(sub *subscription) {
+// drain waits until everything is taken out of a subscription that has ended,
+// or the feed is stopped: false.
+func (f *feed) drain(sub *subscription) bool {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	for f.current == sub {
 		changed := f.changed.Wait()
 		f.mu.Unlock()
-		if gate.Await(f.ctx, changed) != nil {
-			return
-		}
+		err := gate.Await(f.ctx, changed)
 		f.mu.Lock()
+		if err != nil {
+			return false
+		}
 	}
-	f.mu.Unlock()
+	return true
 }
 
 // end notes why the feed ended, and tells it unless the application has asked for it.

@@ -87,7 +87,8 @@ func Prefetch(n int) Option { return func(c *config) { c.prefetch = n } }
 func Workers(n int) Option { return func(c *config) { c.workers = n } }
 
 // AutoAck has the broker forget each message as it sends it: at most once. The
-// results of handlers then mean nothing. Deliveries that wait are bounded at
+// results of handlers then mean nothing. What has arrived when the consumer
+// stops is handled within [StopTimeout], or lost. Deliveries that wait are bounded at
 // [core.DefaultConsumerBytes]; beyond, the consumer pauses by cancelling.
 func AutoAck() Option { return func(c *config) { c.autoAck = true } }
 

@@ -14,9 +14,10 @@ type Stats struct {
 	Rejected uint64 // handlers returned [ErrReject]
 	Requeued uint64 // handlers failed, or asked for it
 	Stale    uint64 // their channel died before they were settled: delivered again
+	Dropped  uint64 // with automatic ack: arrived, and not handled within [StopTimeout] or by the loop: lost
 }
 
-type counters struct{ acked, rejected, requeued, stale atomic.Uint64 }
+type counters struct{ acked, rejected, requeued, stale, dropped atomic.Uint64 }
 
 // note counts a handler's result, and what became of settling it.
 func (c *counters) note(result, settled error) {
@@ -37,6 +38,6 @@ func (c *counters) note(result, settled error) {
 func (c *Consumer) Stats() Stats {
 	return Stats{
 		Acked: c.counters.acked.Load(), Rejected: c.counters.rejected.Load(),
-		Requeued: c.counters.requeued.Load(), Stale: c.counters.stale.Load(),
+		Requeued: c.counters.requeued.Load(), Stale: c.counters.stale.Load(), Dropped: c.counters.dropped.Load(),
 	}
 }

@@ -296,3 +296,58 @@ func TestTheEndOfAConsumerIsTold(t *testing.T) {
 		}
 	})
 }
+
+// Whoever stops a consumer from within waits for itself: not for ever, and it is told.
+func TestStopFromWithinEnds(t *testing.T) {
+	const timeout = 5 * time.Second
+	t.Run("loop", func(t *testing.T) {
+		inBubble(t, func(e *env) {
+			e.queue("q", nil)
+			e.publish("q", 1, 3)
+			c := e.consumer("q", consumer.StopTimeout(timeout))
+			pairs := 0
+			for d, err := range c.All(e.ctx) {
+				if pairs++; pairs == 2 {
+					if d != nil || !errors.Is(err, consumer.ErrStopped) {
+						t.Errorf("after the stop: %v, %v", d, err)
+					}
+					if err := c.Stop(e.ctx); !errors.Is(err, consumer.ErrHandlers) {
+						t.Errorf("a second stop: %v", err)
+					}
+					continue
+				}
+				begun := time.Now()
+				if err := c.Stop(e.ctx); !errors.Is(err, consumer.ErrHandlers) || time.Since(begun) > timeout {
+					t.Errorf("%v after %s", err, time.Since(begun))
+				}
+				if err := d.Ack(); !errors.Is(err, core.ErrStale) {
+					t.Errorf("ack: %v", err)
+				}
+				e.wantQueue("q", 3, 0, 0)
+			}
+			if pairs != 2 {
+				t.Errorf("%d pairs", pairs)
+			}
+		})
+	})
+	t.Run("handler", func(t *testing.T) {
+		inBubble(t, func(e *env) {
+			e.queue("q", nil)
+			stopped := make(chan error, 1)
+			var r *running
+			r = e.run("q", func(context.Context, *core.Delivery) error {
+				stopped <- r.Stop(context.Background())
+				return nil
+			}, consumer.StopTimeout(timeout))
+			begun := time.Now()
+			e.publish("q", 1, 1)
+			if err := <-stopped; !errors.Is(err, consumer.ErrHandlers) || time.Since(begun) > timeout+time.Second {
+				t.Errorf("%v after %s", err, time.Since(begun))
+			}
+			if err := <-r.result; !errors.Is(err, consumer.ErrHandlers) {
+				t.Error(err)
+			}
+			e.wantQueue("q", 1, 0, 0)
+		})
+	})
+}
