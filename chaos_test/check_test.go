@@ -43,7 +43,7 @@ func (l *load) finish(t *testing.T) {
 	drained := !t.Failed()
 	until := l.now(t)
 	// 2nd: close.
-	requeued := l.plan.prefetch * l.consumerLosses()
+	requeued := l.plan.prefetch*l.consumerLosses() + int(l.refused.Load())
 	stats := l.pub.Stats()
 	l.close(t)
 	l.judge(t, until, drained, after)
@@ -55,8 +55,11 @@ func (l *load) finish(t *testing.T) {
 		if summary.Confirmed+summary.Returned != summary.Published || summary.Phantoms > 0 {
 			t.Errorf("not everything was confirmed or returned")
 		}
-	case !summary.OK() || summary.Confirmed != summary.Published:
-		t.Errorf("not everything was confirmed and consumed")
+		if most := l.deletions * (l.plan.window + l.plan.prefetch); summary.Lost > most {
+			t.Errorf("%d messages are lost, and no more than %d can have been in the queue", summary.Lost, most)
+		}
+	case !summary.OK() || summary.Confirmed+summary.Returned != summary.Published || summary.Returned != int(l.strays.Load()):
+		t.Errorf("not everything was confirmed and consumed, or returned")
 	}
 	if summary.Confirmed < l.plan.messages {
 		t.Errorf("%d messages confirmed, want at least %d", summary.Confirmed, l.plan.messages)

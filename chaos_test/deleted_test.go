@@ -7,6 +7,9 @@ import (
 	"github.com/warren-mq/warren/core"
 )
 
+// unexcused is how many messages flow before a deletion: more than its loss window excuses, so that some must not be lost.
+const unexcused = 3000
+
 // mainQueueDeleted deletes the queue under publisher and consumer while messages flow. What was in it is gone;
 // what finds no queue is returned, and said to be; and the queue comes back with its bindings and its consumer.
 func mainQueueDeleted(t *testing.T, b *broker) {
@@ -16,7 +19,11 @@ func mainQueueDeleted(t *testing.T, b *broker) {
 	l.run(t, repeat(3, fault{
 		name: "queue deleted under publisher and consumer",
 		strike: func(ctx context.Context, l *load) error {
+			if err := l.progress(ctx, unexcused); err != nil {
+				return err
+			}
 			end = l.ledger.MayLose(mainQueue)
+			l.deletions++
 			_, err := l.node.Ctl(ctx, "delete_queue", mainQueue)
 			return err
 		},

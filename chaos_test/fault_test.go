@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/warren-mq/warren"
 )
 
 // fault breaks something below a load and heals it. The load must show that it was hit.
@@ -35,6 +38,12 @@ func (l *load) suffer(t *testing.T, f fault) {
 	l.longest = max(l.longest, healed.Sub(start))
 	if err := l.flow(within(t, recoverTimeout), flowMessages); err != nil {
 		t.Fatalf("after %s: %v\n%s", f.name, err, describe(l.events.since(mark)))
+	}
+	if err := l.probe(within(t, recoverTimeout)); err != nil {
+		t.Fatalf("after %s: %v", f.name, err)
+	}
+	if report, err := l.ledger.CheckSoFar(l.rules()); err != nil || len(report.Broken()) > 0 {
+		t.Fatalf("after %s: %s %v", f.name, report, err) // what is broken now stays so
 	}
 	if n := l.events.count(mark, lost); f.quiet && n > 0 {
 		t.Errorf("%s: lost %d connections:\n%s", f.name, n, describe(l.events.since(mark)))
@@ -79,7 +88,24 @@ const askTimeout = 500 * time.Millisecond
 func (l *load) ask(ctx context.Context) {
 	short, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	_ = l.call(short, "await ready", l.client.AwaitReady)
+	var asked sync.WaitGroup
+	defer asked.Wait()
+	for name, f := range map[string]func(context.Context) error{
+		"await ready": l.client.AwaitReady,
+		"declare":     l.declare,
+		"channel":     l.openAndClose,
+		"publish":     func(ctx context.Context) error { return l.pub.Publish(ctx, warren.Message{Key: strayKey}) },
+	} {
+		asked.Go(func() { _ = l.call(short, name, f) })
+	}
+}
+
+func (l *load) openAndClose(ctx context.Context) error {
+	ch, err := l.client.Channel(ctx)
+	if err != nil {
+		return err
+	}
+	return ch.Close(ctx)
 }
 
 // during returns a fault that strikes and is healed while another lasts, one whose strike sees to its own effect.

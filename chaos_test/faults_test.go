@@ -2,16 +2,14 @@ package chaos
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"strings"
 	"time"
 
 	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/docker"
 	"github.com/warren-mq/warren/internal/faultproxy"
 	"github.com/warren-mq/warren/recovery"
@@ -36,8 +34,10 @@ var (
 		name: "closed by an operator", strike: ctl("close_all_connections", "maintenance"), shows: forced("maintenance"),
 	}
 	memoryAlarm = fault{
-		name: "memory alarm", strike: ctl("set_vm_memory_high_watermark", "absolute", "1MB"),
-		shows: kind(recovery.Blocked), heal: ctl("set_vm_memory_high_watermark", "0.6"),
+		name: "memory alarm", quiet: true, strike: alarm(0), heal: ctl("set_vm_memory_high_watermark", "0.6"),
+	}
+	longMemoryAlarm = fault{
+		name: "memory alarm for several heartbeats", quiet: true, strike: alarm(3), heal: ctl("set_vm_memory_high_watermark", "0.6"),
 	}
 	queueDeleted = fault{
 		name: "queue deleted under its consumer", strike: ctl("delete_queue", autoQueue), shows: consumerLost(autoQueue, core.ErrCancelled),
@@ -76,6 +76,15 @@ var (
 	endToClient = fault{
 		name: "the client reads the end", strike: link(func(p *faultproxy.Proxy) { p.HalfClose(faultproxy.ToClient) }), shows: lost,
 	}
+	confirmsHeld = fault{
+		name: "confirms come late", quiet: true, strike: holdConfirms, heal: func(_ context.Context, l *load) error {
+			l.confirms.Lift()
+			return nil
+		},
+	}
+	confirmsDropped = fault{
+		name: "confirms are lost with the connection", mute: true, strike: dropConfirms, shows: lost,
+	}
 	slowLink = fault{
 		name: "slow link", quiet: true, strike: slowDown,
 		heal: link(func(p *faultproxy.Proxy) { p.Latency(0, 0); p.Bandwidth(0) }),
@@ -99,6 +108,72 @@ func link(f func(*faultproxy.Proxy)) func(context.Context, *load) error {
 		f(l.node.proxy)
 		return nil
 	}
+}
+
+// alarm raises the memory alarm while the main queue holds messages, and keeps it for some heartbeats. The broker says
+// so and takes no publishes; the consumer goes on.
+func alarm(heartbeats int) func(context.Context, *load) error {
+	return func(ctx context.Context, l *load) error {
+		mark := l.events.mark()
+		if err := l.backlog(ctx); err != nil {
+			return err
+		}
+		_, err := l.node.Ctl(ctx, "set_vm_memory_high_watermark", "absolute", "1MB")
+		if err == nil {
+			err = l.events.await(ctx, mark, kind(recovery.Blocked))
+		}
+		consumed := l.consumed.Load()
+		l.handlers.Unlock()
+		if err != nil {
+			return err
+		}
+		// What was with the consumer before is not more than its prefetch.
+		if !eventually(ctx, recoverTimeout, func() bool { return l.consumed.Load() > consumed+int64(l.plan.prefetch) }) {
+			return fmt.Errorf("%d consumed while publishers are blocked", l.consumed.Load()-consumed)
+		}
+		if heartbeats == 0 {
+			return nil
+		}
+		return l.stalled(ctx, time.Duration(heartbeats)*l.plan.heartbeat)
+	}
+}
+
+// backlog has the handlers of the main queue wait, and the queue hold more than its consumer may take. The caller lets
+// them go on, unless there is an error.
+func (l *load) backlog(ctx context.Context) error {
+	l.handlers.Lock()
+	enough := l.confirmed.Load() + int64(2*l.plan.prefetch+10)
+	if !eventually(ctx, recoverTimeout, func() bool { return l.confirmed.Load() >= enough }) {
+		l.handlers.Unlock()
+		return errors.New("too little is published")
+	}
+	return nil
+}
+
+// holdConfirms keeps the broker's confirms from the client until all publishes that its window allows wait for theirs.
+func holdConfirms(ctx context.Context, l *load) error {
+	return l.withoutConfirms(ctx, faultproxy.Hold)
+}
+
+// dropConfirms loses confirms for a while, and then the connections: those publishes have no verdict and never get one.
+func dropConfirms(ctx context.Context, l *load) error {
+	if err := l.withoutConfirms(ctx, faultproxy.Drop); err != nil {
+		return err
+	}
+	l.node.proxy.Reset()
+	l.confirms.Lift()
+	return nil
+}
+
+func (l *load) withoutConfirms(ctx context.Context, do faultproxy.Action) error {
+	l.confirms = l.node.proxy.Frames(faultproxy.FrameRule{Dir: faultproxy.ToClient, Method: wire.MethodBasicAck, Do: do})
+	if err := l.stalled(ctx, l.plan.heartbeat/2); err != nil {
+		return err
+	}
+	if l.confirms.Hits() == 0 {
+		return errors.New("the broker has confirmed nothing")
+	}
+	return nil
 }
 
 // pauseBriefly freezes the broker for about one heartbeat interval, in which nothing may be confirmed once the last
@@ -155,38 +230,27 @@ func slowDown(ctx context.Context, l *load) error {
 	return hold(ctx, linkHold)
 }
 
-// sliceUp lets the link carry single bytes for a while; a greeting then arrives in pieces.
+// sliceUp lets the link carry single bytes for a while.
 func sliceUp(ctx context.Context, l *load) error {
+	before := l.node.proxy.Stats().Sliced
 	l.node.proxy.Slice(1)
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", l.node.Addr())
-	if err != nil {
+	if err := hold(ctx, linkHold); err != nil {
 		return err
 	}
-	defer conn.Close()
-	if _, err := io.WriteString(conn, "AMQP\x00\x00\x09\x01"); err != nil {
-		return err
+	if n := l.node.proxy.Stats().Sliced - before; n < manyPieces {
+		return fmt.Errorf("%d pieces", n)
 	}
-	// A first read that returns the whole frame shows that it came in one piece.
-	greeting := make([]byte, 4096)
-	n, err := conn.Read(greeting)
-	if err != nil {
-		return err
-	}
-	if n >= 8 && n == 8+int(binary.BigEndian.Uint32(greeting[3:7])) {
-		return fmt.Errorf("the greeting of %d bytes arrived at once", n)
-	}
-	return hold(ctx, linkHold)
+	return nil
 }
+
+const manyPieces = 1000 // a few dozen messages
 
 // handlersWait has the handlers of the main queue wait until the consumer has as much as its prefetch allows.
 var handlersWait = fault{
 	name: "handlers wait", quiet: true,
 	strike: func(ctx context.Context, l *load) error {
-		l.handlers.Lock()
-		enough := l.confirmed.Load() + int64(2*l.plan.prefetch)
-		if !eventually(ctx, recoverTimeout, func() bool { return l.confirmed.Load() >= enough }) {
-			l.handlers.Unlock()
-			return errors.New("too little is published")
+		if err := l.backlog(ctx); err != nil {
+			return err
 		}
 		l.filled = true
 		return nil

@@ -54,22 +54,21 @@ func (l *load) rules() ledger.Rules {
 		Growth:          growth,
 		Recovery:        recoverTimeout,
 		Deadline:        l.longest + recoverTimeout,
-		Residence:       5 * time.Second, // messages flow before a queue is deleted
+		Residence:       time.Second, // messages flow before a queue is deleted
 
 		MinConfirmed: l.plan.messages, MinConsumed: l.plan.messages,
-		MinUnresolved: l.muted,
+		MinReturned:   l.plan.messages / strayEvery,
+		MinUnresolved: l.muted + l.kills/manyKills,
+	}
+	if !l.plan.stream() { // which takes nothing back
+		rules.MinRequeued = l.plan.messages / refuseEvery / 2 // the others lost their channel first
+		rules.MinRedelivered = rules.MinRequeued + l.kills/manyKills
 	}
 	if l.filled {
 		rules.MinOutstanding = map[string]int{mainQueue: (l.plan.prefetch + 1) / 2}
 	}
 	if l.muted > 0 && l.plan.rate*int(l.plan.heartbeat/time.Second) >= l.plan.window { // silence lasts longer than that
 		rules.MinPending = (l.plan.window + 1) / 2
-	}
-	if l.kills >= manyKills {
-		rules.MinUnresolved = max(rules.MinUnresolved, 1)
-		if !l.plan.stream() {
-			rules.MinRedelivered = 1
-		}
 	}
 	if l.plan.stream() {
 		rules.Streams = []string{mainQueue}
@@ -175,9 +174,9 @@ func TestManyKillsMustShowReplay(t *testing.T) {
 		muted, kills            int
 		unresolved, redelivered int
 	}{
-		{plan{}, 0, 1, 0, 0},
-		{plan{}, 0, 3, 1, 1},
-		{plan{}, 2, 3, 2, 1},
+		{plan{}, 0, 1, 0, 10},
+		{plan{}, 0, 3, 1, 11},
+		{plan{}, 2, 50, 18, 26},
 		{plan{queue: topology.Stream}, 0, 3, 1, 0}, // it has no redelivered flag
 	} {
 		l := &load{plan: c.plan.withDefaults(), muted: c.muted, kills: c.kills}

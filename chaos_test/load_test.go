@@ -17,6 +17,7 @@ import (
 	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/consumer"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/faultproxy"
 	"github.com/warren-mq/warren/internal/ledger"
 	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
@@ -71,15 +72,19 @@ type load struct {
 	before string // what the broker held when the load began
 	muted  int    // faults after which a verdict must be missing
 
-	kills  int  // of the broker
-	filled bool // the consumer had as much as its prefetch allows
+	kills     int  // of the broker
+	deletions int  // of the main queue
+	filled    bool // the consumer had as much as its prefetch allows
 
-	handlers sync.RWMutex // held by a fault: handlers wait
+	handlers sync.RWMutex           // held by a fault: handlers wait
+	confirms *faultproxy.FrameFault // that keeps them from the client
 
 	held    ledger.Resources // when the load began
 	longest time.Duration    // that a fault lasted
 
 	confirmed, consumed atomic.Int64
+	strays, refused     atomic.Int64 // published to no queue; given back by their handler
+	replies, audits     atomic.Int64 // that the other two consumers have handled
 
 	ctx       context.Context // ends with the test
 	quit      chan struct{}   // closed when publishing shall end
@@ -166,9 +171,15 @@ func (l *load) startConsumers(t testing.TB) {
 	l.consuming.Go(func() {
 		l.ended(t, l.cons.Run(l.ctx, func(_ context.Context, d *warren.Delivery) error { return l.receive(received, d) }))
 	})
-	for _, queue := range []string{ownQueue, autoQueue} {
+	for queue, handled := range map[string]*atomic.Int64{ownQueue: &l.replies, autoQueue: &l.audits} {
+		received := l.ledger.Consumer(queue)
 		l.consuming.Go(func() {
-			l.ended(t, l.client.Consume(l.ctx, queue, func(context.Context, *warren.Delivery) error { return nil }, consumer.Tag(queue)))
+			l.ended(t, l.client.Consume(l.ctx, queue, func(_ context.Context, d *warren.Delivery) error {
+				id, _ := received.Receive(asReceived(d))
+				handled.Add(1)
+				received.End(id, d.Tag, nil)
+				return nil
+			}, consumer.Tag(queue)))
 		})
 	}
 }
@@ -182,17 +193,27 @@ func (l *load) ended(t testing.TB, err error) {
 
 // receive is the handler of the main queue.
 func (l *load) receive(received *ledger.Consumer, d *warren.Delivery) error {
-	id, err := received.Receive(ledger.Received{
-		Exchange: d.Exchange, Key: d.RoutingKey, Headers: d.Properties().Headers, Body: d.Body, Tag: d.Tag, Redelivered: d.Redelivered,
-	})
-	if err == nil {
+	id, err := received.Receive(asReceived(d))
+	if err == nil && d.RoutingKey == routingKey {
 		l.book.arrived(id.Seq, d.Redelivered)
 		l.consumed.Add(1)
 	}
 	l.handlers.RLock() // a fault may have them wait
 	defer l.handlers.RUnlock()
-	received.End(id, d.Tag, nil)
-	return nil
+	var result error
+	if err == nil && id.Seq%refuseEvery == 0 && d.RoutingKey == routingKey && !d.Redelivered && !l.plan.stream() {
+		l.refused.Add(1)
+		result = consumer.ErrRequeue
+	}
+	received.End(id, d.Tag, result)
+	return result
+}
+
+// asReceived is a delivery for the ledger.
+func asReceived(d *warren.Delivery) ledger.Received {
+	return ledger.Received{
+		Exchange: d.Exchange, Key: d.RoutingKey, Headers: d.Properties().Headers, Body: d.Body, Tag: d.Tag, Redelivered: d.Redelivered,
+	}
 }
 
 // note notes an event.
@@ -212,7 +233,26 @@ type sent struct {
 	receipt *publisher.Receipt
 }
 
-const routingKey = "created.eu" // of every message of a load
+const (
+	routingKey  = "created.eu" // of the messages of a load
+	strayKey    = "nowhere"    // of those that no queue takes
+	strayEvery  = 50           // messages there is one such
+	refuseEvery = 97           // messages there is one that its handler gives back when it comes first
+)
+
+// sender publishes with one key.
+type sender struct {
+	*ledger.Publisher
+	key     string
+	results chan sent
+}
+
+func (l *load) sender(key string) *sender {
+	// Were it no larger than the window, it would do the publisher's work of keeping the window.
+	s := &sender{l.ledger.Publisher(), key, make(chan sent, 2*(l.plan.window+l.plan.slack()))}
+	s.To(exchange, key)
+	return s
+}
 
 // pace is how often messages are sent: those that are due, at once.
 const pace = 5 * time.Millisecond
@@ -220,14 +260,13 @@ const pace = 5 * time.Millisecond
 // runPublish publishes until it is told to stop and the plan is met.
 func (l *load) runPublish() {
 	defer close(l.published)
-	// Were it no larger than the window, it would do the publisher's work of keeping the window.
-	results := make(chan sent, 2*(l.plan.window+l.plan.slack()))
+	orders, strays := l.sender(routingKey), l.sender(strayKey)
 	var collecting sync.WaitGroup
-	ledgered := l.ledger.Publisher()
-	ledgered.To(exchange, routingKey)
-	collecting.Go(func() { l.runResults(ledgered, results) })
 	defer collecting.Wait()
-	defer close(results)
+	for _, s := range []*sender{orders, strays} { // apart: what is returned after a recovery takes its time
+		collecting.Go(func() { l.runResults(s) })
+		defer close(s.results)
+	}
 	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	due := max(1, l.plan.rate*int(pace)/int(time.Second))
@@ -237,8 +276,12 @@ func (l *load) runPublish() {
 		case <-l.ctx.Done():
 			return
 		}
-		for range due {
-			l.send(ledgered, results)
+		for i := range due {
+			l.send(orders)
+			if (n+i)%strayEvery == 0 {
+				l.strays.Add(1)
+				l.send(strays)
+			}
 		}
 	}
 }
@@ -252,25 +295,27 @@ func (l *load) enough(n int) bool {
 	}
 }
 
-func (l *load) send(ledgered *ledger.Publisher, results chan<- sent) {
-	m := ledgered.Next(0, l.plan.size)
+func (l *load) send(s *sender) {
+	m := s.Next(0, l.plan.size)
 	r, err := l.pub.Send(context.WithoutCancel(l.ctx), warren.Message{
-		Key: routingKey, Body: m.Body, Properties: warren.Properties{Headers: ledger.Headers(m.Body)},
+		Key: s.key, Body: m.Body, Properties: warren.Properties{Headers: ledger.Headers(m.Body)},
 	})
 	if err != nil {
-		ledgered.Result(m.ID, ledger.NotSent)
+		s.Result(m.ID, ledger.NotSent)
 		return
 	}
-	results <- sent{m.ID, r}
+	s.results <- sent{m.ID, r}
 }
 
 // runResults notes the outcomes in the order in which the messages were sent.
-func (l *load) runResults(ledgered *ledger.Publisher, results <-chan sent) {
-	for s := range results {
+func (l *load) runResults(from *sender) {
+	for s := range from.results {
 		<-s.receipt.Done()
 		v := s.receipt.Verdict()
-		l.book.sent(s.id.Seq, s.receipt.Attempts())
-		ledgered.Result(s.id, outcomes[v.Outcome])
+		if from.key == routingKey {
+			l.book.sent(s.id.Seq, s.receipt.Attempts())
+		}
+		from.Result(s.id, outcomes[v.Outcome])
 		if v.Outcome == core.Confirmed {
 			l.confirmed.Add(1)
 		}
@@ -296,6 +341,23 @@ func (l *load) progress(ctx context.Context, n int64) error {
 	if !eventually(ctx, recoverTimeout, func() bool { return l.confirmed.Load() >= confirmed && l.consumed.Load() >= consumed }) {
 		return fmt.Errorf("no flow: %d confirms and %d deliveries are missing: state %+v",
 			confirmed-l.confirmed.Load(), consumed-l.consumed.Load(), l.client.State())
+	}
+	return nil
+}
+
+// probe publishes to the two queues that live by their consumers, and waits until these have the messages.
+func (l *load) probe(ctx context.Context) error {
+	for key, handled := range map[string]*atomic.Int64{"reply.probe": &l.replies, "audit.probe": &l.audits} {
+		before, s := handled.Load(), l.sender(key)
+		m := s.Next(0, 0)
+		err := l.pub.Publish(ctx, warren.Message{Key: key, Body: m.Body, Properties: warren.Properties{Headers: ledger.Headers(m.Body)}})
+		if err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		s.Result(m.ID, ledger.Confirmed)
+		if !eventually(ctx, recoverTimeout, func() bool { return handled.Load() > before }) {
+			return fmt.Errorf("%s did not arrive", key)
+		}
 	}
 	return nil
 }

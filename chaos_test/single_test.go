@@ -14,11 +14,11 @@ import (
 // singleFaults are all faults of one broker and of the link to it.
 var singleFaults = []fault{
 	stopped, closedByOperator, pausedBelowHeartbeat, pausedBeyondHeartbeat, memoryAlarm, queueDeleted,
-	reset, deafBroker, deafClient, blackhole, endToBroker, endToClient, slowLink, oneByteLink,
+	reset, deafBroker, deafClient, blackhole, endToBroker, endToClient, confirmsHeld, confirmsDropped, slowLink, oneByteLink,
 }
 
 // allFaults are those and what takes longer.
-var allFaults = append(slices.Clone(singleFaults), bytesToBrokerLost, bytesToClientLost)
+var allFaults = append(slices.Clone(singleFaults), bytesToBrokerLost, bytesToClientLost, longMemoryAlarm)
 
 // TestEveryFaultUnderLoad breaks everything that can break below one client, in random order.
 func TestEveryFaultUnderLoad(t *testing.T) {
@@ -58,10 +58,11 @@ func TestLongScenarios(t *testing.T) {
 		{"classic, window of 5000, prefetch of 2000", wide.of(topology.Classic), some},
 		{"stream, window and prefetch of one", narrow.of(topology.Stream), some},
 		{"stream, window of 5000, prefetch of 2000", wide.of(topology.Stream), some},
-		{"window and prefetch of one", narrow, append(slices.Clone(allFaults), handlersWait)},
+		{"window and prefetch of one", narrow, append(slices.Clone(allFaults), handlersWait, killed)},
 		{"window of 5000, prefetch of 2000", wide, append(slices.Clone(singleFaults), handlersWait)},
+		{"window of 5000, prefetch of 2000, killed 10 times", wide, repeat(10, killed)},
 		{"stream, with kills", plan{queue: topology.Stream}, slices.Concat(singleFaults, repeat(3, killed))},
-		{"large messages", plan{size: 1 << 20, rate: 50, window: 20}, singleFaults},
+		{"large messages", plan{size: 1 << 20, rate: 50, window: 20, prefetch: 20}, singleFaults},
 		{"killed 50 times", plan{messages: 100_000, workers: 1}, repeat(50, killed)},
 		{"everything twice, with kills", plan{queue: topology.Classic}, slices.Concat(allFaults, allFaults, repeat(5, killed))},
 	}

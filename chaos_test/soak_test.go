@@ -70,6 +70,8 @@ func drawn(r *rand.Rand) scenario {
 	}
 	if s.plan.size > 100_000 {
 		s.plan.rate = 100
+	} else if s.plan.window > s.plan.rate && s.plan.prefetch > 1 {
+		s.plan.rate = s.plan.window / 2 // enough to fill it during a silence of a heartbeat
 	}
 	all := append([]fault{killed}, allFaults...)
 	for range soakFaults {
@@ -79,6 +81,7 @@ func drawn(r *rand.Rand) scenario {
 		}
 		s.faults = append(s.faults, f)
 	}
+	s.faults = append(s.faults, handlersWait) // else a large prefetch is never filled
 	return s
 }
 

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -34,6 +35,7 @@ func loadTopology(queueType string) warren.Topology {
 		},
 		Bindings: []warren.Binding{
 			{Source: exchange, Destination: mainQueue, Key: "created.#"},
+			{Source: exchange, Destination: mainQueue, Key: "*.probe"}, // the ledger expects everything there
 			{Source: exchange, Destination: ownQueue, Key: "reply.*"},
 			{Source: exchange, Destination: "orders.copies", ToExchange: true, Key: "audit.#"},
 			{Source: "orders.copies", Destination: autoQueue},
@@ -65,6 +67,11 @@ func inventory(ctx context.Context, b *broker) (string, error) {
 			}
 		}
 	}
+	channels, err := b.Ctl(ctx, "list_channels", "--no-table-headers", "pid")
+	if err != nil {
+		return "", err
+	}
+	lines = append(lines, fmt.Sprintf("channels: %d", len(strings.Fields(channels))))
 	slices.Sort(lines)
 	return strings.Join(lines, "\n"), nil
 }

@@ -130,8 +130,9 @@ const tick = 20 * time.Millisecond
 func (p *Proxy) pace(n int) (size int, takes time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s := p.faults.slice; s > 0 {
-		n = min(n, s)
+	if s := p.faults.slice; s > 0 && s < n {
+		n = s
+		p.stats.Sliced++
 	}
 	rate := p.faults.bandwidth
 	if rate == 0 {

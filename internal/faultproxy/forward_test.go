@@ -118,6 +118,20 @@ func TestForwardStopsWithTheLink(t *testing.T) {
 	}
 }
 
+func TestSlicesAreCounted(t *testing.T) {
+	forwarding(t, func(p *Proxy, l *link, r *recorder) {
+		for _, size := range []int{0, 4, 10, 0} {
+			p.Slice(size)
+			if err := l.forward(toClient, r, make([]byte, 10), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := p.Stats().Sliced; n != 2 { // 4, 4 and 2 bytes
+			t.Errorf("counted %d, want 2", n)
+		}
+	})
+}
+
 func TestResumeInTheMiddleOfAStream(t *testing.T) {
 	forwarding(t, func(p *Proxy, l *link, r *recorder) {
 		p.Slice(1)

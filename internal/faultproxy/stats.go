@@ -8,6 +8,7 @@ type Stats struct {
 	Refused   int   // connections
 	Resets    int   // connections reset by [Proxy.Reset]
 	Cuts      int   // connections reset at a byte or a frame
+	Sliced    int64 // times that [Proxy.Slice] left something for later
 	Swallowed int64 // bytes
 }
 

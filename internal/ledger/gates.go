@@ -29,6 +29,8 @@ func doubts(v *view, s *Summary) []string {
 	}
 	least("confirmed messages", s.Confirmed, v.rules.MinConfirmed)
 	least("consumed messages", s.Unique, v.rules.MinConsumed)
+	least("returned messages", s.Returned, v.rules.MinReturned)
+	least("deliveries given back", v.countRequeued(), v.rules.MinRequeued)
 	least("publishes whose verdict was cut off", v.countCutOff(), v.rules.MinUnresolved)
 	if v.rules.MaxWait > 0 {
 		least("waits between attempts to connect", len(v.facts.Waits), minWaits)
@@ -66,6 +68,15 @@ func (v *view) countCutOff() int {
 		}
 	}
 	return len(cutOff)
+}
+
+func (v *view) countRequeued() (n int) {
+	v.history.each(of(WireSettle), func(r *Record) {
+		if r.Kind == WireSettle && r.Flags&Requeue != 0 {
+			n++
+		}
+	})
+	return n
 }
 
 func (v *view) countRedelivered() (n int) {

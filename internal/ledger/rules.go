@@ -25,6 +25,8 @@ type Rules struct {
 
 	MinConfirmed   int // the least that makes a run worth its verdict
 	MinConsumed    int
+	MinReturned    int
+	MinRequeued    int // settled by giving them back
 	MinUnresolved  int // publishes whose verdict was cut off: else no replay was seen
 	MinRedelivered int
 	MinPending     int            // publishes of some publisher without a result, at the peak
