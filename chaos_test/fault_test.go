@@ -54,6 +54,8 @@ func (l *load) suffer(t *testing.T, f fault) {
 func (l *load) strikeAndHeal(t *testing.T, f fault, mark int) error {
 	t.Helper()
 	ctx := within(t, faultTimeout)
+	leaver := l.arrive(ctx, t)
+	defer l.leave(ctx, leaver) // where the fault has failed
 	noted := l.ledger.Fault(f.name)
 	defer noted.End()
 	if err := f.strike(ctx, l); err != nil {
@@ -65,7 +67,7 @@ func (l *load) strikeAndHeal(t *testing.T, f fault, mark int) error {
 		}
 	}
 	noted.Effect()
-	l.ask(ctx)
+	l.ask(ctx, leaver)
 	if f.mute {
 		l.muted++
 	}
@@ -84,12 +86,13 @@ func (l *load) strikeAndHeal(t *testing.T, f fault, mark int) error {
 // askTimeout is for calls that may be in vain.
 const askTimeout = 500 * time.Millisecond
 
-// ask waits a moment for a client that may be cut off: it is to answer in time, whatever the answer.
-func (l *load) ask(ctx context.Context) {
+// ask waits a moment for clients that may be cut off: they are to answer in time, whatever the answer.
+func (l *load) ask(ctx context.Context, c leaver) {
 	short, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	var asked sync.WaitGroup
 	defer asked.Wait()
+	asked.Go(func() { l.leave(ctx, c) })
 	for name, f := range map[string]func(context.Context) error{
 		"await ready": l.client.AwaitReady,
 		"declare":     l.declare,
