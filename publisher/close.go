@@ -63,10 +63,10 @@ func (p *Publisher) end(cause error) {
 		p.closed = cause
 	}
 	p.window.turnAway()
-	for _, r := range slices.Concat(p.refused, p.lost, p.queue.clear()) {
+	for _, r := range slices.Concat(p.refused.list, p.lost, p.queue.clear()) {
 		p.giveUp(r, p.closed)
 	}
-	p.refused, p.lost = nil, nil
+	p.refused.list, p.lost = nil, nil
 	p.changed.Wake()
 }
 

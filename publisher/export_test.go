@@ -4,5 +4,5 @@ package publisher
 func Held(p *Publisher) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.queue.len() + len(p.refused) + len(p.lost)
+	return p.queue.len() + len(p.refused.list) + len(p.lost)
 }

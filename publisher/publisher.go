@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
@@ -43,9 +42,7 @@ type Publisher struct {
 	window    window
 	queue     queue
 	lost      []*Receipt // of the present channel, which died
-	refused   []*Receipt // nacked or returned, to be sent again after a pause
-	retryAt   time.Time  // when
-	refusals  int        // in a row
+	refused   refused
 	isolation isolation
 	sent      int        // in flight, those given up meanwhile included
 	ghosts    []*Receipt // given up in flight on the present channel
@@ -65,7 +62,7 @@ func New(conn *recovery.Connection, opts ...Option) (*Publisher, error) {
 	return &Publisher{
 		conn: conn, cfg: cfg, ctx: ctx, stop: stop, work: make(chan struct{}, 1), done: make(chan struct{}),
 		window:    window{maxMessages: cfg.maxMessages, maxBytes: cfg.maxBytes},
-		isolation: isolation{limit: cfg.maxMessages},
+		isolation: isolation{limit: cfg.maxMessages}, refused: newRefused(),
 	}, nil
 }
 

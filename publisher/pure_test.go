@@ -132,16 +132,37 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
-func TestBackoffGrowsToALimit(t *testing.T) {
-	for n := 1; n < 100; n++ {
-		limit := 5 * time.Second
-		if n < 8 {
-			limit = min(limit, 50*time.Millisecond<<(n-1))
+func TestWhatIsRefusedWaitsByItself(t *testing.T) {
+	const ms = time.Millisecond
+	q, now := refused{pace: 1}, time.Now()
+	old, fresh, third := &Receipt{refusals: 9}, &Receipt{}, &Receipt{}
+	q.add(old, now, 0)
+	q.add(fresh, now, 0)
+	q.add(third, now.Add(ms), 0)
+	for _, c := range []struct {
+		after time.Duration
+		want  []*Receipt
+	}{
+		{49 * ms, nil}, {50 * ms, []*Receipt{fresh}}, {51 * ms, []*Receipt{third}}, {4999 * ms, nil}, {5000 * ms, []*Receipt{old}}, {time.Hour, nil},
+	} {
+		if got := q.take(now.Add(c.after)); !slices.Equal(got, c.want) {
+			t.Errorf("after %s %d are due, want %d", c.after, len(got), len(c.want))
 		}
-		for range 50 {
-			if d := backoff(n); d <= 0 || d > limit {
-				t.Fatalf("backoff %d: %s; want up to %s", n, d, limit)
-			}
+	}
+	for n := range 12 { // 50 ms, 100 ms, … 5 s
+		q.add(fresh, now, 0)
+		if at, _ := q.next(); at.Sub(now) != min(5*time.Second, 100*ms<<n) {
+			t.Errorf("refused %d times: due after %s", fresh.refusals, at.Sub(now))
+		}
+		q.take(now.Add(time.Hour))
+	}
+	q.add(old, now, 20*ms)
+	if at, ok := q.next(); !ok || at.Sub(now) != 20*ms {
+		t.Errorf("due after %s, within 20 ms", at.Sub(now))
+	}
+	for range 100 {
+		if p := newRefused().pace; p < 0.5 || p > 1 {
+			t.Fatalf("pace %v", p)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package publisher
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/gate"
@@ -23,6 +24,8 @@ type Receipt struct {
 	maybeSent bool          // an attempt before that did: the broker may have it
 	doubt     string        // or, as far as r is not itself what the broker wrote this about
 	refused   core.Verdict  // nacked or returned, to be tried again; else zero
+	refusals  int           // how often
+	due       time.Time     // when it is tried again
 	verdict   core.Verdict  // once over
 	free      bool          // once over: nobody but the sender refers to it
 	done      chan struct{} // made when somebody waits; closed when over

@@ -150,6 +150,35 @@ func TestNackedIsSentAgain(t *testing.T) {
 	})
 }
 
+// What is refused again and again is sent ever more rarely, whatever becomes of others meanwhile.
+func TestConfirmsOfOthersDoNotHurryWhatIsRefused(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		e.queue("full", wire.Table{"x-max-length": 1, "x-overflow": "reject-publish"})
+		p := e.publisher()
+		defer e.closeOf(p)
+		e.wantConfirmed(e.sendTo(p, "full"))
+		old := e.sendTo(p, "full")
+		for range 3000 { // 20 ms apart
+			e.wantConfirmed(e.sendTo(p, "q"))
+			time.Sleep(20 * time.Millisecond)
+		}
+		if n := old.Attempts(); n < 10 || n > 60 {
+			t.Errorf("%d attempts in a minute; want a backoff up to 5 s", n)
+		}
+		fresh := e.sendTo(p, "full") // does not wait for the old one's turn
+		time.Sleep(100 * time.Millisecond)
+		if n := fresh.Attempts(); n < 2 {
+			t.Errorf("%d attempts in its first 100 ms", n)
+		}
+		for range 2 {
+			e.contents("full")
+			time.Sleep(10 * time.Second)
+		}
+		e.wantConfirmed(old, fresh)
+	})
+}
+
 func TestReturnsAreRetriedForAWhileAfterAReconnect(t *testing.T) {
 	inBubble(t, func(e *env) {
 		e.queue("q", nil)

@@ -3,7 +3,6 @@ package publisher
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/warren-mq/warren/core"
@@ -185,22 +184,22 @@ func (p *Publisher) await(ch *core.Channel) error {
 	}
 }
 
-// retryDue returns what ends the pause before what was refused is sent again;
+// retryDue returns what ends the pause before something refused is sent again;
 // nil: there is nothing.
 func (p *Publisher) retryDue() <-chan time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.refused) == 0 {
+	at, ok := p.refused.next()
+	if !ok {
 		return nil
 	}
-	return time.After(time.Until(p.retryAt))
+	return time.After(time.Until(at))
 }
 
 func (p *Publisher) retryRefused() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queue.pushFront(p.refused...)
-	p.refused = nil
+	p.queue.pushFront(p.refused.take(time.Now())...)
 }
 
 // retire takes a dead channel out of use and takes up what it left behind.
@@ -233,13 +232,4 @@ func (p *Publisher) pause(d time.Duration, conn *core.Conn) {
 	case <-conn.Done():
 	case <-p.ctx.Done():
 	}
-}
-
-// backoff is a random pause of at most 50 ms for n = 1, doubling up to 5 s.
-func backoff(n int) time.Duration {
-	limit := 5 * time.Second
-	if n < 8 {
-		limit = min(limit, 50*time.Millisecond<<(n-1))
-	}
-	return rand.N(limit) + 1
 }

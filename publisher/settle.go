@@ -1,7 +1,6 @@
 package publisher
 
 import (
-	"slices"
 	"time"
 
 	"github.com/warren-mq/warren/core"
@@ -23,7 +22,6 @@ func (p *Publisher) settle(r *Receipt, v core.Verdict) {
 	r.phase = queued
 	switch {
 	case v.Outcome == core.Confirmed, v.Outcome == core.Returned && !p.inGrace():
-		p.refusals = 0
 		r.free = !r.handing
 		p.finish(r, v)
 	case v.Outcome == core.Unknown:
@@ -45,15 +43,7 @@ func (p *Publisher) settle(r *Receipt, v core.Verdict) {
 // outlast the grace. The lock is held.
 func (p *Publisher) retry(r *Receipt, v core.Verdict) {
 	r.refused = v
-	if len(p.refused) == 0 {
-		p.refusals++
-		pause := backoff(p.refusals)
-		if left := p.graceLeft(); left > 0 {
-			pause = min(pause, left)
-		}
-		p.retryAt = time.Now().Add(pause)
-	}
-	p.refused = append(p.refused, r)
+	p.refused.add(r, time.Now(), p.graceLeft())
 	p.ring()
 }
 
@@ -133,10 +123,10 @@ const minTrim = 64
 // trim lets go of messages that were given up while they waited, so that a
 // long outage with impatient senders fills no memory. The lock is held.
 func (p *Publisher) trim() {
-	if p.abandoned++; p.abandoned < max(minTrim, (p.queue.len()+len(p.refused))/2) {
+	if p.abandoned++; p.abandoned < max(minTrim, (p.queue.len()+len(p.refused.list))/2) {
 		return
 	}
 	p.abandoned = 0
 	p.queue.trim()
-	p.refused = slices.DeleteFunc(p.refused, func(r *Receipt) bool { return r.phase == over })
+	p.refused.trim()
 }
