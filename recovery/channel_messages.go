@@ -58,7 +58,13 @@ func invalid(err error) bool {
 }
 
 // OnReturn is [core.Channel.OnReturn], for every later physical channel too.
-func (ch *Channel) OnReturn(f func(*core.Return)) { ch.onReturn.Store(&f) }
+func (ch *Channel) OnReturn(f func(*core.Return)) {
+	if f == nil {
+		ch.onReturn.Store(nil)
+		return
+	}
+	ch.onReturn.Store(&f)
+}
 
 // Get is [core.Channel.Get]. The delivery belongs to the physical channel.
 func (ch *Channel) Get(ctx context.Context, m core.BasicGet) (d *core.Delivery, err error) {

@@ -81,6 +81,26 @@ func TestListenersStay(t *testing.T) {
 	})
 }
 
+// No function is one that is not called.
+func TestAReturnWithoutAListenerIsDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
+		returned := 0
+		for range 2 {
+			ch.OnReturn(func(*core.Return) { returned++ })
+			ch.OnReturn(nil)
+			_, err := ch.PublishConfirm(t.Context(), &core.Publishing{RoutingKey: "nowhere", Mandatory: true})
+			must(t, err)
+			synctest.Wait()
+		}
+		if returned != 0 {
+			t.Errorf("%d returns were told", returned)
+		}
+	})
+}
+
 func TestAGetOfALostConnectionSettlesNothing(t *testing.T) {
 	for _, lose := range []string{"connection", "channel"} {
 		t.Run(lose, func(t *testing.T) {
