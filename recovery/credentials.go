@@ -85,5 +85,5 @@ func (w *wallet) renewIn(now time.Time) (time.Duration, bool) {
 	if left <= 0 {
 		return lateRenewal, true // the broker may not have noticed yet
 	}
-	return max(minRenewal, left*4/5), true
+	return max(minRenewal, left/5*4), true
 }

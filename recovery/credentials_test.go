@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -25,6 +26,8 @@ func TestRenewalIsDueInTime(t *testing.T) {
 		{"no source to renew from", wallet{used: Grant{Expires: now.Add(time.Hour)}}, 0},
 		{"it does not expire", wallet{source: source}, 0},
 		{"an hour", wallet{source: source, used: Grant{Expires: now.Add(time.Hour)}}, 48 * time.Minute},
+		{"a century", wallet{source: source, used: Grant{Expires: now.Add(100 * 365 * 24 * time.Hour)}}, 80 * 365 * 24 * time.Hour},
+		{"further than can be told", wallet{source: source, used: Grant{Expires: now.AddDate(1000, 0, 0)}}, math.MaxInt64 / 5 * 4},
 		{"just before", wallet{source: source, used: Grant{Expires: now.Add(time.Millisecond)}}, minRenewal},
 		{"expired", wallet{source: source, used: Grant{Expires: now.Add(-time.Hour)}}, lateRenewal},
 	}
