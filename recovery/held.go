@@ -3,6 +3,7 @@ package recovery
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -100,8 +101,8 @@ func (h *held) inTurn(steps []topology.Step) []topology.Step {
 }
 
 // needsHeld reports whether a binding leads to a queue that is held.
-func (h *held) needsHeld(step topology.Step) bool {
-	b, ok := step.Entity.(topology.Binding)
+func (h *held) needsHeld(entity fmt.Stringer) bool {
+	b, ok := entity.(topology.Binding)
 	return ok && !b.ToExchange && h.has(b.Destination)
 }
 

@@ -64,6 +64,33 @@ func TestHeldWaits(t *testing.T) {
 	}
 }
 
+// A binding of a queue that is held is not due before it: it could not be
+// declared, and would be due at once again.
+func TestABindingOfAHeldQueueIsNotDue(t *testing.T) {
+	var q quarantine
+	now := time.Now()
+	b := topology.Binding{Source: "x", Destination: "a"}
+	q.refuse(b, closed(core.ScopeChannel, core.ErrNotFound, ""), now)
+	a := topology.Queue{Name: "a", Exclusive: true}
+	q.refuse(a, closed(core.ScopeChannel, core.ErrResourceLocked, ""), now)
+	late := q.find(entityKey(b)).due.Add(time.Second)
+	q.held.ended(false, late)
+	if at, ok := q.next(); !ok || !at.Equal(q.held.due) {
+		t.Errorf("next due at %s, %t; want with the queue at %s", at, ok, q.held.due)
+	}
+	if due := q.due(late); len(due) != 0 {
+		t.Errorf("due: %v", due)
+	}
+	q.find(entityKey(a)).spent = true
+	if at, ok := q.next(); ok {
+		t.Errorf("due at %s, when the queue never is again", at)
+	}
+	q.release(entityKey(a))
+	if due := q.due(late); len(due) != 1 {
+		t.Errorf("due without the queue: %v; want the binding", due)
+	}
+}
+
 func TestHeldTakeTurns(t *testing.T) {
 	var q quarantine
 	now := time.Now()

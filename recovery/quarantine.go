@@ -159,11 +159,12 @@ func (q *quarantine) reset(slow bool) {
 	q.held = held{patience: q.held.patience}
 }
 
-// due returns those whose time has come, without those that are held.
+// due returns those whose time has come, without those that are held, and
+// bindings that lead there: they come back together.
 func (q *quarantine) due(now time.Time) map[*patient]bool {
 	all := map[*patient]bool{}
 	for p := range q.all {
-		if q.held.queues[p.key] == nil && !p.spent && !p.due.After(now) {
+		if q.held.queues[p.key] == nil && !p.spent && !p.due.After(now) && !q.held.needsHeld(p.Entity) {
 			all[p] = true
 		}
 	}
@@ -177,7 +178,7 @@ func (q *quarantine) next() (at time.Time, ok bool) {
 		if q.held.queues[p.key] != nil {
 			due = q.held.due
 		}
-		if !p.spent && (!ok || due.Before(at)) {
+		if !p.spent && (!ok || due.Before(at)) && !q.held.needsHeld(p.Entity) {
 			at, ok = due, true
 		}
 	}

@@ -56,7 +56,7 @@ func (s *supervision) admitted(steps []topology.Step) []topology.Step {
 		return steps
 	}
 	return slices.DeleteFunc(slices.Clone(steps), func(step topology.Step) bool {
-		return s.quarantine.held.needsHeld(step) || s.quarantine.inOwnTime(entityKey(step.Entity))
+		return s.quarantine.held.needsHeld(step.Entity) || s.quarantine.inOwnTime(entityKey(step.Entity))
 	})
 }
 

@@ -199,7 +199,7 @@ const (
 func (s *supervision) withoutHeld(steps []topology.Step) []topology.Step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.DeleteFunc(steps, s.quarantine.held.needsHeld)
+	return slices.DeleteFunc(steps, func(step topology.Step) bool { return s.quarantine.held.needsHeld(step.Entity) })
 }
 
 // isDue reports whether step, an entity that may be the patient p, is to be declared.
