@@ -54,7 +54,9 @@ type ignore struct{}
 func (ignore) Settle(Verdict) {}
 
 // PublishTo is [Channel.Publish] on a channel in confirm mode, with the
-// verdict given to s: exactly once if the error is nil, never if it is not.
+// verdict given to s: exactly once if the error is nil, never if it is not. It
+// may come before PublishTo has returned; p itself is not read any more then,
+// though the end of a large body may be.
 func (ch *Channel) PublishTo(ctx context.Context, p *Publishing, s Settler) error {
 	if ch.currentMode() != modeConfirm {
 		return because(ErrConfirmMode, errNeedsConfirm)
@@ -99,9 +101,10 @@ func (ch *Channel) publish(ctx context.Context, p *Publishing, s Settler) error 
 }
 
 // append appends the message and, in confirm mode, its tag, in one step: tag
-// order is wire order. The lock is held, and released.
+// order is wire order. The lock is held, and released; the verdict may come then.
 func (ch *Channel) append(ctx context.Context, p *Publishing, s Settler) error {
-	stream := len(p.Body) > streamAbove
+	body := p.Body
+	stream := len(body) > streamAbove
 	start, err := ch.conn.out.publish(ch.id, ch.acks, p, stream)
 	if err != nil {
 		ch.mu.Unlock()
@@ -113,7 +116,7 @@ func (ch *Channel) append(ctx context.Context, p *Publishing, s Settler) error {
 	ch.streaming = stream
 	ch.mu.Unlock()
 	if stream {
-		return ch.stream(ctx, p.Body)
+		return ch.stream(ctx, body)
 	}
 	return nil
 }

@@ -58,6 +58,11 @@ func (r *Receipt) Done() <-chan struct{} {
 	return r.done
 }
 
+// letGo gives back what was borrowed: r itself may be kept for long, by its
+// sender, or by a channel whose broker still owes the verdict. The lock is
+// held, and no channel reads the message any more.
+func (r *Receipt) letGo() { r.pub.Body, r.pub.Properties.Headers = nil, nil }
+
 // announce tells whoever waits that r is over, as the last thing that is done
 // with it: its sender may use it anew. The lock is held.
 func (r *Receipt) announce() {

@@ -79,6 +79,7 @@ func (p *Publisher) finish(r *Receipt, v core.Verdict) {
 	r.phase, r.verdict = over, v
 	p.leave(r)
 	p.stats.count(v.Outcome)
+	r.letGo()
 	r.announce()
 }
 
