@@ -17,7 +17,7 @@ import (
 // [Consumer.All]; it goes on across outages until it is stopped.
 type Consumer struct {
 	conn  *recovery.Connection
-	queue string
+	queue atomic.Pointer[string] // its latest name that was seen
 	cfg   config
 
 	offsets  *offsets     // of a stream; nil: it is none
@@ -48,7 +48,8 @@ func New(conn *recovery.Connection, queue string, opts ...Option) (*Consumer, er
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w", err)
 	}
-	c := &Consumer{conn: conn, queue: queue, cfg: cfg, stop: make(chan struct{}), done: make(chan struct{})}
+	c := &Consumer{conn: conn, cfg: cfg, stop: make(chan struct{}), done: make(chan struct{})}
+	c.queue.Store(&queue)
 	if cfg.from != nil {
 		c.offsets = newOffsets()
 	}
@@ -159,4 +160,12 @@ func (c *Consumer) Done() <-chan struct{} { return c.done }
 func (c *Consumer) Tag() string { return c.cfg.tag }
 
 // Queue returns the present name of the queue.
-func (c *Consumer) Queue() string { return c.conn.Resolve(c.queue) }
+func (c *Consumer) Queue() string { return c.conn.Resolve(*c.queue.Load()) }
+
+// follow notes the present name of the queue, and returns it: a queue that the broker
+// names has another one on each connection, and is not known by all of them for ever.
+func (c *Consumer) follow() string {
+	name := c.Queue()
+	c.queue.Store(&name)
+	return name
+}

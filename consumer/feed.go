@@ -176,7 +176,7 @@ func (f *feed) prepare(s *recovery.Session, err error, failures int) {
 	}
 	if errors.Is(err, core.ErrCancelled) || errors.Is(err, core.ErrNotFound) {
 		// What this does not restore shows when the subscription is tried.
-		_, _ = f.c.conn.Redeclare(f.ctx, s, f.c.queue)
+		_, _ = f.c.conn.Redeclare(f.ctx, s, f.c.Queue())
 	}
 }
 

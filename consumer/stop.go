@@ -118,7 +118,7 @@ func (f *feed) release() {
 	f.member.Leave()
 	f.abort(ErrStopped)
 	if r := f.c.conn.Recorder(); r != nil && f.consumed.Load() {
-		r.ConsumerRemoved(f.c.queue)
+		r.ConsumerRemoved(f.c.Queue())
 	}
 }
 
@@ -127,7 +127,7 @@ func (f *feed) release() {
 func (f *feed) added() {
 	f.consumed.Store(true)
 	if r := f.c.conn.Recorder(); r != nil {
-		r.ConsumerAdded(f.c.queue)
+		r.ConsumerAdded(f.c.Queue())
 	}
 }
 

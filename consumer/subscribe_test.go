@@ -185,6 +185,31 @@ func TestServerNamedQueueIsFollowed(t *testing.T) {
 	})
 }
 
+// A queue has only so many earlier names: a consumer goes by the latest that it has seen.
+func TestServerNamedQueueIsFollowedForEver(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.declare(topology.Topology{Queues: []topology.Queue{{Exclusive: true}}})
+		lose := func() {
+			e.broker.Cut()
+			time.Sleep(time.Minute)
+		}
+		lose() // the name that the consumer is given is not the first
+		name := e.broker.Queues()[0].Name
+		var got seen
+		r := e.run(name, got.handler)
+		for i := range 40 {
+			lose()
+			queues := e.broker.Queues()
+			if len(queues) != 1 || queues[0].Consumers != 1 || r.Queue() != queues[0].Name {
+				t.Fatalf("after %d losses: %+v, the consumer's is %q", i+2, queues, r.Queue())
+			}
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestAutoDeleteQueueIsForgottenWithTheLastConsumer(t *testing.T) {
 	inBubble(t, func(e *env) {
 		e.declare(topology.Topology{Queues: []topology.Queue{{Name: "q", AutoDelete: true}}})

@@ -38,7 +38,7 @@ func stale(cause error) error { return fmt.Errorf("%w: %w", core.ErrStale, cause
 // subscribe opens a private channel on s and consumes the queue. guilty: the
 // broker closed the connection over it.
 func (f *feed) subscribe(s *recovery.Session) (_ *subscription, guilty bool, err error) {
-	if err := f.c.conn.AwaitQueue(f.ctx, s, f.c.queue); err != nil {
+	if err := f.c.conn.AwaitQueue(f.ctx, s, f.c.follow()); err != nil {
 		return nil, false, err
 	}
 	ch, err := s.Conn.Channel(f.ctx)
