@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,42 +14,77 @@ import (
 	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/ledger"
+	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
 )
 
-// TestTheClientLeavesNothing has clients lose connections, one after the other, and looks
-// what is left of them.
+// TestTheClientLeavesNothing has clients lose connections while they publish and consume, one after the other, closes
+// them in the middle of that, and looks what is left of them.
 func TestTheClientLeavesNothing(t *testing.T) {
-	live := func() {
-		b := brokertest.New(t)
-		defer b.Close()
-		client, err := warren.Dial(t.Context(), b.URL(), warren.WithRetry(func() backoff.BackOff { return &backoff.ZeroBackOff{} }))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := client.Declare(t.Context(), warren.Topology{Queues: []warren.Queue{{Name: queueName}}}); err != nil {
-			t.Fatal(err)
-		}
-		for range 3 {
-			b.Cut()
-			if !until(patience, func() bool { return len(b.Connections()) > 0 }) {
-				t.Fatal("the client does not come back")
-			}
-		}
-		if err := client.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
-	}
-	live() // what is made once is made
+	liveAndDie(t) // what is made once is made
 	before := ledger.Stock()
 	for range 5 {
-		live()
+		liveAndDie(t)
 	}
 	after := ledger.StockBack(before, patience)
 	report, err := ledger.New(1).Check(ledger.Rules{Growth: 1 << 20}, ledger.Facts{Drained: true, Before: before, After: after})
 	if err != nil || report.Verdict() != ledger.Green {
 		t.Errorf("%v\n%s", err, report)
+	}
+}
+
+// liveAndDie closes a client that has publishes without a verdict, a handler at work and deliveries behind it.
+func liveAndDie(t *testing.T) {
+	t.Helper()
+	b := brokertest.New(t)
+	defer b.Close()
+	client, err := warren.Dial(t.Context(), b.URL(), warren.WithRetry(func() backoff.BackOff { return &backoff.ZeroBackOff{} }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Declare(t.Context(), warren.Topology{Queues: []warren.Queue{{Name: queueName}}}); err != nil {
+		t.Fatal(err)
+	}
+	unconfirmed := b.OnReceive(wire.MethodBasicPublish, func(brokertest.Event) brokertest.Action { return brokertest.Unconfirmed })
+	pub, err := client.Publisher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	receipts := make([]*publisher.Receipt, 10)
+	for i := range receipts {
+		if receipts[i], err = pub.Send(t.Context(), warren.Message{Key: queueName}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var handled atomic.Int64
+	var consuming sync.WaitGroup
+	consuming.Go(func() {
+		_ = client.Consume(context.WithoutCancel(t.Context()), queueName, func(ctx context.Context, _ *warren.Delivery) error {
+			handled.Add(1)
+			<-ctx.Done() // as long as the channel lives
+			return ctx.Err()
+		})
+	})
+	for range 3 {
+		sent, begun := unconfirmed.Hits(), handled.Load()
+		b.Cut()
+		if !until(patience, func() bool { return unconfirmed.Hits() >= sent+len(receipts) && handled.Load() > begun }) {
+			t.Fatal("the client does not come back")
+		}
+	}
+	if n := pub.Stats().Open; n != len(receipts) {
+		t.Errorf("%d publishes are open, want all %d", n, len(receipts))
+	}
+	if err := client.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	consuming.Wait()
+	for _, receipt := range receipts {
+		if o := receipt.Verdict().Outcome; o != core.Unknown {
+			t.Errorf("a publish that was under way ended as %v, want %v", o, core.Unknown)
+		}
 	}
 }
 

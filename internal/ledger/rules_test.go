@@ -138,10 +138,12 @@ var ruleCases = []struct {
 	{name: "acknowledged to a frozen broker", script: begin + one + "wait; silent 2 5000; open 3; consume 3 q; redeliver 3 1 1; rehandle q 1; handled q 1; settle 3 1"},
 	{name: "acknowledged too late", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; handle q 1; handled q 1; revoke 2 1; cancel 2 1; settle 2 1; consume 2 q; redeliver 2 2 1; rehandle q 1; handled q 1; settle 2 2"},
 
-	{name: "topology missing and left over", script: "open 1", facts: Facts{Drained: true, Declared: []string{"a", "b"}, Actual: []string{"b", "c"}}, broken: "S16/client"},
+	{name: "topology missing", script: "open 1", facts: Facts{Drained: true, Declared: []string{"a", "b"}, Actual: []string{"b"}}, broken: "S16/client"},
+	{name: "topology left over", script: "open 1", facts: Facts{Drained: true, Declared: []string{"b"}, Actual: []string{"b", "c"}}, broken: "S16/client"},
 	{name: "topology restored", script: "open 1", facts: Facts{Drained: true, Declared: []string{"a", "b"}, Actual: []string{"b", "a"}}},
 
 	{name: "consumer missing at the broker", script: "open 1", facts: Facts{Drained: true, Registered: []string{"a"}}, broken: "S17/client"},
+	{name: "consumer twice at the broker", script: "open 1", facts: Facts{Drained: true, Registered: []string{"a"}, Active: []string{"a", "a"}}, broken: "S17/client"},
 	{name: "consumer missing on the wire", script: begin, rules: Rules{Consumers: map[string]int{"q": 2}}, broken: "S17/client"},
 	{name: "consumer twice on the wire", script: begin + "consume 2 q", rules: Rules{Consumers: map[string]int{"q": 1}}, broken: "S17/client"},
 	{name: "consumer twice on one connection for a while", script: begin + "consume 2 q; cancel 2 2", rules: Rules{Consumers: map[string]int{"q": 1}}, broken: "S17/client"},
@@ -157,6 +159,8 @@ var ruleCases = []struct {
 	{name: "messages left", script: begin, facts: Facts{Left: 3}, broken: "L1/unclear"},
 
 	{name: "a goroutine leaked", script: begin, facts: Facts{Drained: true, Before: Resources{Goroutines: 2}, After: Resources{Goroutines: 3}}, broken: "L2/client"},
+	{name: "a file leaked", script: begin, facts: Facts{Drained: true, Before: Resources{Files: 2}, After: Resources{Files: 3}}, broken: "L2/client"},
+	{name: "a connection leaked", script: begin, facts: Facts{Drained: true, Before: Resources{Heap: 1}, After: Resources{Connections: 1}}, broken: "L2/client"},
 	{name: "the heap grew", script: begin, rules: Rules{Growth: 10}, facts: Facts{Drained: true, Before: Resources{Heap: 100}, After: Resources{Heap: 111}}, broken: "L2/client"},
 	{name: "the heap grew as it may", script: begin, rules: Rules{Growth: 10}, facts: Facts{Drained: true, Before: Resources{Heap: 100}, After: Resources{Heap: 110}}},
 	{name: "too much pending", script: "invoke 1; invoke 2; result 1 unknown; result 2 unknown", rules: Rules{MaxPending: 1}, broken: "L3/client"},
