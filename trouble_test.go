@@ -1,15 +1,20 @@
 package warren_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/warren-mq/warren"
+	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/publisher"
+	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -109,6 +114,127 @@ func TestPermissionsAreRevokedAndRestored(t *testing.T) {
 		synctest.Wait()
 		if have := got.of("quorum"); have != "1" {
 			t.Errorf("handled %q", have)
+		}
+		e.close(client)
+	})
+}
+
+// TestPermissionsAreRevokedOnALiveConnection: RabbitMQ closes no connection over it. A publish finds out when the
+// broker looks again (RabbitMQ remembers for a while what a channel may do), at the cost of its channel; consumers go
+// on until the credentials are renewed.
+func TestPermissionsAreRevokedOnALiveConnection(t *testing.T) {
+	const messages = 300
+	inBubble(t, func(e *env) {
+		client := e.dial()
+		e.declare(client, richTopology)
+		got := e.consumeAll(client, "quorum", "own", "auto")
+		pub, err := client.Publisher(publisher.Exchange("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := pub.Publish(e.ctx, warren.Message{Key: "all.0", Body: []byte("before")}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		before, dialled := e.inventory(), e.dialled()
+		opened := e.broker.OnReceive(wire.MethodChannelOpen, brokertest.Always(brokertest.Pass))
+		e.broker.SetPermissions("guest", "/", "^$", "^$", "^$")
+		begun := time.Now()
+		for range messages {
+			err := pub.Publish(e.ctx, warren.Message{Key: "all.1"})
+			outcome, ok := errors.AsType[*core.OutcomeError](err)
+			if !ok || outcome.Verdict.Outcome != core.Nacked || !errors.Is(err, core.ErrAccessRefused) {
+				t.Fatalf("publish without permission = %v", err)
+			}
+		}
+		if n, limit := opened.Hits(), 20+int(time.Since(begun)/time.Second); n > limit {
+			t.Errorf("%d channels opened in %s; want one a second", n, time.Since(begun))
+		}
+		if s := client.State(); !s.Ready() {
+			t.Errorf("state %+v: nothing is lost", s)
+		}
+		// The queue's messages are delivered and acknowledged as before: permissions are looked at when a consumer starts.
+		if _, err := e.broker.Publish("x", "all.2", wire.Properties{}, []byte("meanwhile")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		e.broker.SetPermissions("guest", "/", ".*", ".*", ".*")
+		if err := pub.Publish(e.ctx, warren.Message{Key: "all.3", Body: []byte("after")}); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if have := strings.Join(got.list("quorum"), " "); have != "before meanwhile after" {
+			t.Errorf("handled %q", have)
+		}
+		if after := e.inventory(); after != before || e.dialled() != dialled {
+			t.Errorf("%d connections more; the broker holds\n%s\nand held\n%s", e.dialled()-dialled, after, before)
+		}
+		e.close(client)
+	})
+}
+
+// TestRenewedCredentialsFindPermissionsRevoked: when a secret is updated RabbitMQ cancels the consumers that may no
+// longer read. They come back with the permission, where they were.
+func TestRenewedCredentialsFindPermissionsRevoked(t *testing.T) {
+	inBubble(t, func(e *env) {
+		client := e.dial(warren.WithRecovery(func(c *recovery.Config) {
+			c.Credentials = func(context.Context, bool) (recovery.Grant, error) {
+				return recovery.Grant{
+					Credentials: core.Credentials{Username: "guest", Password: "guest"}, Expires: time.Now().Add(5 * time.Minute),
+				}, nil
+			}
+		}))
+		e.declare(client, richTopology)
+		got := e.consumeAll(client, "quorum", "classic", "stream", "own")
+		if err := client.AwaitReady(e.ctx); err != nil {
+			t.Fatal(err)
+		}
+		publish := func(body string) {
+			if _, err := e.broker.Publish("x", "all.0", wire.Properties{}, []byte(body)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		publish("before")
+		before, dialled := e.inventory(), e.dialled()
+		renewed := e.broker.OnReceive(wire.MethodConnectionUpdateSecret, brokertest.Always(brokertest.Pass))
+		e.broker.SetPermissions("guest", "/", "^$", "^$", "^classic$")
+		asked := e.broker.OnReceive(wire.MethodBasicConsume, brokertest.Always(brokertest.Pass))
+		time.Sleep(10 * time.Minute)
+		if renewed.Hits() == 0 {
+			t.Fatal("the credentials were not renewed")
+		}
+		if n := len(e.broker.Consumers()); n != 1 {
+			t.Errorf("%d consumers; want the one that may read", n)
+		}
+		s := client.State()
+		for _, f := range s.Degraded {
+			if !errors.Is(f, core.ErrAccessRefused) {
+				t.Errorf("degraded by %v", f)
+			}
+		}
+		if len(s.Degraded) != 3 {
+			t.Errorf("state %+v; want three consumers that are refused", s)
+		}
+		if n := asked.Hits(); n < 3*5 || n > 3*120 {
+			t.Errorf("%d attempts to consume in ten minutes", n)
+		}
+		publish("meanwhile")
+		if have := strings.Join(got.list("classic"), " "); have != "before meanwhile" {
+			t.Errorf("handled %q of the queue that may be read", have)
+		}
+		e.broker.SetPermissions("guest", "/", ".*", ".*", ".*")
+		if err := client.AwaitReady(e.ctx); err != nil {
+			t.Fatal(err)
+		}
+		publish("after")
+		for _, queue := range []string{"classic", "quorum", "stream"} {
+			if have := strings.Join(got.list(queue), " "); have != "before meanwhile after" {
+				t.Errorf("handled %q of queue %s", have, queue)
+			}
+		}
+		if after := e.inventory(); after != before || e.dialled() != dialled {
+			t.Errorf("%d connections more; the broker holds\n%s\nand held\n%s", e.dialled()-dialled, after, before)
 		}
 		e.close(client)
 	})
