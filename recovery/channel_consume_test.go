@@ -416,6 +416,37 @@ func TestAThousandAndTwentyFourConsumersOfOneChannelComeBack(t *testing.T) {
 	})
 }
 
+// A connection that dies because its peer does not read is no consumer's fault.
+func TestNoConsumerIsBlamedForAStalledConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBedAt(t, Config{}, func(cfg *core.Config) { cfg.WriteTimeout, cfg.RPCTimeout = 5*time.Second, time.Minute })
+		ch := b.channel(t)
+		declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
+		const n = 40
+		for i := range n {
+			_, err := ch.Consume(t.Context(), core.BasicConsume{
+				Queue: "q", ConsumerTag: fmt.Sprint(i), Arguments: core.Table{"x-much": strings.Repeat("x", 100<<10)},
+			})
+			must(t, err)
+		}
+		stall := b.OnReceive(wire.MethodBasicConsume, func(e brokertest.Event) brokertest.Action {
+			if e.N > 1 {
+				return brokertest.Pass
+			}
+			b.Links()[0].StallReceiving()
+			return brokertest.Swallow
+		})
+		b.cut(t)
+		b.ready(t)
+		if stall.Hits() <= n || b.conn.State().Epoch != 3 || !errors.Is(b.journal.last(t, Lost).Err, core.ErrTimeout) {
+			t.Errorf("epoch %d, lost for %v", b.conn.State().Epoch, b.journal.last(t, Lost).Err)
+		}
+		if lost := b.journal.of(ConsumerLost); len(lost) != 0 || len(b.Consumers()) != n {
+			t.Errorf("%d consumers are there, put off %+v", len(b.Consumers()), lost)
+		}
+	})
+}
+
 func TestAConsumerThatClosesConnectionsIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")

@@ -110,7 +110,7 @@ func (ch *Channel) start(physical *core.Channel, consumers []*Consumer) error {
 	}
 	for _, f := range flights {
 		if _, err := f.reply.Wait(ch.ctx); err != nil {
-			return ch.refuse(inFlight, err)
+			return ch.refuse(physical, inFlight, err)
 		}
 		inFlight = inFlight[1:]
 		if !ch.attach(f.c, f.physical) {

@@ -11,8 +11,8 @@ import (
 
 // refuse notes which consumer the physical channel, or the connection, died
 // of: the first of those in flight. It returns why.
-func (ch *Channel) refuse(inFlight []*Consumer, err error) error {
-	if ch.ctx.Err() != nil || !ch.blamed(inFlight, err) {
+func (ch *Channel) refuse(physical *core.Channel, inFlight []*Consumer, err error) error {
+	if ch.ctx.Err() != nil || !ch.blamed(physical, inFlight, err) {
 		return err
 	}
 	ch.putOff(inFlight[0], Classify(err), err)
@@ -22,11 +22,11 @@ func (ch *Channel) refuse(inFlight []*Consumer, err error) error {
 // blamed reports whether the first of the consumers in flight was refused. If
 // it may have been another one that made the broker close the connection, they
 // are started one by one from now on.
-func (ch *Channel) blamed(inFlight []*Consumer, err error) bool {
+func (ch *Channel) blamed(physical *core.Channel, inFlight []*Consumer, err error) bool {
 	e, ok := errors.AsType[*core.Error](err)
 	switch {
-	case !ok:
-		return errors.Is(err, core.ErrTimeout) || invalid(err)
+	case !ok: // a connection can die of a timeout too
+		return errors.Is(err, core.ErrTimeout) && physical.Conn().Err() == nil || invalid(err)
 	case !e.Server || e.Method != wire.MethodBasicConsume.String():
 		return false // whatever happened, it was not over a consumer
 	case e.Scope == core.ScopeChannel || len(inFlight) == 1:

@@ -106,7 +106,7 @@ func (l *lane) settle(ctx context.Context, flight []sent) bool {
 	case err == nil:
 		l.verdict(s, reply, nil)
 		return true
-	case ctx.Err() != nil || !isRefusal(err):
+	case ctx.Err() != nil || l.conn.Err() != nil || !isRefusal(err): // a connection can die of a timeout too
 		l.fail(err, flight)
 	case s.Else != nil && errors.Is(err, core.ErrNotFound):
 		l.steps[l.next].Method, l.steps[l.next].Else = s.Else, nil
@@ -137,7 +137,7 @@ func (l *lane) verdict(s sent, reply core.Method, err error) {
 func (l *lane) unsendable(broken error) {
 	switch {
 	case broken == nil: // all done
-	case isRefusal(broken):
+	case l.conn.Err() == nil && isRefusal(broken):
 		l.verdict(sent{Step: l.steps[l.next]}, nil, broken)
 	default:
 		l.fail(broken, nil)

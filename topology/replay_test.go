@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/topology"
@@ -154,6 +156,33 @@ func silentBehind(answer func(uint16, wire.Method) wire.Method, queue string) fu
 		}
 		return answer(channel, m)
 	}
+}
+
+// A connection that dies because its peer does not read is nobody's refusal.
+func TestReplayBlamesNobodyForAStalledConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := brokertest.New(t)
+		conn, err := core.Dial(t.Context(), core.Config{
+			DialContext: b.DialContext, Heartbeat: -1, WriteTimeout: 5 * time.Second, RPCTimeout: time.Minute,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.OnReceive(wire.MethodQueueDeclare, func(brokertest.Event) brokertest.Action {
+			b.Links()[0].StallReceiving()
+			return brokertest.Swallow
+		})
+		var steps []topology.Step
+		for i := range 40 {
+			q := topology.Queue{Name: fmt.Sprint(i), Args: topology.Table{"x-much": strings.Repeat("x", 100<<10)}}
+			steps = append(steps, topology.Step{Entity: q, Method: q.Declare()})
+		}
+		results, err := topology.Replayer{Channels: 1}.Replay(t.Context(), conn, steps)
+		interrupted, ok := errors.AsType[*topology.InterruptedError](err)
+		if !ok || !errors.Is(conn.Err(), core.ErrTimeout) || len(results) != 0 || len(interrupted.InFlight) == 0 {
+			t.Errorf("%d results, error %v, connection lost for %v", len(results), err, conn.Err())
+		}
+	})
 }
 
 func TestReplaySuspectsWhatKillsTheConnection(t *testing.T) {
