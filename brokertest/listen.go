@@ -91,6 +91,9 @@ func (b *Broker) serve(nc net.Conn) bool {
 	if b.down {
 		return false
 	}
+	if c.phase == phaseDead { // a hook has ended it
+		return true
+	}
 	b.conns = append(b.conns, c)
 	b.running.Go(c.runReader)
 	b.running.Go(c.runWriter)
