@@ -52,6 +52,7 @@ type conn struct {
 	publishes    bool          // has published since the broker last began to block
 	told         bool          // that the broker blocks
 	out          []byte        // to write
+	seams        []int         // where in out begins and ends what Inject has put there
 	writing      int           // octets that the writer has taken and not yet written
 	unflushed    int           // of both, what the reader waits for in flush
 	flushed      chan struct{} // closed, and nil, when that is written

@@ -107,7 +107,8 @@ func (c *conn) runWriter() {
 		}
 		c.b.mu.Lock()
 		buf := c.out
-		c.out, c.writing = spare[:0], len(buf)
+		seams := c.seams
+		c.out, c.seams, c.writing = spare[:0], nil, len(buf)
 		hangup := c.hangup
 		if c.phase == phaseRunning && c.heartbeat != beat {
 			beat = c.heartbeat
@@ -120,7 +121,7 @@ func (c *conn) runWriter() {
 		if hangup {
 			_ = c.nc.nc.SetWriteDeadline(time.Now().Add(closeTimeout)) // the last word waits for nobody for ever
 		}
-		err := c.write(&s, buf)
+		err := c.write(&s, buf, seams)
 		if err != nil || hangup {
 			c.died(nil)
 			_ = c.nc.Close()
@@ -130,13 +131,20 @@ func (c *conn) runWriter() {
 	}
 }
 
-// write writes whole frames to the socket.
-func (c *conn) write(s *sender, buf []byte) error {
+// write writes whole frames, and between the seams whatever else, to the socket.
+func (c *conn) write(s *sender, buf []byte, seams []int) error {
 	if len(buf) == 0 {
 		return nil
 	}
 	if c.b.filtering.Load() {
-		return s.write(buf)
+		begin := 0
+		for _, end := range append(seams, len(buf)) {
+			if err := s.write(buf[begin:end]); err != nil {
+				return err
+			}
+			begin = end
+		}
+		return nil
 	}
 	_, err := c.nc.Write(buf)
 	return err

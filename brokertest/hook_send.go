@@ -13,7 +13,8 @@ type sender struct {
 	passed  []byte // to write
 }
 
-// write writes whole frames, asking about each. It runs on the writer's goroutine, without Broker.mu.
+// write writes whole frames, asking about each, and what is behind octets that are none as it is. It runs on the writer's
+// goroutine, without Broker.mu.
 func (s *sender) write(buf []byte) error {
 	for len(buf) > 0 {
 		f, n, err := wire.ParseFrame(buf, 0)
