@@ -46,9 +46,9 @@ func (c *conn) published() {
 }
 
 // throttled returns nil if the connection is to be read from, otherwise what to wait for. Caller holds
-// Broker.mu.
+// Broker.mu. One that the broker closes is read from, for the answer.
 func (c *conn) throttled() <-chan struct{} {
-	if c.b.blocked == "" || !c.publishes {
+	if c.b.blocked == "" || !c.publishes || c.phase != phaseRunning {
 		return nil
 	}
 	return c.b.unblocked

@@ -28,11 +28,12 @@ const backlog = 1 << 20
 
 // conn is one connection of a client.
 type conn struct {
-	b    *Broker
-	id   int
-	nc   *Link
-	bell chan struct{} // has an element when there is something to write
-	dead chan struct{} // closed when the socket is to be closed
+	b       *Broker
+	id      int
+	nc      *Link
+	bell    chan struct{} // has an element when there is something to write
+	closing chan struct{} // closed when the broker has sent close
+	dead    chan struct{} // closed when the socket is to be closed
 
 	in reader // the reader goroutine's
 
@@ -63,7 +64,8 @@ type conn struct {
 }
 
 func newConn(b *Broker, nc *Link) *conn {
-	return &conn{b: b, nc: nc, opened: time.Now(), bell: make(chan struct{}, 1), dead: make(chan struct{}),
+	return &conn{b: b, nc: nc, opened: time.Now(), bell: make(chan struct{}, 1),
+		closing: make(chan struct{}), dead: make(chan struct{}),
 		channels: map[uint16]*channel{}, channelMax: b.channelMax, frameMax: handshakeFrameMax}
 }
 
@@ -117,6 +119,7 @@ func (c *conn) close(r *state.Refusal, id wire.MethodID) {
 	c.release()
 	c.send(0, &wire.ConnectionClose{ReplyCode: r.Code, ReplyText: text[:min(len(text), 255)], ClassID: id.Class(), MethodID: id.Method()})
 	c.phase = phaseClosing
+	close(c.closing)
 	_ = c.nc.SetReadDeadline(time.Now().Add(closeTimeout))
 }
 

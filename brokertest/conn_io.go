@@ -63,7 +63,10 @@ func (c *conn) handle() bool {
 		c.b.wake()
 		wait := c.throttled()
 		alive := c.phase != phaseDead && !c.hangup
-		if c.phase == phaseRunning && c.heartbeat > 0 && wait == nil {
+		switch {
+		case wait != nil:
+			_ = c.nc.SetReadDeadline(time.Time{})
+		case c.phase == phaseRunning && c.heartbeat > 0:
 			_ = c.nc.SetReadDeadline(time.Now().Add(3 * c.heartbeat))
 		}
 		c.b.mu.Unlock()
@@ -71,9 +74,9 @@ func (c *conn) handle() bool {
 			return c.drain()
 		}
 		if wait != nil {
-			_ = c.nc.SetReadDeadline(time.Time{})
 			select {
 			case <-wait:
+			case <-c.closing:
 			case <-c.dead:
 				return false
 			}

@@ -2,6 +2,7 @@ package brokertest
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"syscall"
@@ -128,6 +129,37 @@ func TestCloseWhileBlocked(t *testing.T) {
 		b.Block("low on memory")
 		say("a1 basic.publish RoutingKey=q Body=\"1\"")
 	})
+}
+
+// TestACloseIsAnsweredWhileBlocked closes connections that are not read from: RabbitMQ then reads the answer, and waits no
+// longer for it than for others'.
+func TestACloseIsAnsweredWhileBlocked(t *testing.T) {
+	for name, end := range map[string]func(*Broker){
+		"shutdown": func(b *Broker) { b.Stop(Shutdown) },
+		"operator": func(b *Broker) { b.CloseConnections(320, "CONNECTION_FORCED - maintenance") },
+	} {
+		for _, answered := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, answered %v", name, answered), func(t *testing.T) {
+				inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+					say("a1 queue.declare Queue=q Durable")
+					b.Block("low on memory")
+					say(`a1 basic.publish RoutingKey=q Body="1"`, `a1 basic.publish RoutingKey=q Body="2"`)
+					end(b)
+					if got := say(); len(got) != 1 || !strings.HasPrefix(got[0], "a0 connection.close ReplyCode=320") {
+						t.Errorf("%q", got)
+					}
+					if answered {
+						expect(t, say("a0 connection.close-ok"), "a end")
+					} else {
+						expect(t, say("sleep 9s"))
+						expect(t, say("sleep 2s"), "a end")
+					}
+					b.Start()
+					b.Unblock()
+				})
+			})
+		}
+	}
 }
 
 func TestRestartKeepsWhatIsDurable(t *testing.T) {
