@@ -50,7 +50,7 @@ func New(conn *recovery.Connection, queue string, opts ...Option) (*Consumer, er
 	}
 	c := &Consumer{conn: conn, cfg: cfg, stop: make(chan struct{}), done: make(chan struct{})}
 	c.queue.Store(&queue)
-	if cfg.from != nil {
+	if cfg.stream {
 		c.offsets = newOffsets()
 	}
 	return c, nil

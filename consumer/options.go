@@ -22,7 +22,8 @@ type config struct {
 	autoAck     bool
 	exclusive   bool
 	args        core.Table
-	from        any // where in a stream to begin; nil: it is none
+	stream      bool
+	from        any // where in the stream to begin
 	stopTimeout time.Duration
 	timeout     time.Duration
 	warnAfter   time.Duration
@@ -63,11 +64,7 @@ func newConfig(queue string, opts []Option) (config, error) {
 	case c.minPause <= 0 || c.maxPause < c.minPause:
 		err = fmt.Errorf("requeue pause from %s to %s: want 0 < first ≤ second", c.minPause, c.maxPause)
 	}
-	if c.from != nil && err == nil {
-		if c.from, err = offsetArgument(c.from); c.autoAck {
-			err = errors.New("a stream needs acks: automatic ack does not go with it")
-		}
-	}
+	err = errors.Join(err, c.beginning())
 	return c, errors.Join(err,
 		wire.ValidateShortstr("queue", queue), wire.ValidateShortstr("consumer tag", c.tag), wire.ValidateTable(c.args))
 }
@@ -96,7 +93,8 @@ func AutoAck() Option { return func(c *config) { c.autoAck = true } }
 // a single active consumer there.
 func Exclusive() Option { return func(c *config) { c.exclusive = true } }
 
-// Args are further arguments of basic.consume, such as x-priority or x-stream-offset.
+// Args are further arguments of basic.consume, such as x-priority. With
+// x-stream-offset it is [FromOffset] too, which wins if both are given.
 func Args(t core.Table) Option {
 	return func(c *config) { c.args = t.Clone() }
 }

@@ -64,18 +64,24 @@ func TestTagsAreTheirOwn(t *testing.T) {
 }
 
 func TestStreamOffsetsAreValidated(t *testing.T) {
-	for _, from := range []any{-1, 1.5, uint64(math.MaxUint64), struct{}{}} {
-		if _, err := New(nil, "s", FromOffset(from)); err == nil {
-			t.Errorf("%v was accepted", from)
+	asArgument := func(from any) Option { return Args(core.Table{"x-stream-offset": from}) }
+	for _, option := range []func(any) Option{FromOffset, asArgument} {
+		for _, from := range []any{nil, -1, int32(-1), 1.5, uint64(math.MaxUint64), struct{}{}} {
+			if _, err := New(nil, "s", option(from)); err == nil {
+				t.Errorf("%v was accepted", from)
+			}
+		}
+		for _, from := range []any{"first", 5, int32(5), uint32(5), int64(5), uint64(5), time.Now()} {
+			if c, err := New(nil, "s", option(from)); err != nil || c.offsets == nil {
+				t.Errorf("%v: %v", from, err)
+			}
+		}
+		if _, err := New(nil, "s", option("first"), AutoAck()); err == nil {
+			t.Error("a stream with automatic ack was accepted")
 		}
 	}
-	for _, from := range []any{"first", 5, int64(5), uint64(5), time.Now()} {
-		if _, err := New(nil, "s", FromOffset(from)); err != nil {
-			t.Errorf("%v: %v", from, err)
-		}
-	}
-	if _, err := New(nil, "s", FromOffset("first"), AutoAck()); err == nil {
-		t.Error("a stream with automatic ack was accepted")
+	if c, err := New(nil, "s", FromOffset(7), asArgument("first")); err != nil || c.cfg.from != int64(7) {
+		t.Errorf("%v: the option says more than the argument", err)
 	}
 }
 

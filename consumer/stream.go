@@ -27,7 +27,22 @@ const offsetHeader = "x-stream-offset"
 // A stream delivers nothing again by itself: a handler that fails, or asks for
 // a requeue, is called again with the same delivery after the [RequeuePause].
 // [AutoAck] does not go with streams.
-func FromOffset(from any) Option { return func(c *config) { c.from = from } }
+func FromOffset(from any) Option { return func(c *config) { c.stream, c.from = true, from } }
+
+// beginning settles where in a stream to begin, whichever option said so.
+func (c *config) beginning() (err error) {
+	if from, given := c.args[offsetHeader]; given && !c.stream {
+		c.stream, c.from = true, from
+	}
+	switch {
+	case !c.stream:
+		return nil
+	case c.autoAck:
+		return errors.New("a stream needs acks: automatic ack does not go with it")
+	}
+	c.from, err = offsetArgument(c.from)
+	return err
+}
 
 // offsetArgument returns what x-stream-offset is to be for from.
 func offsetArgument(from any) (any, error) {
@@ -38,6 +53,10 @@ func offsetArgument(from any) (any, error) {
 		if v >= 0 {
 			return int64(v), nil
 		}
+	case int32:
+		return offsetArgument(int64(v))
+	case uint32:
+		return int64(v), nil
 	case int64:
 		if v >= 0 {
 			return v, nil
@@ -51,7 +70,7 @@ func offsetArgument(from any) (any, error) {
 }
 
 // Offset returns the offset of the first message of the stream that is not
-// settled; false until one was delivered, and for consumers without [FromOffset].
+// settled; false until one was delivered, and where it is no stream: see [FromOffset].
 func (c *Consumer) Offset() (next uint64, known bool) {
 	if c.offsets == nil {
 		return 0, false

@@ -108,6 +108,13 @@ func TestAStreamThatWasReplacedIsReadFromItsBeginning(t *testing.T) {
 
 // A stream delivers nothing again: the handler is called again instead.
 func TestStreamHandlerIsCalledAgain(t *testing.T) {
+	t.Run("FromOffset", func(t *testing.T) { streamHandlerIsCalledAgain(t, consumer.FromOffset("first")) })
+	t.Run("argument", func(t *testing.T) {
+		streamHandlerIsCalledAgain(t, consumer.Args(core.Table{"x-stream-offset": "first"}))
+	})
+}
+
+func streamHandlerIsCalledAgain(t *testing.T, from consumer.Option) {
 	inBubble(t, func(e *env) {
 		e.queue("s", wire.Table{"x-queue-type": "stream"})
 		e.publish("s", 1, 3)
@@ -124,7 +131,7 @@ func TestStreamHandlerIsCalledAgain(t *testing.T) {
 				return consumer.ErrReject
 			}
 			return nil
-		}, consumer.FromOffset("first"))
+		}, from)
 		time.Sleep(time.Minute)
 		e.wantSeen(&got, []string{"1", "2", "2", "2", "3"})
 		if next, _ := r.Offset(); next != 3 {
