@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warren-mq/warren/brokertest/internal/script"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/script"
 )
 
 // player plays one scenario on one broker.

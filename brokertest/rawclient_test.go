@@ -6,8 +6,8 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/warren-mq/warren/brokertest/internal/script"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/script"
 )
 
 // rawClient is one connection to a broker that does nothing by itself: the test says each frame, and

@@ -3,7 +3,7 @@ package brokertest
 import (
 	"fmt"
 
-	"github.com/warren-mq/warren/brokertest/internal/script"
+	"github.com/warren-mq/warren/internal/script"
 )
 
 // WithTranscript has the broker write down all methods that it receives and sends, see [Broker.Transcript].

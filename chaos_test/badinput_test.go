@@ -21,6 +21,7 @@ const dialTimeout = 30 * time.Second
 // TestBadInput is what users get wrong first: each is one clear error, soon, and nothing is left running.
 func TestBadInput(t *testing.T) {
 	b := startBroker(t, docker.MainVersion)
+	newLedger(t, b)
 	for _, test := range []struct {
 		name string
 		test func(*testing.T, *broker)
@@ -164,6 +165,7 @@ func queueWithOtherArguments(t *testing.T, b *broker) {
 // back when the password does.
 func TestChangedPasswordIsNotHammered(t *testing.T) {
 	b := startBroker(t, docker.MainVersion)
+	newLedger(t, b)
 	ctx := within(t, 3*time.Minute)
 	client, err := warren.Dial(ctx, b.URL(), warren.WithRetry(shortRetry),
 		warren.WithRecovery(func(c *recovery.Config) { c.SlowRetry = 5 * time.Second }))

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/ledger"
 )
 
@@ -29,8 +30,8 @@ func newLedger(t testing.TB, brokers ...*broker) *ledger.Ledger {
 	return l
 }
 
-// keepTranscript keeps what both ledgers of a failed test hold, as text and for ledger.Read, and says where. Of a test
-// that passed it keeps nothing.
+// keepTranscript keeps what both ledgers of a failed test hold, as text and for ledger.Read, beside the methods that
+// passed (wire.txt), and says where. Of a test that passed it keeps nothing.
 func keepTranscript(t testing.TB, l *ledger.Ledger, dir string) {
 	t.Helper()
 	if !t.Failed() {
@@ -74,6 +75,7 @@ func TestAFailedRunKeepsItsTranscript(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.Publisher().Next(0, 0)
+		l.Conn().ToBroker(declareFrame(t, "orders"))
 		run := &ended{TB: t, failed: failed}
 		keepTranscript(run, l, dir)
 		text, err := os.ReadFile(filepath.Join(dir, "transcript.txt"))
@@ -86,8 +88,24 @@ func TestAFailedRunKeepsItsTranscript(t *testing.T) {
 		if err != nil || !strings.Contains(string(text), "invoke p1/1#1") || run.log[0] != dir {
 			t.Errorf("transcript %q: %v, %v", text, run.log, err)
 		}
+		if text, err := os.ReadFile(filepath.Join(dir, "wire.txt")); err != nil || !strings.Contains(string(text), "queue.declare Queue=orders") {
+			t.Errorf("methods %q: %v", text, err)
+		}
 		if h, err := ledger.Read(dir); err != nil || h.Summary(0).Published != 1 {
 			t.Errorf("read again: %v, %v", h.Summary(0), err)
 		}
 	}
+}
+
+func declareFrame(t *testing.T, queue string) wire.Frame {
+	t.Helper()
+	raw, err := wire.AppendMethod(nil, 1, &wire.QueueDeclare{Queue: queue})
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame, _, err := wire.ParseFrame(raw, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return frame
 }

@@ -93,7 +93,7 @@ func TestCheckNamesTheOffendingImport(t *testing.T) {
 		{"a part of a floor has its rule", m + "/publisher/internal/window", m + "/consumer", true},
 		{"the broker in memory on the bytes", m + "/brokertest", m + "/core/wire", false},
 		{"the broker in memory on the client", m + "/brokertest", m + "/core", true},
-		{"parts of the broker in memory too", m + "/brokertest/internal/script", m + "/core", true},
+		{"parts of the broker in memory too", m + "/brokertest/internal/state", m + "/core", true},
 		{"a leaf", m + "/logging", m + "/core", true},
 		{"an internal leaf", m + "/internal/gate", m + "/core", true},
 		{"internal leaves among themselves", m + "/internal/faultproxy", m + "/internal/gate", false},

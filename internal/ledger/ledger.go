@@ -15,6 +15,7 @@ type Ledger struct {
 	dir   string // of the files; empty: in memory
 	clock func() time.Duration
 	notes *shard // of the ledger itself
+	text  *wireText
 
 	mu         sync.Mutex // guards the following
 	names      Names
@@ -44,7 +45,9 @@ func Create(run uint64, dir string) (*Ledger, error) {
 	l := New(run)
 	l.dir, l.shards = dir, nil
 	l.notes = l.newShard()
-	return l, errors.Join(l.err, l.Sync())
+	var err error
+	l.text, err = newWireText(dir)
+	return l, errors.Join(l.err, err, l.Sync())
 }
 
 func (l *Ledger) now() int64 { return int64(l.clock()) }
@@ -125,7 +128,7 @@ func (l *Ledger) Close() error {
 	for _, s := range shards {
 		err = errors.Join(err, s.close())
 	}
-	return err
+	return errors.Join(err, l.text.close())
 }
 
 func (l *Ledger) failure() error {

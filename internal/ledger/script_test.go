@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A script is a history in words, for tests: events separated by semicolons, ten
+// A scripted ledger is a history in words, for tests: events separated by semicolons, ten
 // milliseconds apart. The numbers that AMQP counts up are counted here too.
 //
 //	invoke M, again M, result M OUTCOME       the application publishes message M (publisher 1), once more; how it ended
@@ -22,7 +22,7 @@ import (
 //	deliver E C M, deliverto E C M KEY, redeliver E C M, strange E C M (with another routing key), settle E T, settles E T, requeue E T, reject E T
 //	…deliver E C M dead                        dead-lettered on its way
 //	wait, fault F, effect F, end F, lose Q, keep Q, call NAME TOOK LIMIT
-type script struct {
+type scripted struct {
 	Ledger    *Ledger
 	publisher *Publisher
 	now       time.Duration
@@ -34,7 +34,7 @@ type script struct {
 
 func play(t *testing.T, text string) *Ledger {
 	t.Helper()
-	s := &script{
+	s := &scripted{
 		Ledger: New(1), confirms: map[uint32]uint64{}, delivered: map[uint32]uint64{},
 		faults: map[string]*Fault{}, windows: map[string]func(){},
 	}
@@ -66,7 +66,7 @@ func scriptRecord(kind Kind, m uint64) Record {
 	return Record{Kind: kind, Pub: 1, Seq: pack(m, 1), CRC: crc}
 }
 
-func (s *script) application(w []string) bool {
+func (s *scripted) application(w []string) bool {
 	switch w[0] {
 	case "to":
 		s.publisher.To("", w[1])
@@ -95,7 +95,7 @@ func (s *script) application(w []string) bool {
 	return true
 }
 
-func (s *script) channel(w []string) bool {
+func (s *scripted) channel(w []string) bool {
 	if len(w) < 2 {
 		return false
 	}
@@ -156,7 +156,7 @@ func (s *script) channel(w []string) bool {
 	return true
 }
 
-func (s *script) rest(w []string) bool {
+func (s *scripted) rest(w []string) bool {
 	switch w[0] {
 	case "conn":
 		s.Ledger.note(Record{Kind: ConnOpen})

@@ -61,6 +61,7 @@ func (c *Conn) add(r Record) {
 // ledger in files keeps none open for it.
 func (c *Conn) Close() {
 	c.lose()
+	c.ledger.text.line(c.ledger.now(), c.number, "is gone")
 	c.ledger.failed(c.shard.close())
 }
 
@@ -116,6 +117,7 @@ func (c *Conn) frame(f wire.Frame, way int) {
 	if way == toClient {
 		c.broker.frame(c.ledger.now())
 	}
+	c.tell(f, way)
 	ch := c.channels[f.Channel]
 	switch f.Type {
 	case wire.FrameMethod:

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warren-mq/warren/brokertest/internal/script"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/script"
 )
 
 func TestFormatAndParseAreInverse(t *testing.T) {
