@@ -38,12 +38,14 @@ type Connection struct {
 	flight      flight
 	channels    int // opened so far, for their names
 	losses      int
-	recreations map[string]int // by queue
-	attempts    int            // since the loss
-	nextAttempt time.Time      // while waiting for it
-	tally       Tally          // since the last report
-	state       State          // as announced last
-	recovered   *Report        // announced last, while its consumers are not all established; or nil
+	recreations map[string]int  // by queue
+	redeclaring map[string]bool // queues, by the name that they had
+	redeclared  gate.Gate       // one less
+	attempts    int             // since the loss
+	nextAttempt time.Time       // while waiting for it
+	tally       Tally           // since the last report
+	state       State           // as announced last
+	recovered   *Report         // announced last, while its consumers are not all established; or nil
 	changed     gate.Gate
 }
 
@@ -53,7 +55,7 @@ func New(cfg Config) *Connection {
 	return &Connection{
 		cfg: cfg.withDefaults(), ctx: ctx, stop: stop,
 		force: make(chan error, 1), resumptions: make(chan *Report, 1), done: make(chan struct{}),
-		quarantine: quarantine{budget: cfg.Semantic}, recreations: map[string]int{},
+		quarantine: quarantine{budget: cfg.Semantic}, recreations: map[string]int{}, redeclaring: map[string]bool{},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/gate"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -25,11 +26,17 @@ func (c *Connection) Resolve(queue string) string {
 // exchanges through which messages reach it, for whoever found it gone while
 // the connection lives. What is tried again by the connection because it closes
 // connections, or was not answered, is left to it. It reports whether the queue is recorded; the error is
-// the first refusal, or the loss of the connection.
+// the first refusal, or the loss of the connection. Of several that find the
+// same queue gone the first declares it, while the others wait.
 func (c *Connection) Redeclare(ctx context.Context, s *Session, queue string) (recorded bool, err error) {
 	if c.cfg.Recorder == nil {
 		return false, nil
 	}
+	done, err := c.begin(ctx, c.Resolve(queue))
+	if err != nil {
+		return false, err
+	}
+	defer done()
 	for i := range c.cfg.Recorder.Plan() {
 		steps := c.upstreamSteps(i, queue)
 		if holdsQueue(steps, c.Resolve(queue)) && c.gone(ctx, s, queue) {
@@ -52,6 +59,29 @@ func (c *Connection) Redeclare(ctx context.Context, s *Session, queue string) (r
 		}
 	}
 	return recorded, err
+}
+
+// begin waits until nobody else declares the queue again. Else each might find
+// it gone, and one that the broker names be there twice.
+func (c *Connection) begin(ctx context.Context, queue string) (done func(), err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.redeclaring[queue] {
+		changed := c.redeclared.Wait()
+		c.mu.Unlock()
+		err := gate.Await(ctx, changed)
+		c.mu.Lock()
+		if err != nil {
+			return nil, err
+		}
+	}
+	c.redeclaring[queue] = true
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.redeclaring, queue)
+		c.redeclared.Wake()
+	}, nil
 }
 
 // Recreations returns how often a recorded queue was found gone that should have

@@ -97,7 +97,7 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 				recorded[p] = true
 			}
 			if s.isDue(conn, step, p, due[p], ends) {
-				steps = append(steps, step)
+				steps = append(steps, step.LookFirst())
 			}
 		}
 		if _, err := s.replay(conn, s.withoutHeld(steps), topology.Replayer{}); err != nil {

@@ -108,7 +108,7 @@ func (l *lane) settle(ctx context.Context, flight []sent) bool {
 		return true
 	case ctx.Err() != nil || l.conn.Err() != nil || !isRefusal(err): // a connection can die of a timeout too
 		l.fail(err, flight)
-	case s.Else != nil && errors.Is(err, core.ErrNotFound):
+	case s.Else != nil && (errors.Is(err, core.ErrNotFound) || errors.Is(err, core.ErrResourceLocked)):
 		l.steps[l.next].Method, l.steps[l.next].Else = s.Else, nil
 	default:
 		l.verdict(s, nil, err)

@@ -1,7 +1,5 @@
 package topology
 
-import "github.com/warren-mq/warren/core"
-
 // Phase is a number of steps that do not depend on each other. A phase begins
 // when the one before it has ended.
 type Phase struct {
@@ -83,7 +81,7 @@ func (q *queueRecord) step() Step {
 	anew.Name = ""
 	s.Method = anew.Declare()
 	if !q.Exclusive {
-		s.Method, s.Else = &core.QueueDeclare{Queue: q.Name, Passive: true}, s.Method
+		return s.LookFirst()
 	}
 	return s
 }

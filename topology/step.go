@@ -10,7 +10,8 @@ import (
 type Step struct {
 	Entity fmt.Stringer // an [Exchange], [Queue] or [Binding]
 	Method core.Method
-	// Else, if set, is what to do when Method finds nothing (404).
+	// Else, if set, is what to do when Method finds nothing (404), or what a lost
+	// connection of the client's own still holds (405).
 	Else core.Method
 	// Name is the present name of a queue that is declared with an empty one.
 	Name string
@@ -25,6 +26,17 @@ type Step struct {
 // Wanted reports whether the entity is still recorded: neither deleted by the
 // application nor forgotten since the plan was made.
 func (s Step) Wanted() bool { return s.fate == nil || s.fate.Load() == live }
+
+// LookFirst returns the step for a connection on which the entity may be there
+// already: an exclusive queue that the broker named is lost with its
+// connection, and so declared without looking for it, but on a connection that
+// lives a second one would be bound beside the first, and read by nobody.
+func (s Step) LookFirst() Step {
+	if m, ok := s.Method.(*core.QueueDeclare); ok && m.Queue == "" && s.Name != "" {
+		s.Method, s.Else = &core.QueueDeclare{Queue: s.Name, Passive: true}, m
+	}
+	return s
+}
 
 // present returns the step of a binding under the name that its queue has now.
 func (s Step) present() Step {

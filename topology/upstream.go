@@ -4,8 +4,9 @@ package topology
 // themselves, the bindings to them, the exchanges at the other ends, and so on,
 // as far as they are recorded, in the order of [Recorder.Plan]. An auto-delete
 // exchange vanishes with its last binding, so whoever finds a queue gone must
-// expect all of that to be gone too. Queues may be named by earlier names;
-// nothing else in t counts.
+// expect all of that to be gone too. The connection lives, and so may a queue
+// of it: see [Step.LookFirst]. Queues may be named by earlier names; nothing
+// else in t counts.
 func (r *Recorder) Upstream(t Topology) []Phase {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -16,7 +17,11 @@ func (r *Recorder) Upstream(t Topology) []Phase {
 	for _, q := range t.Queues {
 		s.climb(r.graph.vertices[vertexKey{name: r.graph.resolve(q.Name), queue: true}])
 	}
-	return r.plan(s)
+	phases := r.plan(s)
+	for i, step := range phases[queues].Steps {
+		phases[queues].Steps[i] = step.LookFirst()
+	}
+	return phases
 }
 
 // subset selects vertices and edges one by one.
