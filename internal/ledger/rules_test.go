@@ -52,6 +52,7 @@ var ruleCases = []struct {
 	{name: "handled as published", script: begin + "to k; invoke 1; pubto 1 1 k; ack 1 1; result 1 confirmed; deliverto 2 1 1 k; receive q 1 k 1; handled q 1; settle 2 1"},
 
 	{name: "not sent and published", script: begin + "invoke 1; pub 1 1; close 1; result 1 not sent", broken: "S3/client"},
+	{name: "not sent and delivered, and nobody saw the wire", script: "invoke 1; result 1 not sent; handle q 1; handled q 1", broken: "S3/client"},
 	{name: "not sent, written after the server's close", script: begin + "invoke 1; refuse 1; pub 1 1; result 1 not sent"},
 
 	{name: "confirmed twice", script: begin + one + "ack 1 1", broken: "S4/broker"},
