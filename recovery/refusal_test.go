@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/memnet"
@@ -228,6 +229,36 @@ func TestAnEntityThatClosesTheConnectionIsFoundAndTheClientStaysUp(t *testing.T)
 			})
 		})
 	}
+}
+
+// On a connection of its own the broker refuses the binding of an exclusive
+// queue in any case. That it closes no connection any more is what counts.
+func TestABindingOfAnExclusiveQueueThatClosedTheConnectionComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		_, q := ownQueue(t, b)
+		locked := 0
+		b.OnReceive(wire.MethodQueueBind, brokertest.Nth(1, brokertest.Refuse(uint16(core.ErrInternal), "INTERNAL_ERROR")))
+		b.OnSend(wire.MethodChannelClose, func(e brokertest.Event) brokertest.Action {
+			if e.Method.(*wire.ChannelClose).ReplyCode == uint16(core.ErrResourceLocked) {
+				locked++
+			}
+			return brokertest.Pass
+		})
+		b.cut(t)
+		awaitEpoch(t, b.conn, 3)
+		synctest.Wait()
+		if s := b.conn.State(); len(s.Degraded) != 1 || len(bound(b)) != 0 {
+			t.Errorf("degraded %s, bound %v; want it left out at first", entities(s.Degraded), bound(b))
+		}
+		b.ready(t)
+		if b.conn.State().Epoch != 3 || locked != 1 {
+			t.Errorf("epoch %d, refused %d times on a connection of its own; want 3 and once", b.conn.State().Epoch, locked)
+		}
+		if got := bound(b); len(got) != 1 || got[0] != b.conn.Resolve(q) {
+			t.Errorf("bound %v", got)
+		}
+	})
 }
 
 func TestSeveralEntitiesThatCloseTheConnectionAreFoundOneByOne(t *testing.T) {

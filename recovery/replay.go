@@ -20,9 +20,12 @@ func (s *supervision) restore(conn *core.Conn) error {
 		return err
 	}
 	s.report.Phases["survey"] = time.Since(begun)
+	for i := range phases { // before any queue has a new name, by which the plan does not know its bindings
+		phases[i].Steps = s.admitted(phases[i].Steps)
+	}
 	for _, phase := range phases {
 		begun := time.Now()
-		if err := s.replayPhase(conn, s.admitted(phase.Steps)); err != nil {
+		if err := s.replayPhase(conn, s.withoutHeld(phase.Steps)); err != nil {
 			return err
 		}
 		s.report.Phases[phase.Name] = time.Since(begun)
@@ -47,8 +50,7 @@ func (s *supervision) phases() []topology.Phase {
 	return s.cfg.Recorder.Plan()
 }
 
-// admitted leaves out what is known to close connections, or not to be answered,
-// and bindings of queues that are held.
+// admitted leaves out what is known to close connections, or not to be answered.
 func (s *supervision) admitted(steps []topology.Step) []topology.Step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,7 +58,7 @@ func (s *supervision) admitted(steps []topology.Step) []topology.Step {
 		return steps
 	}
 	return slices.DeleteFunc(slices.Clone(steps), func(step topology.Step) bool {
-		return s.quarantine.held.needsHeld(step.Entity) || s.quarantine.inOwnTime(entityKey(step.Entity))
+		return s.quarantine.inOwnTime(entityKey(step.Entity))
 	})
 }
 

@@ -248,7 +248,8 @@ func (s *supervision) missingEnds(due map[*patient]bool) map[string]bool {
 }
 
 // harmless declares what closed a connection on one of its own. It reports
-// whether the broker takes it now.
+// whether that one survived it. A refusal that costs a channel is harmless: of
+// an exclusive queue of this connection the broker refuses everything there.
 func (s *supervision) harmless(conn *core.Conn, step topology.Step) bool {
 	ctx, cancel := s.during(conn)
 	defer cancel()
@@ -259,6 +260,9 @@ func (s *supervision) harmless(conn *core.Conn, step topology.Step) bool {
 		_ = trial.Close(ctx) // it has done its work
 		if len(results) == 1 {
 			err = results[0].Err
+		}
+		if e, ok := errors.AsType[*core.Error](err); ok && e.Scope == core.ScopeChannel {
+			err = nil
 		}
 	}
 	if err == nil || ctx.Err() != nil {
