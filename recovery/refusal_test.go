@@ -309,6 +309,31 @@ func TestQueuesThatSurvivedAreToldFromThoseRecreated(t *testing.T) {
 	})
 }
 
+// TestAQueueWhoseNodeIsDownIsNotTakenForRecreated has the broker refuse a classic queue of a cluster as it does while the
+// queue's node is down: with 404, as if it were gone.
+func TestAQueueWhoseNodeIsDownIsNotTakenForRecreated(t *testing.T) {
+	for _, text := range []string{
+		"NOT_FOUND - home node 'rabbit@rabbit1' of durable queue 'kept' in vhost '/' is down or inaccessible",
+		"NOT_FOUND - queue 'kept' in vhost '/' process is stopped by supervisor",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed(t, Config{})
+			declare(t, b.channel(t), core.QueueDeclare{Queue: "kept", Durable: true})
+			down := b.OnReceive(wire.MethodQueueDeclare, brokertest.Always(brokertest.Refuse(404, text)))
+			b.cut(t)
+			await(t, b.conn, func(s State) bool { return len(s.Degraded) > 0 }) // named, and tried again
+			down.Remove()
+			b.ready(t)
+			if r := b.journal.last(t, Recovered).Report; len(r.Recreated) > 0 || len(b.journal.of(Recreated)) > 0 {
+				t.Errorf("recreated %v, of which events tell %v", r.Recreated, b.journal.of(Recreated))
+			}
+			if len(b.journal.of(Restored)) != 1 {
+				t.Errorf("events %v", b.journal.of(Restored))
+			}
+		})
+	}
+}
+
 func TestAWipedBrokerIsNotAskedForEveryQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, Config{})

@@ -94,7 +94,7 @@ func exist[E Exchange | Queue](ctx context.Context, conn *core.Conn, entities []
 	}
 	missing, err := look(ctx, conn, steps, 0)
 	for i, s := range steps {
-		there[at[i]] = !missing[s.Method]
+		there[at[i]] = missing[s.Method] == nil
 	}
 	return there, err
 }

@@ -3,6 +3,7 @@ package topology
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/warren-mq/warren/core"
 )
@@ -19,11 +20,11 @@ const (
 )
 
 // look makes passive declarations and returns those to which the broker said
-// that it knows no such thing. One that it does not let this connection look
+// that it knows no such thing, with its words. One that it does not let this connection look
 // at is taken to be there. The errors are those of [Replay]; it gives up with
 // [ErrTooManyRefused] after limit refusals, 0 meaning never.
-func look(ctx context.Context, conn *core.Conn, steps []Step, limit int) (missing map[core.Method]bool, err error) {
-	missing = map[core.Method]bool{}
+func look(ctx context.Context, conn *core.Conn, steps []Step, limit int) (missing map[core.Method]error, err error) {
+	missing = map[core.Method]error{}
 	for _, how := range []Replayer{
 		{Channels: lookChannels, Window: lookWindow, MaxRefused: fewMissing},
 		{Channels: searchChannels, MaxRefused: limit},
@@ -32,7 +33,7 @@ func look(ctx context.Context, conn *core.Conn, steps []Step, limit int) (missin
 		results, err = how.Replay(ctx, conn, steps)
 		for _, r := range results {
 			if errors.Is(r.Err, core.ErrNotFound) {
-				missing[r.Step.Method] = true
+				missing[r.Step.Method] = r.Err
 			}
 		}
 		if !errors.Is(err, ErrTooManyRefused) {
@@ -56,4 +57,11 @@ func unanswered(steps []Step, results []Result) []Step {
 		}
 	}
 	return rest
+}
+
+// unreachable reports whether err says of a classic queue not that it is gone, but that
+// the node that holds it is: RabbitMQ refuses it with 404 then too.
+func unreachable(err error) bool {
+	e, ok := errors.AsType[*core.Error](err)
+	return ok && (strings.Contains(e.Text, "is down or inaccessible") || strings.Contains(e.Text, "is stopped by supervisor"))
 }

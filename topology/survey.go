@@ -14,6 +14,9 @@ import (
 // declaring again what survived, of which bindings are the dear part: RabbitMQ
 // writes each to disk, new or not.
 //
+// A queue whose node is down is lost, and not missing: it comes back with its
+// messages when the node does.
+//
 // A binding that somebody else removed between two survivors is not noticed.
 // Where the next broker may be another one, or an empty one, the scope is
 // [LostEverything]; that is also what is returned when many are missing. Only
@@ -36,8 +39,8 @@ func (r *Recorder) Survey(ctx context.Context, conn *core.Conn, l Loss) ([]Phase
 	set := r.graph.lost(l)
 	missing := map[*fate]bool{}
 	for i, s := range looks {
-		if v := presumed[i]; absent[s.Method] && v.place != nil {
-			missing[&v.fate] = true
+		if v, refusal := presumed[i], absent[s.Method]; refusal != nil && v.place != nil {
+			missing[&v.fate] = !unreachable(refusal)
 			set.lose(v)
 		}
 	}

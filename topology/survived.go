@@ -25,7 +25,7 @@ func Survived(ctx context.Context, conn *core.Conn, queues []string) ([]bool, er
 	}
 	there := make([]bool, len(queues))
 	for i, s := range steps {
-		there[i] = !missing[s.Method]
+		there[i] = missing[s.Method] == nil
 	}
 	return there, nil
 }
