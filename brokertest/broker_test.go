@@ -2,10 +2,16 @@ package brokertest
 
 import (
 	"net"
+	"reflect"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/warren-mq/warren/core/wire"
 )
 
 func TestConsumerTimeoutClosesTheChannelBefore43(t *testing.T) {
@@ -21,6 +27,48 @@ func ackTimeout(t *testing.T, say func(...string) []string) {
 	expect(t, say("sleep 2s", "await 1"), `a1 channel.close ReplyCode=406 ReplyText="PRECONDITION_FAILED - delivery acknowledgement on channel 1`+
 		` timed out. Timeout value used: 1000 ms. This timeout value can be configured, see consumers doc guide to learn more"`)
 	expect(t, say("a1 channel.close-ok", "a2 basic.get Queue=q NoAck"), `a2 basic.get-ok DeliveryTag=1 Redelivered RoutingKey=q Body="1"`)
+}
+
+// quorumPrefetch has a consumer without a limit get what a quorum queue holds.
+func quorumPrefetch(t *testing.T, say func(...string) []string) {
+	const limit = 2000
+	lines := []string{"a1 queue.declare Queue=q Durable Arguments={x-queue-type=quorum}", "a1 confirm.select"}
+	for range limit + 10 {
+		lines = append(lines, `a1 basic.publish RoutingKey=q Body="1"`)
+	}
+	say(lines...)
+	say("b1 basic.qos") // when the broker has all
+	got := slices.DeleteFunc(say("b1 basic.consume Queue=q ConsumerTag=c", "await "+strconv.Itoa(limit+1)),
+		func(line string) bool { return !strings.HasPrefix(line, "b1 basic.deliver ") })
+	if len(got) != limit {
+		t.Fatalf("%d messages have come, want %d", len(got), limit)
+	}
+	expect(t, say("b1 basic.ack DeliveryTag=2", "b1 basic.ack DeliveryTag=3", "await 2"),
+		`b1 basic.deliver ConsumerTag=c DeliveryTag=2001 RoutingKey=q Body="1"`, `b1 basic.deliver ConsumerTag=c DeliveryTag=2002 RoutingKey=q Body="1"`)
+	if got := say("c1 basic.consume Queue=q ConsumerTag=d NoAck", "await 9"); len(got) != 9 {
+		t.Errorf("%d came to another one, with consume-ok, want 9", len(got))
+	}
+}
+
+func TestQuorumPrefetch(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) { quorumPrefetch(t, say) })
+}
+
+// TestNacksLookAsRabbitMQsDo looks at the flags of a publisher's nack.
+func TestNacksLookAsRabbitMQsDo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newTalk(t, New(t))
+		defer p.hangup()
+		p.say("a1 confirm.select", "a1 queue.declare Queue=q Durable Arguments={x-max-length=0 x-overflow=reject-publish}")
+		if err := p.send(`a1 basic.publish RoutingKey=q Body="1"`); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		got, _ := p.clients["a"].take()
+		if len(got) != 1 || !reflect.DeepEqual(got[0].method, &wire.BasicNack{DeliveryTag: 1, Requeue: true}) {
+			t.Errorf("%+v", got)
+		}
+	})
 }
 
 func TestConsumerTimeoutLeavesClassicQueuesAloneSince43(t *testing.T) {

@@ -15,6 +15,7 @@ type channel struct {
 	incoming incoming // the message that is coming in
 	queue    string   // the last declared
 	prefetch int      // of consumers to come
+	shared   int      // of all consumers together, before RabbitMQ 4.3; 0: no limit
 
 	consumers map[string]*state.Consumer
 	unacked   unacked

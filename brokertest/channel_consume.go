@@ -12,8 +12,20 @@ func (ch *channel) qos(m *wire.BasicQos) *state.Refusal {
 	if m.PrefetchSize != 0 {
 		return state.Refuse(state.NotImplemented, "prefetch_size!=0 (%d)", m.PrefetchSize)
 	}
-	ch.prefetch = int(m.PrefetchCount) // global too: RabbitMQ 4.3 knows no other
+	if m.Global && ch.c.b.before43() {
+		ch.shared = int(m.PrefetchCount)
+		ch.wakeConsumers()
+	} else {
+		ch.prefetch = int(m.PrefetchCount) // global or not: RabbitMQ 4.3 knows no other limit
+	}
 	return ch.reply(false, &wire.BasicQosOk{})
+}
+
+// wakeConsumers has the queues look again at consumers that a limit of the channel may have held back.
+func (ch *channel) wakeConsumers() {
+	for _, consumer := range ch.sortedConsumers() {
+		consumer.Wake()
+	}
 }
 
 func (ch *channel) consume(m *wire.BasicConsume) *state.Refusal {
@@ -32,7 +44,7 @@ func (ch *channel) consume(m *wire.BasicConsume) *state.Refusal {
 		tag = ch.c.b.newName("amq.ctag-")
 	}
 	consumer, r := q.Consume(state.ConsumerSpec{Tag: tag, NoAck: m.NoAck, Exclusive: m.Exclusive,
-		Prefetch: ch.prefetch, Arguments: m.Arguments, Owner: ch.c, Sink: ch})
+		Prefetch: ch.prefetch, Shared: ch.shared > 0, Arguments: m.Arguments, Owner: ch.c, Sink: ch})
 	if r != nil {
 		return r
 	}
@@ -91,7 +103,10 @@ func (ch *channel) get(m *wire.BasicGet) *state.Refusal {
 }
 
 // Accepts implements [state.Sink].
-func (ch *channel) Accepts(*state.Consumer) bool {
+func (ch *channel) Accepts(consumer *state.Consumer) bool {
+	if ch.shared > 0 && ch.unacked.count >= ch.shared && consumer.Queue.Kind != "stream" { // even with NoAck
+		return false
+	}
 	if len(ch.c.out)+ch.c.writing > backlog {
 		ch.c.paused = true
 		return false

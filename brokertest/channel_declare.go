@@ -79,7 +79,7 @@ func (ch *channel) permitTarget(kind, name string, args wire.Table, key string) 
 
 func (ch *channel) exchangeDelete(m *wire.ExchangeDelete) *state.Refusal {
 	name := stripped(m.Exchange)
-	r := first(state.NotDefault(name), ch.permit(configure, "exchange", name))
+	r := first(state.NotDefault(name), ch.c.vhost.NotSystem(name), ch.permit(configure, "exchange", name))
 	if r == nil {
 		r = ch.c.vhost.DeleteExchange(name, m.IfUnused)
 	}
@@ -153,7 +153,11 @@ func (ch *channel) queueDeclare(m *wire.QueueDeclare) *state.Refusal {
 		return r
 	}
 	ch.queue = q.Name
-	return ch.reply(m.NoWait, &wire.QueueDeclareOk{Queue: q.Name, MessageCount: uint32(q.Len()), ConsumerCount: uint32(len(q.Consumers()))})
+	if m.NoWait {
+		return nil
+	}
+	messages, consumers := q.Count()
+	return ch.reply(false, &wire.QueueDeclareOk{Queue: q.Name, MessageCount: uint32(messages), ConsumerCount: uint32(consumers)})
 }
 
 func (ch *channel) declare(name string, m *wire.QueueDeclare) (*state.Queue, *state.Refusal) {

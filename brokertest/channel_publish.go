@@ -124,7 +124,7 @@ func (ch *channel) publish(in *incoming, a Action) *state.Refusal {
 	if r == nil {
 		r = x.CheckPublish()
 	}
-	if r == nil {
+	if r == nil && ch.c.b.before40() {
 		r = ch.c.user.checkTopic(write, ch.c.vhost.Name, x, m.RoutingKey)
 	}
 	if r == nil {
@@ -134,6 +134,9 @@ func (ch *channel) publish(in *incoming, a Action) *state.Refusal {
 		return r
 	}
 	msg, r := state.NewMessage(m.Exchange, m.RoutingKey, in.props, in.body)
+	if r == nil && !ch.c.b.before40() {
+		r = ch.checkTopics(x, msg)
+	}
 	if r == nil {
 		r = ch.checkUserID(in.props)
 	}
@@ -171,6 +174,16 @@ func (ch *channel) deliver(p publication) state.Outcome {
 			Exchange: p.message.Exchange, RoutingKey: p.message.Key}, p.message.Properties, p.message.Body)
 	}
 	return out
+}
+
+// checkTopics refuses a message that has a routing key which the user may not publish with, those of CC and BCC
+// too: RabbitMQ 3.10 looked at the first alone.
+func (ch *channel) checkTopics(x *state.Exchange, m *state.Message) *state.Refusal {
+	r := ch.c.user.checkTopic(write, ch.c.vhost.Name, x, m.Key)
+	for _, key := range m.MoreKeys {
+		r = first(r, ch.c.user.checkTopic(write, ch.c.vhost.Name, x, key))
+	}
+	return r
 }
 
 func (ch *channel) checkUserID(props []byte) *state.Refusal {

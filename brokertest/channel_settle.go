@@ -136,6 +136,9 @@ func (ch *channel) settle(tag uint64, multiple bool, v state.Verdict) *state.Ref
 	if ch.tx != nil {
 		do = func(d delivery) { ch.tx.settlements = append(ch.tx.settlements, settlement{d, v}) }
 	}
+	if ch.shared > 0 {
+		defer ch.wakeConsumers()
+	}
 	if tag == 0 && multiple {
 		ch.unacked.takeAll(do)
 		return nil
@@ -153,6 +156,7 @@ func (ch *channel) recover(requeue bool, ok wire.Method) *state.Refusal {
 		return state.Refuse(state.NotImplemented, "requeue=false")
 	}
 	ch.unacked.takeAll(func(d delivery) { d.settle(state.Requeue) })
+	ch.wakeConsumers()
 	if ok == nil {
 		return nil
 	}

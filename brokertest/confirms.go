@@ -101,7 +101,7 @@ func (ch *channel) flushConfirms() {
 		ch.c.out = wire.AppendAck(ch.c.out, ch.id, tag, false)
 	}
 	for _, tag := range k.nacked {
-		ch.c.out = wire.AppendNack(ch.c.out, ch.id, tag, false, false)
+		ch.c.out = wire.AppendNack(ch.c.out, ch.id, tag, false, true) // with requeue, as RabbitMQ does it
 	}
 	ch.c.touch()
 	k.acked, k.nacked = k.acked[:0], k.nacked[:0]

@@ -101,6 +101,14 @@ func playOnRabbitMQ(t *testing.T, version string) {
 		}
 		return o.got
 	})
+	t.Run("quorum queue without prefetch", func(t *testing.T) {
+		p := newPlayer(t, target, vhosts[0])
+		defer p.hangup()
+		quorumPrefetch(t, talk{p}.say)
+		if err := p.undo(); err != nil {
+			t.Error(err)
+		}
+	})
 	if ctl == nil {
 		return
 	}

@@ -22,6 +22,9 @@
 //
 //   - It is one node in memory. Nothing of clusters is here, and what is confirmed is on no disk.
 //   - Quorum queues take x-delayed-retry-type and the like, and give back at once what they should hold.
+//   - A quorum queue that refuses publishes (x-overflow=reject-publish) refuses those of every channel, from the
+//     first message beyond its limit: RabbitMQ tells each publisher a moment later.
+//   - The exchange type x-local-random is not there.
 //   - A message that has died 200 times in a row without a client in between is dropped, even if it goes in no
 //     circle; and x-dead-letter-strategy is taken, but all dead letters go as with at-most-once.
 //   - Streams count bodies alone to fill a segment, filters (x-stream-filter) let pass exactly what matches, and

@@ -109,6 +109,19 @@ func topicPermissions(t *testing.T, version string, say func(...string) []string
 	expect(t, say("a1 basic.get Queue=q NoAck"), `a1 basic.get-ok DeliveryTag=1 Exchange=amq.topic RoutingKey=a.b Body="1"`)
 	expect(t, say(`a1 basic.publish Exchange=amq.topic RoutingKey=b.b Body="1"`, "await 1"), refused("write", "b.b", "ClassID=60 MethodID=40"))
 	say("a1 channel.close-ok", "a1 channel.open")
+	for _, header := range []string{"CC", "BCC"} {
+		copies := say("a1 basic.publish Exchange=amq.topic RoutingKey=a.b Headers={"+header+`=[a.c b.b]} Expiration="60000" Body="1"`, "a1 basic.qos")
+		if strings.HasPrefix(version, "3.") { // it looks at the first key alone
+			expect(t, copies, "a1 basic.qos-ok")
+			continue
+		}
+		expect(t, copies, refused("write", "b.b", "ClassID=60 MethodID=40"))
+		say("a1 channel.close-ok", "a1 channel.open")
+	}
+	expect(t, say(`a1 basic.publish Exchange=amq.topic RoutingKey=b.b Expiration=never Body="1"`, "await 1"), // which is found first
+		map[bool]string{true: refused("write", "b.b", "ClassID=60 MethodID=40"), false: "a1 channel.close ReplyCode=406 " +
+			`ReplyText="PRECONDITION_FAILED - invalid expiration 'never': no_integer" ClassID=60 MethodID=40`}[strings.HasPrefix(version, "3.")])
+	say("a1 channel.close-ok", "a1 channel.open")
 	expect(t, say("a1 queue.bind Queue=q Exchange=amq.topic RoutingKey=a.a"), refused("read", "a.a", "ClassID=50 MethodID=20"))
 	say("a1 channel.close-ok", "a1 channel.open")
 	expect(t, say("a1 queue.unbind Queue=q Exchange=amq.topic RoutingKey=a.a"), refused("read", "a.a", "ClassID=50 MethodID=50"))

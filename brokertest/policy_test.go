@@ -1,6 +1,7 @@
 package brokertest
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -40,6 +41,55 @@ func TestPolicies(t *testing.T) {
 		publish("orders")
 		ready("orders", 5)
 	})
+}
+
+// TestPoliciesThatWin are stronger than the queue's arguments.
+func TestPoliciesThatWin(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+		set := func(definition wire.Table) {
+			b.SetPolicy(Policy{Name: "p", Pattern: "", ApplyTo: "queues", Definition: definition})
+		}
+		const declare = "a1 queue.declare Queue=s Durable Arguments={x-queue-type=stream x-max-length-bytes=1 x-stream-max-segment-size-bytes=1}"
+		set(wire.Table{"max-length-bytes": int64(10)})
+		say(declare)
+		for range 20 {
+			say(`a1 basic.publish RoutingKey=s Body="1"`)
+		}
+		if q, _ := b.Queue("s"); q.Ready < 10 {
+			t.Errorf("the stream has %d messages, want those of 10 octets", q.Ready)
+		}
+		say("a1 queue.declare Queue=q Durable Arguments={x-queue-type=quorum x-max-length=1 x-overflow=drop-head}", "a1 confirm.select")
+		set(wire.Table{"overflow": "reject-publish"})
+		expect(t, say(`a1 basic.publish RoutingKey=q Body="1"`, `a1 basic.publish RoutingKey=q Body="2"`, `a1 basic.publish RoutingKey=q Body="3"`),
+			"a1 confirms acked=[1 2] nacked=[3]")
+	})
+}
+
+// TestDeliveryLimitsOfPolicies combines the limit of a queue with that of a policy; a negative one is none.
+func TestDeliveryLimitsOfPolicies(t *testing.T) {
+	for _, tc := range []struct{ argument, policy, want int }{
+		{3, 2, 3}, {2, 3, 3}, {-1, 2, 3}, {2, -1, 3}, {-1, -1, 0},
+	} {
+		inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+			b.SetPolicy(Policy{Name: "p", Pattern: "", ApplyTo: "queues", Definition: wire.Table{"delivery-limit": int64(tc.policy)}})
+			say("a1 queue.declare Queue=q Durable Arguments={x-queue-type=quorum x-delivery-limit="+strconv.Itoa(tc.argument)+"}",
+				`a1 basic.publish RoutingKey=q Body="1"`)
+			got := 0
+			for tag := 1; tag <= 5; tag++ {
+				if line := say("a1 basic.get Queue=q"); !strings.Contains(line[0], "get-ok") {
+					break
+				}
+				got++
+				say("a1 basic.reject Requeue DeliveryTag=" + strconv.Itoa(tag))
+			}
+			if tc.want == 0 {
+				tc.want = 5 // as often as it was asked for
+			}
+			if got != tc.want {
+				t.Errorf("argument %d, policy %d: delivered %d times, want %d", tc.argument, tc.policy, got, tc.want)
+			}
+		})
+	}
 }
 
 func TestPoliciesOfTimeAndExchanges(t *testing.T) {

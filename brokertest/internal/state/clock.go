@@ -1,6 +1,10 @@
 package state
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Next returns when [VHost.Tick] has something to do, or may have, the zero time for never.
 func (v *VHost) Next() time.Time { return v.next }
@@ -16,7 +20,7 @@ func (v *VHost) due(q *Queue, at time.Time) {
 // Tick drops messages and queues whose time is over.
 func (v *VHost) Tick() {
 	now := v.Now()
-	for q := range v.timed {
+	for _, q := range bySerial(slices.Collect(maps.Keys(v.timed))) {
 		if q.expires >= 0 && len(q.consumers) == 0 && !q.lastUsed.Add(q.expires).After(now) {
 			q.Delete()
 			continue

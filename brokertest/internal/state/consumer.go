@@ -22,7 +22,8 @@ type Sink interface {
 type ConsumerSpec struct {
 	Tag              string
 	NoAck, Exclusive bool
-	Prefetch         int // 0: no limit
+	Prefetch         int  // 0: no limit
+	Shared           bool // the channel has a limit of its own, which [Sink] knows
 	Arguments        wire.Table
 	Owner            any // the connection that asks
 	Sink             Sink
@@ -53,6 +54,9 @@ func (q *Queue) Consume(spec ConsumerSpec) (*Consumer, *Refusal) {
 			return nil, r
 		}
 	case kindQuorum:
+		if spec.Shared {
+			return nil, Refuse(NotImplemented, "%s does not support global qos", q.resource())
+		}
 		c.Exclusive = false // quorum queues know no exclusive consumers
 	default:
 		if q.exclusive != nil || spec.Exclusive && (q.singleActive || len(q.consumers) > 0) {
@@ -117,9 +121,16 @@ func (c *Consumer) Active() bool { return !c.Queue.singleActive || c.Queue.activ
 // Unacked returns how many messages the consumer has not settled.
 func (c *Consumer) Unacked() int { return c.unacked }
 
+// quorumPrefetch is how many messages a quorum queue lets a consumer without a limit hold.
+const quorumPrefetch = 2000
+
 // ready reports whether the consumer can take one more message.
 func (c *Consumer) ready() bool {
-	return c.late == 0 && (c.Prefetch == 0 || c.NoAck || c.unacked < c.Prefetch) && c.Sink.Accepts(c)
+	limit := c.Prefetch
+	if limit == 0 && c.Queue.Kind == kindQuorum {
+		limit = quorumPrefetch
+	}
+	return c.late == 0 && (limit == 0 || c.NoAck || c.unacked < limit) && c.Sink.Accepts(c)
 }
 
 // elect finds the single active consumer. In a quorum queue, since RabbitMQ 4.0, one with a higher priority

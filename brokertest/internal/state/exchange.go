@@ -93,11 +93,8 @@ func (x *Exchange) equivalent(spec ExchangeSpec) *Refusal {
 
 // DeleteExchange deletes an exchange and its bindings. One that is not there counts as deleted.
 func (v *VHost) DeleteExchange(name string, ifUnused bool) *Refusal {
-	if r := NotDefault(name); r != nil {
+	if r := firstRefusal(NotDefault(name), v.NotSystem(name)); r != nil {
 		return r
-	}
-	if strings.HasPrefix(name, "amq.") {
-		return Refuse(AccessRefused, "deletion of system %s not allowed", v.resource("exchange", name))
 	}
 	x := v.exchanges[name]
 	if x == nil {
@@ -140,6 +137,14 @@ func (v *VHost) HasExchange(name string) bool { return v.exchanges[name] != nil 
 func NotDefault(name string) *Refusal {
 	if name == "" {
 		return Refuse(AccessRefused, "operation not permitted on the default exchange")
+	}
+	return nil
+}
+
+// NotSystem refuses to delete what the broker has made.
+func (v *VHost) NotSystem(name string) *Refusal {
+	if strings.HasPrefix(name, "amq.") {
+		return Refuse(AccessRefused, "deletion of system %s not allowed", v.resource("exchange", name))
 	}
 	return nil
 }

@@ -45,6 +45,9 @@ func (v *VHost) newLimits(args wire.Table, kind string) limits {
 	}
 	overflow := args[argOverflow]
 	l.rejectDLX = overflow == "reject-publish-dlx"
+	if kind == kindQuorum {
+		l.rejectDLX = false // it takes that for drop-head
+	}
 	l.rejectPublish = overflow == "reject-publish" || l.rejectDLX
 	l.singleActive, _ = args[argSingleActive].(bool)
 	l.deadLetter, l.hasDeadLetter = args[argDeadLetter].(string)
@@ -77,14 +80,31 @@ func millis(args wire.Table, key string, absent time.Duration) time.Duration {
 	return absent
 }
 
-// full reports whether one more message goes beyond a limit.
-func (q *Queue) full(m *Message) bool {
-	return q.maxLength >= 0 && int64(q.ready.len)+1 > q.maxLength ||
-		q.maxBytes >= 0 && q.ready.bytes+int64(len(m.Body)) > q.maxBytes
+// refuses reports whether a queue that refuses publishes refuses this one. A quorum queue takes the one that goes
+// beyond a limit, and refuses those behind it.
+func (q *Queue) refuses(m *Message) bool {
+	if q.Kind == kindQuorum {
+		return q.refusing
+	}
+	return q.beyond(int64(q.ready.len)+1, q.ready.bytes+int64(len(m.Body)))
+}
+
+// judgeLength has a quorum queue refuse publishes from when it goes beyond a limit, until it is down to four
+// fifths of it.
+func (q *Queue) judgeLength() {
+	down := func(n, limit int64) bool { return limit < 0 || n <= int64(0.8*float64(limit)) }
+	switch {
+	case q.overLength():
+		q.refusing = true
+	case down(int64(q.ready.len), q.maxLength) && down(q.ready.bytes, q.maxBytes):
+		q.refusing = false
+	}
 }
 
 // overLength reports whether there are more messages than a limit says.
-func (q *Queue) overLength() bool {
-	return q.maxLength >= 0 && int64(q.ready.len) > q.maxLength ||
-		q.maxBytes >= 0 && q.ready.bytes > q.maxBytes
+func (q *Queue) overLength() bool { return q.beyond(int64(q.ready.len), q.ready.bytes) }
+
+// beyond reports whether so many messages, of so many octets, are more than a limit says.
+func (q *Queue) beyond(messages, octets int64) bool {
+	return q.maxLength >= 0 && messages > q.maxLength || q.maxBytes >= 0 && octets > q.maxBytes
 }

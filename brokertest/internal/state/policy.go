@@ -45,7 +45,7 @@ func (v *VHost) DeletePolicy(name string) {
 
 // govern has all queues and exchanges follow the policies.
 func (v *VHost) govern() {
-	for _, q := range v.queues {
+	for _, q := range v.Queues() {
 		q.limits = v.newLimits(v.governed(q.Name, q.Arguments, ofQueues), q.Kind)
 		if q.expires >= 0 {
 			q.lastUsed = v.Now()
@@ -61,7 +61,7 @@ func ofQueues(p *Policy) bool    { return p.Queues }
 func ofExchanges(p *Policy) bool { return p.Exchanges }
 
 // governed returns the arguments as the one policy that applies changes them: of two numbers the lower one
-// counts, otherwise what the client has said.
+// counts, otherwise what the client has said, but for some that [policyWins] knows.
 func (v *VHost) governed(name string, args wire.Table, applies func(*Policy) bool) wire.Table {
 	for i := range v.policies {
 		p := &v.policies[i]
@@ -72,20 +72,25 @@ func (v *VHost) governed(name string, args wire.Table, applies func(*Policy) boo
 			args = wire.Table{}
 		}
 		for key, value := range p.Definition {
-			args[policyArguments[key]] = stricter(args[policyArguments[key]], value)
+			key = policyArguments[key]
+			if said, ok := args[key]; !ok || policyWins(key, args[argQueueType], said, value) {
+				args[key] = value
+			}
 		}
 		return args
 	}
 	return args
 }
 
-func stricter(said, policy any) any {
+// policyWins reports whether the policy's value counts, and not what the client has said.
+func policyWins(key string, kind, said, policy any) bool {
+	if kind == kindStream || kind == kindQuorum && key == argOverflow {
+		return true
+	}
 	a, number := integer(said)
 	b, numbers := integer(policy)
-	switch {
-	case said == nil || number && numbers && b < a:
-		return policy
-	default:
-		return said
+	if key == argDeliveryLimit && (a < 0 || b < 0) { // negative: no limit
+		return number && numbers && b > a
 	}
+	return number && numbers && b < a
 }

@@ -39,7 +39,7 @@ func (q *Queue) publish(m *Message) bool {
 		q.vhost.touch(q)
 		return true
 	}
-	if q.rejectPublish && q.full(m) {
+	if q.rejectPublish && q.refuses(m) {
 		if q.rejectDLX {
 			q.vhost.deadLetter(q, &Entry{Message: m}, deathMaxLength)
 		}
@@ -81,7 +81,9 @@ func (q *Queue) settle() {
 	}
 	q.dispatch()
 	q.dropExpired()
-	if !q.rejectPublish {
+	if q.rejectPublish {
+		q.judgeLength()
+	} else {
 		for q.overLength() {
 			q.vhost.deadLetter(q, q.ready.pop(), deathMaxLength)
 		}

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +29,7 @@ type Queue struct {
 	ready     ready
 	log       streamLog // of a stream
 	unacked   int
+	refusing  bool // a quorum queue that was full has not got enough room again
 	positions uint64
 	bindings  []*Binding // that lead here
 
@@ -53,12 +56,13 @@ func (v *VHost) Queue(name string, owner any) (*Queue, *Refusal) {
 
 // Queues returns all queues in the order of their making.
 func (v *VHost) Queues() []*Queue {
-	var all []*Queue
-	for _, q := range v.queues {
-		all = append(all, q)
-	}
-	slices.SortFunc(all, func(a, b *Queue) int { return int(a.serial) - int(b.serial) })
-	return all
+	return bySerial(slices.Collect(maps.Values(v.queues)))
+}
+
+// bySerial sorts queues in the order of their making.
+func bySerial(qs []*Queue) []*Queue {
+	slices.SortFunc(qs, func(a, b *Queue) int { return cmp.Compare(a.serial, b.serial) })
+	return qs
 }
 
 // DeclareQueue creates a queue, or checks that the one there is as described.
@@ -74,7 +78,6 @@ func (v *VHost) DeclareQueue(spec QueueSpec) (*Queue, *Refusal) {
 		return nil, r
 	}
 	if q := v.queues[spec.Name]; q != nil {
-		q.lastUsed = v.Now()
 		return q, q.equivalent(spec)
 	}
 	what := v.resource("queue", spec.Name)
@@ -186,15 +189,32 @@ func (v *VHost) DeleteQueue(name string, owner any, ifUnused, ifEmpty bool) (mes
 	if r := q.checkAccess(owner); r != nil {
 		return 0, r
 	}
-	if ifUnused && len(q.consumers) > 0 {
-		return 0, Refuse(PreconditionFailed, "%s in use", q.resource())
+	if r := q.checkDelete(ifUnused, ifEmpty); r != nil {
+		return 0, r
 	}
-	if ifEmpty && q.Len() > 0 {
-		return 0, Refuse(PreconditionFailed, "%s not empty", q.resource())
+	if q.Kind != kindStream {
+		messages = q.Len()
 	}
-	messages = q.Len()
 	q.Delete()
 	return messages, nil
+}
+
+// checkDelete refuses what the flags of queue.delete forbid. Quorum queues know none, streams ignore them.
+func (q *Queue) checkDelete(ifUnused, ifEmpty bool) *Refusal {
+	const unknown = "cannot delete %s. queue.delete operations with %s flag set are not supported by quorum queues"
+	switch {
+	case q.Kind == kindStream:
+		return nil
+	case q.Kind == kindQuorum && ifUnused:
+		return Refuse(NotImplemented, unknown, q.resource(), "if-unused")
+	case q.Kind == kindQuorum && ifEmpty:
+		return Refuse(NotImplemented, unknown, q.resource(), "if-empty")
+	case ifUnused && len(q.consumers) > 0:
+		return Refuse(PreconditionFailed, "%s in use", q.resource())
+	case ifEmpty && q.Len() > 0:
+		return Refuse(PreconditionFailed, "%s not empty", q.resource())
+	}
+	return nil
 }
 
 // Delete deletes the queue, its bindings and its messages, and cancels its consumers.
@@ -234,7 +254,20 @@ func (q *Queue) Purge() (messages int, r *Refusal) {
 	}
 	n := q.ready.len
 	q.ready.clear()
+	q.vhost.touch(q)
 	return n, nil
+}
+
+// Count returns what declare-ok says of the queue, which counts no consumers of a stream. A classic queue that
+// expires begins its time anew.
+func (q *Queue) Count() (messages, consumers int) {
+	switch q.Kind {
+	case kindStream:
+		return q.Len(), 0
+	case kindClassic:
+		q.lastUsed = q.vhost.Now()
+	}
+	return q.Len(), len(q.consumers)
 }
 
 // Len returns how many messages wait for a consumer; of a stream, how many it holds.

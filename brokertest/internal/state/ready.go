@@ -32,7 +32,7 @@ type ready struct {
 // lane holds messages of one priority in the order of their positions.
 type lane struct {
 	fresh fifo // as published
-	back  []*Entry
+	back  heap // what was taken and came back
 }
 
 func newReady(priorities int, returnsFirst bool) ready {
@@ -81,18 +81,7 @@ func (r *ready) putBack(e *Entry) {
 		r.returns.push(e)
 		return
 	}
-	l := r.lane(e)
-	i, _ := slices.BinarySearchFunc(l.back, e, func(a, b *Entry) int {
-		// Descending, so that the first to go is cheap to take off the end.
-		switch {
-		case a.position > b.position:
-			return -1
-		case a.position < b.position:
-			return 1
-		}
-		return 0
-	})
-	l.back = slices.Insert(l.back, i, e)
+	r.lane(e).back.push(e)
 }
 
 // peek returns the next message, nil if there is none.
@@ -175,21 +164,18 @@ func (r *ready) clear() {
 }
 
 func (l *lane) peek() *Entry {
-	fresh := l.fresh.peek()
-	if n := len(l.back); n > 0 && (fresh == nil || l.back[n-1].position < fresh.position) {
-		return l.back[n-1]
+	fresh, back := l.fresh.peek(), l.back.peek()
+	if back != nil && (fresh == nil || back.position < fresh.position) {
+		return back
 	}
 	return fresh
 }
 
 func (l *lane) pop() *Entry {
-	e := l.peek()
-	if n := len(l.back); n > 0 && l.back[n-1] == e {
-		l.back[n-1] = nil
-		l.back = l.back[:n-1]
-		return e
+	if e := l.peek(); e == nil || e != l.back.peek() {
+		return l.fresh.pop()
 	}
-	return l.fresh.pop()
+	return l.back.pop()
 }
 
 // fifo is a queue that gives its memory back.

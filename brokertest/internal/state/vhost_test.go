@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"testing"
@@ -296,6 +297,44 @@ func TestDeadLettersEnd(t *testing.T) {
 	w.Settle()
 	if last.Len() != 0 {
 		t.Error("a message has died without end")
+	}
+}
+
+// TestOrderOfWhatHappensAtOnce has many queues do the same at the same moment: they do it in the order of their
+// making, or tests with a seed would not repeat themselves.
+func TestOrderOfWhatHappensAtOnce(t *testing.T) {
+	w := newWorld(t)
+	const queues = 50
+	dead := w.queue("dead", nil)
+	for _, step := range []struct {
+		what   string
+		args   wire.Table
+		happen func()
+	}{
+		{"expire", wire.Table{"x-message-ttl": int32(1000)}, func() { w.now = w.now.Add(time.Hour); w.Tick() }},
+		{"are limited", wire.Table{}, func() {
+			w.SetPolicy(Policy{Name: "p", Pattern: regexp.MustCompile("^are limited"), Queues: true, Definition: wire.Table{"max-length": int64(0)}})
+			w.Settle()
+		}},
+	} {
+		step.args["x-dead-letter-exchange"], step.args["x-dead-letter-routing-key"] = "", "dead"
+		var want []string
+		for i := range queues {
+			name := step.what + strconv.Itoa(i)
+			w.queue(name, step.args)
+			w.publish("", name, name)
+			want = append(want, name)
+		}
+		w.Settle()
+		step.happen()
+		var got []string
+		for _, e := range dead.Waiting() {
+			got = append(got, string(e.Message.Body))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("they %s in the order %q", step.what, got)
+		}
+		_, _ = dead.Purge()
 	}
 }
 
