@@ -152,7 +152,10 @@ func (ch *channel) publish(in *incoming, a Action) *state.Refusal {
 		ch.confirms.settle(ch, nack, 0)
 		return nil
 	}
-	if ch.deliver(p).Rejected {
+	switch out := ch.deliver(p); {
+	case out.Unfit:
+		return nil
+	case out.Rejected:
 		a.verdict = nack
 	}
 	ch.confirms.settle(ch, a.verdict, a.late)
@@ -169,6 +172,10 @@ type publication struct {
 // deliver puts a message into its queues, or returns it.
 func (ch *channel) deliver(p publication) state.Outcome {
 	out := ch.c.vhost.Publish(p.exchange, p.message)
+	if out.Unfit {
+		ch.c.close(&state.Refusal{Code: state.InternalError, Text: "INTERNAL_ERROR"}, 0)
+		return out
+	}
 	if !out.Routed && p.mandatory {
 		ch.c.sendContent(ch.id, &wire.BasicReturn{ReplyCode: state.NoRoute, ReplyText: "NO_ROUTE",
 			Exchange: p.message.Exchange, RoutingKey: p.message.Key}, p.message.Properties, p.message.Body)

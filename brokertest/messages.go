@@ -24,8 +24,9 @@ func (b *Broker) Publish(exchange, key string, p wire.Properties, body []byte) (
 func (b *Broker) Messages(queue string) []Message { return b.VHost("/").Messages(queue) }
 
 // Publish publishes a message, as a client would that may do everything, and reports
-// whether a queue has taken it. It fails if there is no such exchange, if the exchange is internal, or if the
-// properties have no form on the wire. The body is copied.
+// whether a queue has taken it. It fails if there is no such exchange, if the exchange is internal, if the
+// properties have no form on the wire, or if it comes to a stream and has a decimal among its headers. The body is
+// copied.
 func (h VHost) Publish(exchange, key string, p wire.Properties, body []byte) (routed bool, err error) {
 	properties, err := state.EncodeProperties(&p)
 	if err != nil {
@@ -47,6 +48,9 @@ func (h VHost) Publish(exchange, key string, p wire.Properties, body []byte) (ro
 		return false, r
 	}
 	out := v.Publish(x, m)
+	if out.Unfit {
+		return false, state.Refuse(state.InternalError, "a stream cannot hold a decimal")
+	}
 	b.settle()
 	b.wake()
 	return out.Routed && !out.Rejected, nil

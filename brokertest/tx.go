@@ -42,7 +42,11 @@ func (ch *channel) txCommit() *state.Refusal {
 	ch.tx = &transaction{}
 	rejected := false
 	for _, p := range tx.publishes {
-		rejected = ch.deliver(p).Rejected || rejected
+		out := ch.deliver(p)
+		if out.Unfit {
+			return nil
+		}
+		rejected = out.Rejected || rejected
 	}
 	for _, s := range tx.settlements {
 		s.delivery.settle(s.verdict)

@@ -46,6 +46,9 @@ func (v *VHost) deadLetter(q *Queue, e *Entry, reason string) {
 	dead.deaths = addDeath(past, newDeath(q, m, reason))
 	dead.edit(func(p *wire.Properties) { writeDeaths(p, q, dead.deaths, len(past) == 0) })
 	for _, target := range slices.Clone(v.Route(x, &dead)) {
+		if v.Before40 && target.Kind == kindStream || !target.canHold(&dead) {
+			continue // RabbitMQ 3.10 forgets to publish dead letters to streams
+		}
 		if reason == deathRejected || !dead.circles(target.Name) {
 			target.publish(&dead)
 		}

@@ -46,7 +46,7 @@ func NewMessage(exchange, key string, properties, body []byte) (*Message, *Refus
 			return nil, r
 		}
 	}
-	if flags&wire.PropertyHeaders != 0 {
+	if m.hasHeaders() {
 		if r := m.readKeys(); r != nil {
 			return nil, r
 		}

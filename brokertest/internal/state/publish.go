@@ -6,6 +6,7 @@ import "time"
 type Outcome struct {
 	Routed   bool // to a queue at least
 	Rejected bool // by a queue at least
+	Unfit    bool // a stream cannot hold it
 }
 
 // Publish puts a message into all queues that it is routed to.
@@ -13,6 +14,10 @@ func (v *VHost) Publish(x *Exchange, m *Message) Outcome {
 	var out Outcome
 	for _, q := range v.Route(x, m) {
 		out.Routed = out.Routed || q.reply == nil || !v.Before43
+		if !q.canHold(m) {
+			out.Unfit = true
+			return out
+		}
 		if !q.publish(m) {
 			out.Rejected = true
 		}
@@ -35,7 +40,7 @@ func (q *Queue) publish(m *Message) bool {
 		return true
 	}
 	if q.Kind == kindStream {
-		q.log.append(m, q.vhost.Now(), &q.limits)
+		q.log.append(q.vhost.asStreams(m), q.vhost.Now(), &q.limits)
 		q.vhost.touch(q)
 		return true
 	}

@@ -32,8 +32,7 @@ func (l *streamLog) append(m *Message, now time.Time, of *limits) {
 		l.segments = append(l.segments, segment{})
 		l.next += uint64(min(n, 1))
 	}
-	stamped := *m
-	l.entries = append(l.entries, &Entry{Message: &stamped, Offset: l.next, published: now})
+	l.entries = append(l.entries, &Entry{Message: m, Offset: l.next, published: now})
 	l.next++
 	size := int64(len(m.Body))
 	l.bytes += size
