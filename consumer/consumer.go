@@ -64,7 +64,8 @@ func New(conn *recovery.Connection, queue string, opts ...Option) (*Consumer, er
 // returns nil, or [ErrHandlers] if handlers did not finish.
 //
 // It returns an error as soon as the broker refuses the first subscription (an
-// unknown queue: [core.ErrNotFound]), or when the connection is closed. Once
+// unknown queue: [core.ErrNotFound]), the connection has no channel left for it
+// ([core.ErrChannelsExhausted]), or is closed. Once
 // it has consumed, it never gives up: losses are reported as events and in the
 // connection's state.
 func (c *Consumer) Run(ctx context.Context, handle Handler) error {

@@ -147,9 +147,12 @@ func (f *feed) retire(sub *subscription, err error) {
 // closeTimeout bounds the closing of one channel.
 const closeTimeout = 5 * time.Second
 
-// refusal reports whether err is the broker's answer to this consumer, not a
-// loss of the connection.
+// refusal reports whether err is the broker's answer to this consumer, or the
+// connection's that it has no channel for it, not a loss of the connection.
 func refusal(err error) bool {
+	if errors.Is(err, core.ErrChannelsExhausted) {
+		return true
+	}
 	e, ok := errors.AsType[*core.Error](err)
 	if ok {
 		return e.Scope == core.ScopeChannel

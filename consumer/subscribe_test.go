@@ -64,6 +64,42 @@ func TestFirstRefusalIsReturned(t *testing.T) {
 	})
 }
 
+// A connection without a channel to spare refuses a first subscription too; a later one waits for a channel.
+func TestASubscriptionWithoutAChannelIsRefused(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		handle := func(context.Context, *core.Delivery) error { return nil }
+		first := e.run("q", handle, consumer.Tag("first"))
+		s, err := e.conn.Session(e.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := s.Conn.Channel(e.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.consumer("q").Run(e.ctx, handle); !errors.Is(err, core.ErrChannelsExhausted) {
+			t.Errorf("%v", err)
+		}
+		hook := e.broker.OnReceive(wire.MethodChannelClose, brokertest.Always(brokertest.Swallow)) // holds the first one's channel
+		e.broker.CancelConsumer("first")
+		time.Sleep(time.Minute)
+		if s := e.conn.State(); len(s.Degraded) != 1 || !errors.Is(s.Degraded[0], core.ErrChannelsExhausted) {
+			t.Errorf("state %+v", s)
+		}
+		hook.Remove()
+		if err := other.Close(e.ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.conn.Await(e.ctx, recovery.State.Ready); err != nil {
+			t.Fatal(err)
+		}
+		if err := first.stop(); err != nil {
+			t.Error(err)
+		}
+	}, brokertest.WithChannelMax(2))
+}
+
 func TestLaterRefusalsDegradeAndAreRetried(t *testing.T) {
 	inBubble(t, func(e *env) {
 		e.queue("q", nil)
