@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,7 +31,12 @@ func TestBlockedHoldsPublishesBackAndNothingElse(t *testing.T) {
 		publish.waits(t)
 		ctx, cancel := context.WithTimeout(bg, time.Second)
 		defer cancel()
-		mustIs(t, ch.Publish(ctx, &Publishing{}), context.DeadlineExceeded)
+		err := ch.Publish(ctx, &Publishing{})
+		mustIs(t, err, context.DeadlineExceeded)
+		mustIs(t, err, ErrBlocked)
+		if text := err.Error(); !strings.HasSuffix(text, `: "low on\nmemory"`) {
+			t.Errorf("error %q", text)
+		}
 
 		noErr(t, receive(t, consumer).Ack())
 		want[*wire.BasicAck](p, ch.ID())

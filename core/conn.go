@@ -135,10 +135,20 @@ func (c *Conn) admit(ctx context.Context, limit int64, dead <-chan struct{}) err
 		unblocked := c.unblocked.Wait()
 		c.blockedMu.Unlock()
 		if again, err := await(ctx, unblocked, dead); !again {
-			return err
+			return c.whileBlocked(err)
 		}
 	}
 	return c.out.admit(ctx, limit, dead)
+}
+
+// whileBlocked adds to err, with which the waiting to publish ended, that the
+// broker blocks, if so.
+func (c *Conn) whileBlocked(err error) error {
+	reason, blocked := c.Blocked()
+	if err == nil || !blocked {
+		return err
+	}
+	return fmt.Errorf("%w: %w: %q", err, ErrBlocked, reason)
 }
 
 // UpdateSecret replaces the credentials of the open connection, for example a

@@ -176,6 +176,9 @@ var (
 	ErrNoMechanism = errors.New("amqp: no common sasl mechanism")
 	// ErrChannelsExhausted: every channel id of the connection is in use.
 	ErrChannelsExhausted = errors.New("amqp: all channel ids in use")
+	// ErrBlocked: the broker takes no publishes (connection.blocked), and the
+	// context of one ended meanwhile. It comes with the context's cause.
+	ErrBlocked = errors.New("amqp: the broker blocks publishers")
 	// ErrConfirmMode: the call needs, or must not have, confirm mode.
 	ErrConfirmMode = errors.New("amqp: wrong channel mode")
 )

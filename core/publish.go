@@ -41,8 +41,8 @@ const MaxBody = 512 << 20
 // that it will be written unless the connection dies: nothing of its fate. On
 // a channel in confirm mode the confirm is counted, not reported.
 //
-// Errors: [*ValidationError] before a byte was queued; the end of ctx; the
-// death of the channel. After an error nothing was sent, except that a body
+// Errors: [*ValidationError] before a byte was queued; the end of ctx, which is
+// [ErrBlocked] too if the broker blocks then; the death of the channel. After an error nothing was sent, except that a body
 // above 256 KiB may have been sent in part when the connection died.
 func (ch *Channel) Publish(ctx context.Context, p *Publishing) error {
 	return ch.publish(ctx, p, ignore{})
@@ -92,7 +92,7 @@ func (ch *Channel) publish(ctx context.Context, p *Publishing, s Settler) error 
 			confirmed := ch.changed.Wait()
 			ch.mu.Unlock()
 			if err := gate.Await(ctx, confirmed); err != nil {
-				return err
+				return ch.conn.whileBlocked(err)
 			}
 			continue
 		}

@@ -3,6 +3,8 @@ package publisher_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -181,6 +183,75 @@ func TestSendersWaitForTheWindow(t *testing.T) {
 		}
 	})
 }
+
+// A sender whose context ends learns what its message was waiting for.
+func TestEndOfTheContextNamesWhatWasWaitedFor(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		way  func(e *env, p *publisher.Publisher)
+		want error
+		text string
+	}{
+		{"blocked", func(e *env, p *publisher.Publisher) {
+			e.wantConfirmed(e.sendTo(p, "q"))
+			e.broker.Block("low on memory")
+			e.send(p, 1, 1) // the broker tells who publishes
+			synctest.Wait()
+		}, core.ErrBlocked, "low on memory"},
+		{"blocked, the window full", func(e *env, p *publisher.Publisher) {
+			e.wantConfirmed(e.sendTo(p, "q"))
+			e.broker.Block("low on memory")
+			e.send(p, 1, 1)
+			synctest.Wait()
+			for range 9 {
+				go func() { _ = p.Publish(e.ctx, to("q", "x")) }() // it ends with the publisher
+			}
+			synctest.Wait()
+		}, core.ErrBlocked, "low on memory"},
+		{"no longer blocked", func(e *env, p *publisher.Publisher) {
+			e.wantConfirmed(e.sendTo(p, "q"))
+			e.broker.Block("low on memory")
+			e.send(p, 1, 1)
+			synctest.Wait()
+			e.broker.Unblock()
+			synctest.Wait()
+			e.broker.OnReceive(wire.MethodBasicPublish, brokertest.Always(brokertest.Unconfirmed))
+		}, nil, ""},
+		{"no channel left", func(e *env, p *publisher.Publisher) {
+			s, err := e.conn.Session(e.ctx)
+			if err != nil {
+				e.Fatal(err)
+			}
+			for range channelMax {
+				if _, err := s.Conn.Channel(e.ctx); err != nil {
+					e.Fatal(err)
+				}
+			}
+		}, core.ErrChannelsExhausted, ""},
+	} {
+		for _, sent := range []bool{false, true} {
+			t.Run(fmt.Sprint(test.name, ", Send ", sent), func(t *testing.T) {
+				inBubble(t, func(e *env) {
+					e.queue("q", nil)
+					p := e.publisher(publisher.Window(10, 1<<20))
+					defer e.closeOf(p)
+					test.way(e, p)
+					ctx, cancel := timeout(e.ctx, time.Second)
+					defer cancel()
+					err := publishOrSend(ctx, p, to("q", "x"), sent)
+					if !errors.Is(err, errEnough) || test.want != nil && !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.text) {
+						t.Errorf("%v", err)
+					}
+					if test.want == nil && errors.Is(err, core.ErrBlocked) {
+						t.Errorf("%v, and the broker does not block", err)
+					}
+				}, brokertest.WithChannelMax(channelMax))
+			})
+		}
+	}
+}
+
+const channelMax = 3
 
 // TestBlockedBrokerHoldsPublishersBack is what a memory or disk alarm does.
 func TestBlockedBrokerHoldsPublishersBack(t *testing.T) {

@@ -38,6 +38,7 @@ type Publisher struct {
 	draining  bool
 	closed    error             // why nothing is accepted any more
 	session   *recovery.Session // that the present channel is on
+	unopened  error             // why there is no channel though there is a connection
 	live      *core.Channel     // where new messages go; nil: into the queue
 	window    window
 	queue     queue
@@ -71,7 +72,8 @@ func New(conn *recovery.Connection, opts ...Option) (*Publisher, error) {
 // queue took it.
 //
 // Errors: a [*core.OutcomeError] with the outcome, whose cause is the end of
-// ctx, [core.ErrClosed] or the broker's [*core.Error]; or a
+// ctx, [core.ErrClosed] or the broker's [*core.Error]; with the end of ctx comes
+// what was waited for, [core.ErrBlocked] or [core.ErrChannelsExhausted]; or a
 // [*core.ValidationError] if m cannot be sent as it is. Only for
 // [core.ErrUnknown] may the broker have the message all the same, and for
 // [core.ErrReturned] if it was sent more than once: that is said of the last time.
@@ -167,7 +169,7 @@ func (p *Publisher) admit(ctx context.Context, r *Receipt) (*core.Channel, error
 		case err != nil:
 			p.window.withdraw(e)
 			p.vacated() // it may have been let in meanwhile, as the last one
-			return nil, p.notSent(err)
+			return nil, p.notSent(p.waited(err))
 		case !e.admitted:
 			return nil, p.notSent(p.closedBecause())
 		}
@@ -215,7 +217,7 @@ func (p *Publisher) takeBack(ctx context.Context, ch *core.Channel, r *Receipt, 
 	}
 	if ctx.Err() != nil {
 		p.release(r)
-		return nil, p.notSent(context.Cause(ctx))
+		return nil, p.notSent(p.waited(context.Cause(ctx)))
 	}
 	if p.live == ch {
 		p.live = nil

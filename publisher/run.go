@@ -72,7 +72,7 @@ func openChannel(ctx context.Context, conn *core.Conn) (*core.Channel, error) {
 func (p *Publisher) begin(s *recovery.Session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.session = s
+	p.session, p.unopened = s, nil
 }
 
 // serve sends on ch whatever is due until ch dies, and returns why it did.
@@ -166,7 +166,7 @@ func (p *Publisher) republish(ch *core.Channel, r *Receipt) error {
 	case invalid:
 		p.giveUp(r, err)
 	case r.ctx.Err() != nil:
-		p.giveUp(r, context.Cause(r.ctx))
+		p.giveUp(r, p.waited(context.Cause(r.ctx)))
 	case err != nil:
 		p.queue.pushFront(r)
 		return err
@@ -217,6 +217,9 @@ func (p *Publisher) retire(ch *core.Channel, cause error) (isolating bool) {
 	p.live = nil
 	isolating = p.collect(cause)
 	p.session = nil
+	if p.unopened = nil; ch == nil {
+		p.unopened = cause
+	}
 	return isolating
 }
 

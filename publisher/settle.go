@@ -1,6 +1,8 @@
 package publisher
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/warren-mq/warren/core"
@@ -105,8 +107,22 @@ func (p *Publisher) abandon(r *Receipt, cause error) {
 	if r.handing || r.phase == over {
 		return
 	}
-	p.giveUp(r, cause)
+	p.giveUp(r, p.waited(cause))
 	p.trim()
+}
+
+// waited adds to cause, with which a sender's context ended, what keeps its
+// message waiting, if it is the broker or the connection's limit of channels. The lock is held.
+func (p *Publisher) waited(cause error) error {
+	if p.session != nil {
+		if reason, blocked := p.session.Conn.Blocked(); blocked {
+			return fmt.Errorf("%w: %w: %q", cause, core.ErrBlocked, reason)
+		}
+	}
+	if errors.Is(p.unopened, core.ErrChannelsExhausted) {
+		return fmt.Errorf("%w: no channel to publish on: %w", cause, p.unopened)
+	}
+	return cause
 }
 
 // giveUp ends a message that will not be tried again. The lock is held.
