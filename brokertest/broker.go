@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -65,6 +66,8 @@ func NewBroker(opts ...Option) *Broker {
 		u.terse = b.before40()
 	}
 	b.filter()
+	slices.Sort(b.config.vhosts) // in one order, whatever the run
+	b.config.vhosts = slices.Compact(b.config.vhosts)
 	b.random, b.chance = rand.New(rand.NewPCG(b.seed, 0)), rand.New(rand.NewPCG(b.seed, 1))
 	for _, name := range b.config.vhosts {
 		b.vhosts[name] = b.newVHost(name)
@@ -106,8 +109,8 @@ func (b *Broker) newName(prefix string) string {
 
 // settle does what follows from the last changes: deliveries, dead letters, timers. Caller holds mu.
 func (b *Broker) settle() {
-	for _, v := range b.vhosts {
-		v.Settle()
+	for _, name := range b.config.vhosts {
+		b.vhosts[name].Settle()
 	}
 	b.arm()
 }
@@ -139,8 +142,8 @@ func (b *Broker) tick() {
 	if b.closed {
 		return
 	}
-	for _, v := range b.vhosts {
-		v.Tick()
+	for _, name := range b.config.vhosts {
+		b.vhosts[name].Tick()
 	}
 	b.timeOut()
 	b.settle()

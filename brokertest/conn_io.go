@@ -165,8 +165,8 @@ func (c *conn) written(buf []byte) []byte {
 	c.writing = 0
 	if c.paused && len(c.out) < backlog {
 		c.paused = false
-		for _, ch := range c.channels {
-			for _, consumer := range ch.consumers {
+		for _, ch := range c.sortedChannels() {
+			for _, consumer := range ch.sortedConsumers() {
 				consumer.Wake()
 			}
 		}

@@ -118,11 +118,11 @@ func (b *Broker) Stop(how ...RestartOption) {
 		}
 	}
 	b.kill(func(c *conn) bool { return c.phase != phaseClosing }, (*Link).reset)
-	for name, v := range b.vhosts {
+	for _, name := range b.config.vhosts {
 		if slices.Contains(how, Forget) {
 			b.vhosts[name] = b.newVHost(name)
 		} else {
-			v.Restart()
+			b.vhosts[name].Restart()
 		}
 	}
 	b.settle()
