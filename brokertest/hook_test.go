@@ -1,6 +1,7 @@
 package brokertest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -122,12 +123,12 @@ func TestVerdictsOnOrder(t *testing.T) {
 	})
 }
 
-// TestHandshakeFaults meets every step of the handshake with every fault.
+// TestHandshakeFaults stops every step of the handshake, asked or answered, in every way but a word.
 func TestHandshakeFaults(t *testing.T) {
 	steps := []wire.MethodID{wire.MethodConnectionStartOk, wire.MethodConnectionTuneOk, wire.MethodConnectionOpen}
 	answers := []wire.MethodID{wire.MethodConnectionStart, wire.MethodConnectionTune, wire.MethodConnectionOpenOk}
 	for i := range steps {
-		for _, a := range []Action{Swallow, Hang, Cut} {
+		for _, a := range []Action{Swallow, Hang, Cut, End} {
 			for _, sent := range []bool{false, true} {
 				inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
 					h := &Hook{}
@@ -147,8 +148,8 @@ func TestHandshakeFaults(t *testing.T) {
 							t.Errorf("step %d, sent %v, %+v: the handshake is complete", i, sent, a)
 						}
 					default:
-						if a.cut {
-							t.Errorf("step %d, sent %v: the connection was not cut", i, sent)
+						if a.cut || a.end {
+							t.Errorf("step %d, sent %v: the connection did not end", i, sent)
 						}
 						b.Cut()
 						<-done
@@ -160,6 +161,92 @@ func TestHandshakeFaults(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestHandshakeRefused stops every step of the handshake with a word.
+func TestHandshakeRefused(t *testing.T) {
+	steps := slices.Concat(loginLines[2:], []string{"a0 connection.tune-ok FrameMax=131072 ChannelMax=10", "a0 connection.open VirtualHost=/"})
+	for i, id := range []wire.MethodID{wire.MethodConnectionStartOk, wire.MethodConnectionTuneOk, wire.MethodConnectionOpen} {
+		inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+			h := b.OnReceive(id, Always(Refuse(530, "NOT_ALLOWED - no")))
+			say(loginLines[:2]...)
+			say(steps[:i]...)
+			expect(t, say(steps[i]),
+				fmt.Sprintf(`a0 connection.close ReplyCode=530 ReplyText="NOT_ALLOWED - no" ClassID=%d MethodID=%d`, id.Class(), id.Method()))
+			expect(t, say("a0 connection.close-ok"), "a end")
+			if h.Hits() != 1 || len(b.Links()) != 0 {
+				t.Errorf("step %d: asked %d times, %d links are left", i, h.Hits(), len(b.Links()))
+			}
+		})
+	}
+}
+
+// TestActionsOnFrames meets the second of two frames, in each direction, with everything that has a meaning for frames.
+func TestActionsOnFrames(t *testing.T) {
+	const ask, answer = "a1 queue.declare Queue=q Durable", "a1 queue.declare-ok Queue=q"
+	for name, c := range map[string]struct {
+		action      Action
+		early, late []string // within a second, and after it
+	}{
+		"pass":    {Pass, []string{answer, answer}, nil},
+		"swallow": {Swallow, []string{answer}, nil},
+		"delay":   {Delay(time.Second), []string{answer}, []string{answer}},
+		"hang":    {Hang, []string{answer}, nil},
+		"cut":     {Cut, []string{"a end", answer}, nil},
+		"end":     {End, []string{"a end", answer}, nil},
+	} {
+		second := func(f Frame) Action {
+			if f.N == 2 {
+				return c.action
+			}
+			return Pass
+		}
+		for direction, on := range map[string]func(*Broker) *Hook{
+			"received": func(b *Broker) *Hook { return b.OnReceiveFrame(second) },
+			"sent":     func(b *Broker) *Hook { return b.OnSendFrame(second) },
+		} {
+			t.Run(name+" "+direction, func(t *testing.T) {
+				inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+					say(ask)
+					h := on(b)
+					expect(t, say(ask, ask), c.early...)
+					expect(t, say("sleep 1s"), c.late...)
+					expect(t, say("sleep 1h"))
+					if n := len(b.Links()); h.Hits() != 2 || n != map[bool]int{false: 1}[c.action.cut || c.action.end] {
+						t.Errorf("asked %d times, %d links are left", h.Hits(), n)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestFramesAreShown looks at the frames of a message both ways, and drops its body on the way in.
+func TestFramesAreShown(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+		var seen []Frame
+		swallow := false
+		look := func(f Frame) Action {
+			seen = append(seen, f)
+			return map[bool]Action{true: Swallow}[swallow && f.Type == wire.FrameBody]
+		}
+		say("a1 queue.declare Queue=q Durable", "a1 basic.consume Queue=q ConsumerTag=c")
+		b.OnReceiveFrame(look)
+		b.OnSendFrame(look)
+		expect(t, say(`a1 basic.publish RoutingKey=q Body="12345"`), `a1 basic.deliver ConsumerTag=c DeliveryTag=1 RoutingKey=q Body="12345"`)
+		var want []Frame
+		for _, method := range []int{10, 18} { // octets of publish and of deliver
+			want = append(want,
+				Frame{Connection: 1, Channel: 1, Type: wire.FrameMethod, Size: method, N: 1},
+				Frame{Connection: 1, Channel: 1, Type: wire.FrameHeader, Size: 14, N: 2},
+				Frame{Connection: 1, Channel: 1, Type: wire.FrameBody, Size: 5, N: 3})
+		}
+		if !slices.Equal(seen, want) {
+			t.Errorf("saw %+v\nwant %+v", seen, want)
+		}
+		swallow = true
+		expect(t, say(`a1 basic.publish RoutingKey=q Body="12345"`))
+	})
 }
 
 func TestFrameHooks(t *testing.T) {
