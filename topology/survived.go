@@ -10,7 +10,7 @@ import (
 // and without changing anything, so that it can be told which ones a replay
 // creates anew and empty. It returns one answer for each name: false only if
 // the broker knows no such queue; one that it does not let this connection
-// look at is taken to be there. The errors are those of [Replay].
+// look at, or whose node is down, is taken to be there. The errors are those of [Replay].
 //
 // Each missing queue costs a channel, as the broker closes it over that.
 func Survived(ctx context.Context, conn *core.Conn, queues []string) ([]bool, error) {
@@ -25,7 +25,8 @@ func Survived(ctx context.Context, conn *core.Conn, queues []string) ([]bool, er
 	}
 	there := make([]bool, len(queues))
 	for i, s := range steps {
-		there[i] = missing[s.Method] == nil
+		refusal := missing[s.Method]
+		there[i] = refusal == nil || unreachable(refusal)
 	}
 	return there, nil
 }

@@ -18,13 +18,17 @@ func TestSurvived(t *testing.T) {
 			switch {
 			case declares(m, "gone"), declares(m, "gone too"):
 				return refusal(core.ErrNotFound, m)
+			case declares(m, "away"):
+				away := refusal(core.ErrNotFound, m).(*wire.ChannelClose)
+				away.ReplyText = "NOT_FOUND - home node 'rabbit@rabbit1' of durable queue 'away' in vhost '/' is down or inaccessible"
+				return away
 			case declares(m, "somebody's"):
 				return refusal(core.ErrResourceLocked, m)
 			}
 			return nil
 		})
-		there, err := topology.Survived(t.Context(), conn, []string{"a", "gone", "somebody's", "gone too", "b"})
-		if want := []bool{true, false, true, false, true}; err != nil || !slices.Equal(there, want) {
+		there, err := topology.Survived(t.Context(), conn, []string{"a", "gone", "somebody's", "away", "gone too", "b"})
+		if want := []bool{true, false, true, true, false, true}; err != nil || !slices.Equal(there, want) {
 			t.Errorf("%v, error %v", there, err)
 		}
 		if got := f.log(); !slices.Equal(got, []string{"q? a", "q? b"}) {
