@@ -46,6 +46,7 @@ var ruleCases = []struct {
 
 	{name: "delivered with another key", script: begin + "invoke 1; pub 1 1; result 1 unknown; strange 2 1 1; handle q 1; handled q 1; settle 2 1", broken: "S2/broker"},
 
+	{name: "published on the wire, and nobody asked for it", script: begin + "pub 1 7", broken: "S2/client"},
 	{name: "published with another key than asked", script: begin + "to k; invoke 1; pub 1 1; result 1 unknown; deliver 2 1 1; settle 2 1", broken: "S2/client S13/client"},
 	{name: "handled with another key than published", script: begin + "to k; invoke 1; pubto 1 1 k; ack 1 1; result 1 confirmed; deliverto 2 1 1 k; receive q 1 other 1; handled q 1; settle 2 1", broken: "S1/client S2/client"},
 	{name: "handled with another's header", script: begin + "to k; invoke 1; pubto 1 1 k; ack 1 1; result 1 confirmed; deliverto 2 1 1 k; receive q 1 k 2; handled q 1; settle 2 1", broken: "S1/client S2/client"},
@@ -121,6 +122,7 @@ var ruleCases = []struct {
 	{name: "settled after the end", script: begin + one + "refuse 2; settle 2 2"},
 
 	{name: "acknowledged before the handler ended", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; handle q 1; settle 2 1; handled q 1", broken: "S13/client"},
+	{name: "acknowledged by basic.get before the handler ended", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 65535 1; handle q 1; settle 2 1; handled q 1", broken: "S13/client"},
 	{name: "a redelivery acknowledged before its handler ended", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; handle q 1; handled q 1; close 2; open 3; consume 3 q; redeliver 3 1 1; settle 3 1; rehandle q 1; handled q 1", broken: "S13/client"},
 	{name: "acknowledged, and only another queue's handler succeeded", script: begin + "open 3; consume 3 r; invoke 1; pub 1 1; ack 1 1; result 1 confirmed; deliver 2 1 1; deliver 3 1 1; handle q 1; handled q 1; handle r 1; failed r 1; close 2; settle 3 1; " +
 		"invoke 2; pub 1 2; ack 1 2; result 2 confirmed; deliver 3 1 2; handle r 2; handled r 2; settle 3 2", broken: "S13/client"},
