@@ -28,7 +28,8 @@
 //   - A message that has died 200 times in a row without a client in between is dropped, even if it goes in no
 //     circle; and x-dead-letter-strategy is taken, but all dead letters go as with at-most-once.
 //   - Streams count bodies alone to fill a segment, filters (x-stream-filter) let pass exactly what matches, and
-//     there is no stream protocol.
+//     there is no stream protocol. Headers that RabbitMQ takes for its own annotations (x-basic-priority and the
+//     like, x-cc) are dropped, and set no properties.
 //   - Operator policies, limits of users and virtual hosts, plugins (delayed messages, shovels, OAuth 2), the
 //     management API, and EXTERNAL logins do not exist.
 //   - Memory is not limited: a broker alarm is what [Broker.Block] says.

@@ -27,6 +27,9 @@ const offsetHeader = "x-stream-offset"
 // A stream delivers nothing again by itself: a handler that fails, or asks for
 // a requeue, is called again with the same delivery after the [RequeuePause].
 // [AutoAck] does not go with streams.
+//
+// Not every header comes back as it was published: RabbitMQ brings a []byte as a string, and a list or a table
+// only under a name that begins with x-; over a decimal it closes the publisher's connection (541).
 func FromOffset(from any) Option { return func(c *config) { c.stream, c.from = true, from } }
 
 // beginning settles where in a stream to begin, whichever option said so.
