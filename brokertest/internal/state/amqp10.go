@@ -61,7 +61,7 @@ func internalHeader(key string, m *Message) bool {
 	switch key {
 	case "x-death":
 		return m.deaths == nil // a client's word
-	case "x-routing-key", "x-exchange", "x-opt-deaths":
+	case "x-routing-key", "x-exchange", "x-opt-deaths", "x-cc":
 		return true
 	}
 	return strings.HasPrefix(key, "x-basic-")
