@@ -82,6 +82,7 @@ func (ch *Channel) Consume(ctx context.Context, m core.BasicConsume, opts ...cor
 	}
 	m.ConsumerTag = c.physical.Tag()
 	c.m = m
+	c.named.Store(&m.Queue)
 	ch.add(c)
 	return c, nil
 }

@@ -416,6 +416,44 @@ func TestAThousandAndTwentyFourConsumersOfOneChannelComeBack(t *testing.T) {
 	})
 }
 
+// Of a server-named queue the first name is remembered, and the latest few. Who
+// came to it in between follows it all the same.
+func TestAQueueIsFollowedOverAnyNumberOfNames(t *testing.T) {
+	losses := map[string]func(t *testing.T, b *bed){
+		"connection": func(t *testing.T, b *bed) { b.cut(t) },
+		"queue":      func(_ *testing.T, b *bed) { b.DeleteQueue(b.recorder.Snapshot().Queues[0].Name) },
+	}
+	for name, lose := range losses {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBed(t, Config{})
+				ch := b.channel(t)
+				first := declare(t, ch, core.QueueDeclare{AutoDelete: true, Exclusive: true})
+				b.cut(t)
+				b.ready(t)
+				second := declare(t, ch, core.QueueDeclare{Queue: first, Passive: true})
+				c := consume(t, ch, second, "tag")
+				for range 40 {
+					lose(t, b)
+					b.ready(t)
+				}
+				present := b.conn.Resolve(first)
+				must(t, ch.Publish(t.Context(), &core.Publishing{RoutingKey: present, Body: []byte("one")}))
+				if got := receive(t, c); got != "one" || b.conn.Resolve(second) == present {
+					t.Errorf("received %q; %s is %s", got, second, b.conn.Resolve(second))
+				}
+				if _, err := ch.QueuePurge(t.Context(), core.QueuePurge{}); err != nil {
+					t.Errorf("the queue declared last: %v", err)
+				}
+				must(t, c.Cancel(t.Context()))
+				if n := b.recorder.Len(); n != 0 {
+					t.Errorf("%d entities recorded; want the queue gone with its last consumer", n)
+				}
+			})
+		})
+	}
+}
+
 // A connection that dies because its peer does not read is no consumer's fault.
 func TestNoConsumerIsBlamedForAStalledConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -57,7 +57,7 @@ func (ch *Channel) missing(physical *core.Channel, now time.Time) []*Consumer {
 	defer ch.mu.Unlock()
 	var all []*Consumer
 	for _, c := range ch.consumers {
-		if !c.on(physical) && !c.due.After(now) && !ch.conn.holds(c.m.Queue) && (ch.physical == nil || c.verified || c.sound(physical)) {
+		if !c.on(physical) && !c.due.After(now) && !ch.conn.holds(*c.named.Load()) && (ch.physical == nil || c.verified || c.sound(physical)) {
 			all = append(all, c)
 		}
 	}
@@ -151,6 +151,7 @@ func (ch *Channel) attach(c *Consumer, physical *core.Consumer) (wanted bool) {
 	if !wanted && !c.m.NoAck {
 		return false
 	}
+	c.follow()
 	c.starting, c.untold = !wanted, wanted
 	c.physical, c.refusal, c.attempts, c.suspect, c.verified = physical, nil, 0, false, false
 	c.due, c.started = time.Time{}, time.Now()
@@ -225,6 +226,9 @@ func (ch *Channel) verify(s *Session, physical *core.Channel) {
 			ch.verified(s, c, err)
 			continue
 		}
+		ch.mu.Lock()
+		ch.lastQueue = ch.conn.Resolve(ch.lastQueue)
+		ch.mu.Unlock()
 		steps := []topology.Step{{
 			Entity: topology.Queue{Name: queue}, Method: &core.QueueDeclare{Queue: queue, Passive: true},
 		}}
@@ -267,7 +271,7 @@ func (ch *Channel) ended(physical *core.Channel, now time.Time) []*Consumer {
 			}
 			cancelled = append(cancelled, c)
 		}
-		if c.refusal != nil && !c.due.After(now) && !ch.conn.holds(c.m.Queue) {
+		if c.refusal != nil && !c.due.After(now) && !ch.conn.holds(*c.named.Load()) {
 			again = append(again, c)
 		}
 	}

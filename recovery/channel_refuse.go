@@ -74,7 +74,7 @@ func (ch *Channel) nextRetry() (at time.Time, ok bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	for _, c := range ch.consumers {
-		if !c.due.IsZero() && (!ok || c.due.Before(at)) && !ch.conn.holds(c.m.Queue) {
+		if !c.due.IsZero() && (!ok || c.due.Before(at)) && !ch.conn.holds(*c.named.Load()) {
 			at, ok = c.due, true
 		}
 	}

@@ -186,6 +186,7 @@ func (ch *Channel) announce(physical *core.Channel, version int) bool {
 	}
 	again := ch.opened
 	ch.physical, ch.opened, ch.cause = physical, true, nil
+	ch.lastQueue = ch.conn.Resolve(ch.lastQueue) // while its earlier name is known
 	if ch.modes.tx && ch.tx == nil {
 		ch.tx = physical
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/warren-mq/warren/core"
@@ -25,8 +26,11 @@ type Consumer struct {
 	options []core.ConsumeOption
 	qos     core.BasicQos // in force when it was started
 	counted bool          // by the recorder
-	done    chan struct{}
-	once    sync.Once
+	// named is its queue when it was started last. A server-named queue is
+	// known by its latest earlier names only.
+	named atomic.Pointer[string]
+	done  chan struct{}
+	once  sync.Once
 
 	// Guarded by the channel's lock.
 	args     core.Table     // with which it is started again
@@ -103,7 +107,13 @@ func validArguments(args core.Table) error {
 }
 
 // queue returns the present name of its queue.
-func (c *Consumer) queue(conn *Connection) string { return conn.Resolve(c.m.Queue) }
+func (c *Consumer) queue(conn *Connection) string { return conn.Resolve(*c.named.Load()) }
+
+// follow notes the present name of its queue.
+func (c *Consumer) follow() {
+	name := c.queue(c.channel.conn)
+	c.named.Store(&name)
+}
 
 // String names the consumer for logs.
 func (c *Consumer) String() string {
@@ -236,7 +246,7 @@ func (c *Consumer) end(cause error) {
 		c.changed.Wake()
 		ch.mu.Unlock()
 		if c.counted && !ch.conn.isClosed() {
-			ch.conn.cfg.Recorder.ConsumerRemoved(c.m.Queue)
+			ch.conn.cfg.Recorder.ConsumerRemoved(c.queue(ch.conn))
 		}
 		if !errors.Is(cause, core.ErrClosed) {
 			ch.conn.Emit(Event{Kind: ConsumerEnded, Entity: c.String(), Err: cause})
