@@ -46,6 +46,7 @@ var ruleCases = []struct {
 
 	{name: "delivered with another key", script: begin + "invoke 1; pub 1 1; result 1 unknown; strange 2 1 1; handle q 1; handled q 1; settle 2 1", broken: "S2/broker"},
 
+	{name: "returned, and never published", script: begin + "return 1 7", broken: "S2/broker"},
 	{name: "published on the wire, and nobody asked for it", script: begin + "pub 1 7", broken: "S2/client"},
 	{name: "published with another key than asked", script: begin + "to k; invoke 1; pub 1 1; result 1 unknown; deliver 2 1 1; settle 2 1", broken: "S2/client S13/client"},
 	{name: "handled with another key than published", script: begin + "to k; invoke 1; pubto 1 1 k; ack 1 1; result 1 confirmed; deliverto 2 1 1 k; receive q 1 other 1; handled q 1; settle 2 1", broken: "S1/client S2/client"},
@@ -57,6 +58,7 @@ var ruleCases = []struct {
 	{name: "not sent, written after the server's close", script: begin + "invoke 1; refuse 1; pub 1 1; result 1 not sent"},
 
 	{name: "confirmed twice", script: begin + one + "ack 1 1", broken: "S4/broker"},
+	{name: "confirm on a channel without confirms", script: "open 1; invoke 1; pub 1 1; ack 1 1; result 1 unknown", broken: "S4/broker"},
 	{name: "confirm of what was not published", script: begin + one + "ack 1 2", broken: "S4/broker"},
 	{name: "multiple ack of a nacked tag", script: begin + "invoke 1; pub 1 1; nack 1 1; result 1 nacked; acks 1 1"},
 	{name: "a confirm unheard", script: begin + "invoke 1; pub 1 1; ack 1 1; wait; result 1 unknown; deliver 2 1 1; handle q 1; handled q 1; settle 2 1", broken: "S4/client"},
