@@ -158,7 +158,7 @@ func TestTheGateHoldsTheSessionBack(t *testing.T) {
 
 // A stage includes those before it, but what is closed is not ready.
 func TestStagesThatAreReached(t *testing.T) {
-	for stage := Connecting; stage < Closed; stage++ {
+	for stage := range Closed {
 		if !stage.Reached(stage) || stage.Reached(stage+1) || Closed.Reached(stage) {
 			t.Errorf("%v: %v, the next one %v, closed %v", stage, stage.Reached(stage), stage.Reached(stage+1), Closed.Reached(stage))
 		}
