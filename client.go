@@ -37,7 +37,8 @@ type Client struct {
 // (see [core.ParseURL]), and waits until a connection is open. From then on
 // the client recovers by itself, without end, until it is closed.
 //
-// It fails when every endpoint has failed once (unless [WithInitialRetry]), or
+// It fails when every endpoint has failed once (unless [WithInitialRetry]), when
+// one has refused the credentials or the vhost, which are those of the cluster, or
 // when ctx ends. Errors: [*core.ValidationError] for the URL or the options,
 // [*core.DialError] with what went wrong, for example [core.ErrAuth].
 func Dial(ctx context.Context, url string, opts ...Option) (*Client, error) {

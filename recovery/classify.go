@@ -15,7 +15,8 @@ const (
 	// passing: the network, or a server that is not up yet.
 	passing class = iota
 	// refused: the server will not have this client as it is: credentials,
-	// vhost, certificates. Trying soon again changes nothing and may lock an account.
+	// vhost, which are the cluster's, or the certificates of every endpoint. Trying
+	// soon again changes nothing and may lock an account.
 	refused
 	// hopeless: the request itself is wrong; no server would take it.
 	hopeless

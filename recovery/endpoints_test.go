@@ -3,12 +3,16 @@ package recovery
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/memnet"
 )
 
 func configs(addrs string) []core.Config {
@@ -168,4 +172,33 @@ func TestResolversPassErrorsOn(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	}
+}
+
+// A certificate is that of one endpoint: another one is tried at once, at first and after each loss.
+func TestACertificateIsOfOneEndpoint(t *testing.T) {
+	untrusted := core.Config{Addr: "a:1", DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return nil, &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
+	}}
+	synctest.Test(t, func(t *testing.T) {
+		b := newServer(t, &memnet.Network{}, "b:1")
+		c, _ := connected(t, Config{}, untrusted, b.endpoint())
+		for epoch := range uint64(5) {
+			time.Sleep(time.Hour)
+			begun := time.Now()
+			b.drop()
+			awaitEpoch(t, c, epoch+2)
+			if took := time.Since(begun); took > 0 {
+				t.Errorf("connected again after %v", took)
+			}
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		c, j := start(t, Config{}, untrusted, untrusted)
+		if err := c.Connect(t.Context()); !isCertificate(err) {
+			t.Errorf("connected to nobody: %v", err)
+		}
+		if n := len(j.of(Retrying)); n != 1 {
+			t.Errorf("%d retries, want one for the other endpoint", n)
+		}
+	})
 }

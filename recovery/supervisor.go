@@ -52,6 +52,7 @@ type supervision struct {
 	asked     bool        // the connection was dropped by Reconnect
 	fresh     bool        // the next attempt has renewed credentials
 	faults    int         // of protocol, of the server, in a row
+	untrusted int         // attempts in a row that ended over TLS
 	cause     error       // why the last connection was lost, nil at first
 	lostAt    time.Time   // when; at first, the beginning
 	report    *Report     // of the recovery under way
@@ -102,7 +103,7 @@ func (s *supervision) final(cause error) error {
 }
 
 func (s *supervision) lost(cause error, uptime time.Duration) {
-	s.cause, s.lostAt = cause, time.Now()
+	s.cause, s.lostAt, s.untrusted = cause, time.Now(), 0
 	s.schedule.lost(uptime)
 	if !isFault(cause) || uptime >= s.cfg.StableAfter {
 		s.faults = 0
@@ -161,9 +162,15 @@ func (s *supervision) attempt() (*core.Conn, core.Config, error) {
 	return conn, endpoint, err
 }
 
-// classify is the function of that name, but what was right once is not hopeless.
+// classify is the function of that name, but what was right once is not hopeless,
+// and a certificate is that of one endpoint: the others are tried as if it were down.
 func (s *supervision) classify(err error) class {
 	c := classify(err)
+	if s.untrusted++; !isCertificate(err) {
+		s.untrusted = 0
+	} else if s.untrusted < s.endpoints {
+		return passing
+	}
 	if c == hopeless && s.cause != nil {
 		return refused // as by a resolver that names an endpoint wrongly for now
 	}
