@@ -99,6 +99,7 @@ func (c *Client) record(r topology.Result) error {
 	if r.Err != nil {
 		return nil
 	}
+	defer c.main.Declared(r.Entity)
 	switch e := r.Entity.(type) {
 	case Exchange:
 		return c.recorder.Exchange(e)

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/warren-mq/warren/core"
@@ -49,12 +50,23 @@ func (ch *Channel) queue(name string) (string, error) {
 
 var errNoQueue = errors.New(`no queue name, and no queue was declared on this channel that "" could mean`)
 
-// record runs f with the recorder, if there is one.
-func (ch *Channel) record(f func(*topology.Recorder) error) {
+// record runs f with the recorder, if there is one, for an entity that was declared.
+func (ch *Channel) record(entity fmt.Stringer, f func(*topology.Recorder) error) {
+	r := ch.conn.cfg.Recorder
+	if r == nil {
+		return
+	}
+	if err := f(r); err != nil {
+		ch.conn.Emit(Event{Kind: NotRecorded, Entity: ch.name, Err: err})
+	}
+	ch.conn.Declared(entity)
+}
+
+// forget runs f with the recorder, if there is one, for what was deleted.
+func (ch *Channel) forget(f func(*topology.Recorder)) {
 	if r := ch.conn.cfg.Recorder; r != nil {
-		if err := f(r); err != nil {
-			ch.conn.Emit(Event{Kind: NotRecorded, Entity: ch.name, Err: err})
-		}
+		f(r)
+		ch.conn.forgotten()
 	}
 }
 
@@ -62,11 +74,10 @@ func (ch *Channel) record(f func(*topology.Recorder) error) {
 func (ch *Channel) ExchangeDeclare(ctx context.Context, m core.ExchangeDeclare) error {
 	err := ch.call(ctx, &m, func(physical *core.Channel) error { return physical.ExchangeDeclare(ctx, m) })
 	if err == nil && !m.Passive {
-		ch.record(func(r *topology.Recorder) error {
-			return r.Exchange(topology.Exchange{
-				Name: m.Exchange, Kind: m.Type, Transient: !m.Durable, AutoDelete: m.AutoDelete, Internal: m.Internal, Args: m.Arguments,
-			})
-		})
+		x := topology.Exchange{
+			Name: m.Exchange, Kind: m.Type, Transient: !m.Durable, AutoDelete: m.AutoDelete, Internal: m.Internal, Args: m.Arguments,
+		}
+		ch.record(x, func(r *topology.Recorder) error { return r.Exchange(x) })
 	}
 	return err
 }
@@ -75,7 +86,7 @@ func (ch *Channel) ExchangeDeclare(ctx context.Context, m core.ExchangeDeclare) 
 func (ch *Channel) ExchangeDelete(ctx context.Context, m core.ExchangeDelete) error {
 	err := ch.call(ctx, &m, func(physical *core.Channel) error { return physical.ExchangeDelete(ctx, m) })
 	if err == nil {
-		ch.record(func(r *topology.Recorder) error { r.DeleteExchange(m.Exchange); return nil })
+		ch.forget(func(r *topology.Recorder) { r.DeleteExchange(m.Exchange) })
 	}
 	return err
 }
@@ -84,11 +95,8 @@ func (ch *Channel) ExchangeDelete(ctx context.Context, m core.ExchangeDelete) er
 func (ch *Channel) ExchangeBind(ctx context.Context, m core.ExchangeBind) error {
 	err := ch.call(ctx, &m, func(physical *core.Channel) error { return physical.ExchangeBind(ctx, m) })
 	if err == nil {
-		ch.record(func(r *topology.Recorder) error {
-			return r.Binding(topology.Binding{
-				Source: m.Source, Destination: m.Destination, ToExchange: true, Key: m.RoutingKey, Args: m.Arguments,
-			})
-		})
+		b := topology.Binding{Source: m.Source, Destination: m.Destination, ToExchange: true, Key: m.RoutingKey, Args: m.Arguments}
+		ch.record(b, func(r *topology.Recorder) error { return r.Binding(b) })
 	}
 	return err
 }
@@ -97,12 +105,8 @@ func (ch *Channel) ExchangeBind(ctx context.Context, m core.ExchangeBind) error 
 func (ch *Channel) ExchangeUnbind(ctx context.Context, m core.ExchangeUnbind) error {
 	err := ch.call(ctx, &m, func(physical *core.Channel) error { return physical.ExchangeUnbind(ctx, m) })
 	if err == nil {
-		ch.record(func(r *topology.Recorder) error {
-			r.DeleteBinding(topology.Binding{
-				Source: m.Source, Destination: m.Destination, ToExchange: true, Key: m.RoutingKey, Args: m.Arguments,
-			})
-			return nil
-		})
+		b := topology.Binding{Source: m.Source, Destination: m.Destination, ToExchange: true, Key: m.RoutingKey, Args: m.Arguments}
+		ch.forget(func(r *topology.Recorder) { r.DeleteBinding(b) })
 	}
 	return err
 }
@@ -129,11 +133,8 @@ func (ch *Channel) QueueDeclare(ctx context.Context, m core.QueueDeclare) (core.
 		m.Queue = "" // the broker chose it: it can't be declared by this name
 	}
 	if !m.Passive {
-		ch.record(func(r *topology.Recorder) error {
-			return r.Queue(topology.Queue{
-				Name: m.Queue, Transient: !m.Durable, Exclusive: m.Exclusive, AutoDelete: m.AutoDelete, Args: m.Arguments,
-			}, ok.Queue)
-		})
+		q := topology.Queue{Name: m.Queue, Transient: !m.Durable, Exclusive: m.Exclusive, AutoDelete: m.AutoDelete, Args: m.Arguments}
+		ch.record(q, func(r *topology.Recorder) error { return r.Queue(q, ok.Queue) })
 	}
 	return ok, nil
 }
@@ -144,9 +145,8 @@ var errNoName = errors.New("a queue that the broker is to name cannot be declare
 func (ch *Channel) QueueBind(ctx context.Context, m core.QueueBind) error {
 	err := ch.bind(ctx, &m, &m.Queue, &m.RoutingKey, func(physical *core.Channel) error { return physical.QueueBind(ctx, m) })
 	if err == nil {
-		ch.record(func(r *topology.Recorder) error {
-			return r.Binding(topology.Binding{Source: m.Exchange, Destination: m.Queue, Key: m.RoutingKey, Args: m.Arguments})
-		})
+		b := topology.Binding{Source: m.Exchange, Destination: m.Queue, Key: m.RoutingKey, Args: m.Arguments}
+		ch.record(b, func(r *topology.Recorder) error { return r.Binding(b) })
 	}
 	return err
 }
@@ -155,10 +155,8 @@ func (ch *Channel) QueueBind(ctx context.Context, m core.QueueBind) error {
 func (ch *Channel) QueueUnbind(ctx context.Context, m core.QueueUnbind) error {
 	err := ch.bind(ctx, &m, &m.Queue, &m.RoutingKey, func(physical *core.Channel) error { return physical.QueueUnbind(ctx, m) })
 	if err == nil {
-		ch.record(func(r *topology.Recorder) error {
-			r.DeleteBinding(topology.Binding{Source: m.Exchange, Destination: m.Queue, Key: m.RoutingKey, Args: m.Arguments})
-			return nil
-		})
+		b := topology.Binding{Source: m.Exchange, Destination: m.Queue, Key: m.RoutingKey, Args: m.Arguments}
+		ch.forget(func(r *topology.Recorder) { r.DeleteBinding(b) })
 	}
 	return err
 }
@@ -200,7 +198,7 @@ func (ch *Channel) QueueDelete(ctx context.Context, m core.QueueDelete) (message
 		return err
 	})
 	if err == nil {
-		ch.record(func(r *topology.Recorder) error { r.DeleteQueue(m.Queue); return nil })
+		ch.forget(func(r *topology.Recorder) { r.DeleteQueue(m.Queue) })
 	}
 	return messages, err
 }

@@ -16,7 +16,8 @@ type Connection struct {
 	cfg   Config
 	ctx   context.Context // ends when the connection is closed
 	stop  context.CancelCauseFunc
-	force chan error // capacity 1: drop the present connection
+	force   chan error    // capacity 1: drop the present connection
+	reviews chan struct{} // capacity 1: something quarantined is due earlier
 	// resumptions, of capacity 1, takes the report of a recovery when the consumers are back.
 	resumptions chan *Report
 	done        chan struct{} // closed when the supervisor has ended, and all of running
@@ -54,7 +55,7 @@ func New(cfg Config) *Connection {
 	ctx, stop := context.WithCancelCause(context.Background())
 	return &Connection{
 		cfg: cfg.withDefaults(), ctx: ctx, stop: stop,
-		force: make(chan error, 1), resumptions: make(chan *Report, 1), done: make(chan struct{}),
+		force: make(chan error, 1), reviews: make(chan struct{}, 1), resumptions: make(chan *Report, 1), done: make(chan struct{}),
 		quarantine: quarantine{budget: cfg.Semantic}, recreations: map[string]int{}, redeclaring: map[string]bool{},
 	}
 }

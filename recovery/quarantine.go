@@ -192,11 +192,12 @@ func (q *quarantine) inOwnTime(key string) bool {
 	return p != nil && (p.Reason == Fatal || p.Reason == Temporary)
 }
 
-// nudge makes those due that missed something, which may be there now.
+// nudge makes those due that missed something, which may be there now, also
+// those that had used up their budget.
 func (q *quarantine) nudge(now time.Time) {
 	for p := range q.all {
 		if p.Reason == Missing {
-			p.due = now
+			p.due, p.spent = now, false
 		}
 	}
 }

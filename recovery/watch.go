@@ -27,6 +27,7 @@ func (s *supervision) watch(conn *core.Conn) error {
 		case reason := <-s.force:
 			s.asked = true
 			return because(reason)
+		case <-s.reviews:
 		case r := <-s.resumptions:
 			s.Emit(Event{Kind: Resumed, Report: r, Endpoint: r.Endpoint})
 		case <-s.ctx.Done():

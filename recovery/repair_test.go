@@ -1,0 +1,62 @@
+package recovery
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/brokertest"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+)
+
+// What the application declares again, or deletes, is not refused any more, however rarely it was to be tried.
+func TestWhatTheApplicationRepairsLeavesTheQuarantine(t *testing.T) {
+	for name, refusal := range map[string]brokertest.Action{
+		"refused":                   brokertest.Refuse(406, "PRECONDITION_FAILED - inequivalent arg"),
+		"refused by the connection": brokertest.Refuse(541, "INTERNAL_ERROR"),
+	} {
+		for repair, act := range map[string]func(t *testing.T, ch *Channel){
+			"declared": func(t *testing.T, ch *Channel) {
+				declare(t, ch, core.QueueDeclare{Queue: "bad", Durable: true})
+			},
+			"deleted": func(t *testing.T, ch *Channel) {
+				if _, err := ch.QueueDelete(t.Context(), core.QueueDelete{Queue: "bad"}); err != nil {
+					t.Fatal(err)
+				}
+			},
+		} {
+			t.Run(name+", "+repair, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := newBed(t, Config{Semantic: Budget{Attempts: 3}})
+					ch := b.channel(t)
+					declare(t, ch, core.QueueDeclare{Queue: "bad", Durable: true})
+					must(t, ch.QueueBind(t.Context(), core.QueueBind{Queue: "bad", Exchange: "amq.fanout"}))
+					b.DeleteQueue("bad")
+					bad := b.OnReceive(wire.MethodQueueDeclare, func(e brokertest.Event) brokertest.Action {
+						if e.Method.(*wire.QueueDeclare).Passive {
+							return brokertest.Pass
+						}
+						return refusal
+					})
+					b.cut(t)
+					time.Sleep(10 * time.Minute)
+					if s := b.conn.State(); s.Ready() || len(s.Degraded) == 0 {
+						t.Fatalf("state %+v", s)
+					}
+					bad.Remove()
+					act(t, ch)
+					synctest.Wait() // its bindings are tried again
+					if s := b.conn.State(); !s.Ready() {
+						t.Errorf("state %+v", s)
+					}
+					tried := b.OnReceive(wire.MethodQueueDeclare, brokertest.Always(brokertest.Pass))
+					time.Sleep(3 * time.Hour)
+					if tried.Hits() > 0 {
+						t.Errorf("declared %d times more", tried.Hits())
+					}
+				})
+			})
+		}
+	}
+}
