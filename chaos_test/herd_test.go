@@ -9,9 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cenkalti/backoff/v4"
+
 	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/internal/docker"
+	"github.com/warren-mq/warren/internal/faultproxy"
+	"github.com/warren-mq/warren/internal/ledger"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 )
@@ -27,27 +30,85 @@ type herd struct {
 	received []atomic.Int64 // by client
 	running  sync.WaitGroup
 
-	mu    sync.Mutex // guards the following
-	dials []time.Time
+	mu     sync.Mutex // guards the following
+	dials  []time.Time
+	waited []int // by client: how often it waited to connect again
+	waits  []time.Duration
 }
 
-func (h *herd) note(e warren.Event) {
-	if e.Kind != recovery.Opened && e.Kind != recovery.Retrying {
+func newHerd() *herd {
+	return &herd{clients: make([]*warren.Client, herdSize), received: make([]atomic.Int64, herdSize), waited: make([]int, herdSize)}
+}
+
+// watch has the herd note each connection that b's proxy accepts, and l what passes on it.
+func (h *herd) watch(b *broker, l *ledger.Ledger) {
+	b.proxy.Observe(func() faultproxy.Observer {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.dials = append(h.dials, time.Now())
+		return l.Conn()
+	})
+}
+
+// note notes how long client i waits to connect again, as a share of its limit that a second stands for.
+func (h *herd) note(i int, e warren.Event) {
+	if e.Kind != recovery.Retrying || e.Delay == 0 { // at once
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.dials = append(h.dials, e.Time)
+	limit := min(500*time.Millisecond<<h.waited[i], 30*time.Second)
+	h.waited[i]++
+	h.waits = append(h.waits, time.Duration(float64(e.Delay)/float64(limit)*float64(time.Second)))
 }
 
-// reset returns when connections were tried since the last reset.
-func (h *herd) reset() []time.Time {
+// reset returns when connections were tried since the last reset, and the waits before them.
+func (h *herd) reset() (dials []time.Time, waits []time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	dials := h.dials
-	h.dials = nil
+	dials, waits = h.dials, h.waits
+	h.dials, h.waits = nil, nil
 	slices.SortFunc(dials, time.Time.Compare)
-	return dials
+	return dials, waits
+}
+
+// spread returns what a ledger has against waits that are not spread evenly below a second.
+func spread(t *testing.T, waits []time.Duration) (violations []ledger.Violation) {
+	t.Helper()
+	report, err := ledger.New(1).Check(ledger.Rules{MaxWait: time.Second}, ledger.Facts{Waits: waits})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains(report.NotChecked, "L4 (spread)") {
+		t.Errorf("%d waits are too few", len(waits))
+	}
+	return report.Violations
+}
+
+// TestAHerdWithoutJitterIsSeen takes the waits of a herd that come as the default draws them, and of others.
+func TestAHerdWithoutJitterIsSeen(t *testing.T) {
+	constant := func() backoff.BackOff { return backoff.NewConstantBackOff(500 * time.Millisecond) }
+	exponential := func() backoff.BackOff {
+		return backoff.NewExponentialBackOff(backoff.WithRandomizationFactor(0), backoff.WithMultiplier(2), backoff.WithMaxInterval(30*time.Second))
+	}
+	for name, c := range map[string]struct {
+		policy func() backoff.BackOff
+		fair   bool
+	}{
+		"the default": {recovery.DefaultRetry, true}, "constant": {constant, false}, "exponential": {exponential, false},
+		"jitter of a constant": {func() backoff.BackOff { return recovery.FullJitter(constant()) }, false},
+	} {
+		h := newHerd()
+		for i := range herdSize {
+			h.note(i, warren.Event{Kind: recovery.Retrying}) // the first attempt is made at once
+			for policy, n := c.policy(), 0; n < 8; n++ {
+				h.note(i, warren.Event{Kind: recovery.Retrying, Delay: policy.NextBackOff()})
+			}
+		}
+		if _, waits := h.reset(); (len(spread(t, waits)) == 0) != c.fair {
+			t.Errorf("%s: fair is to be %v: %v", name, c.fair, spread(t, waits))
+		}
+	}
 }
 
 // each calls f with every client, a few dozen at a time.
@@ -74,8 +135,11 @@ func (h *herd) each(ctx context.Context, f func(context.Context, int) error) err
 
 // join connects client i.
 func (h *herd) join(ctx context.Context, b *broker, i int) (err error) {
-	if h.clients[i], err = warren.Dial(ctx, b.URL(), warren.WithListener(h.note),
-		warren.WithConnection(func(c *core.Config) { c.Heartbeat = 30 * time.Second })); err != nil {
+	if h.clients[i], err = warren.Dial(ctx, b.URL(), warren.WithListener(func(e warren.Event) { h.note(i, e) }),
+		warren.WithConnection(func(c *core.Config) { c.Heartbeat = 30 * time.Second }),
+		// The waits of the second loss go on where those of the first ended, however long lies between, so that the
+		// limit of each is known.
+		warren.WithRecovery(func(c *recovery.Config) { c.StableAfter = time.Hour })); err != nil {
 		return err
 	}
 	d, err := h.clients[i].Declare(ctx, warren.Topology{
@@ -149,15 +213,20 @@ func (h *herd) call(ctx context.Context, t *testing.T, g *guest) {
 }
 
 // TestAThousandClientsComeBack has a broker lose all of them at once, by a cut of the network and by its own
-// death: each is back with its queue and its consumer in time, and the attempts of all of them stay bounded.
+// death: each is back with its queue and its consumer in time, their waits are spread, and their attempts bounded.
 func TestAThousandClientsComeBack(t *testing.T) {
 	if !long() {
 		t.Skip("a thousand clients connect with make chaos")
 	}
-	b := startBroker(t, docker.MainVersion)
-	newLedger(t, b)
+	for _, version := range versions() {
+		t.Run(version, func(t *testing.T) { thousandComeBack(t, startBroker(t, version)) })
+	}
+}
+
+func thousandComeBack(t *testing.T, b *broker) {
+	h := newHerd()
+	h.watch(b, newLedger(t, b))
 	g := call(t, b) // goes last, and finds that nothing of the others is left
-	h := &herd{clients: make([]*warren.Client, herdSize), received: make([]atomic.Int64, herdSize)}
 	t.Cleanup(h.close)
 	begun := time.Now()
 	if err := h.each(within(t, herdTimeout), func(ctx context.Context, i int) error { return h.join(ctx, b, i) }); err != nil {
@@ -165,53 +234,62 @@ func TestAThousandClientsComeBack(t *testing.T) {
 	}
 	t.Logf("%d clients connected in %v", herdSize, time.Since(begun).Round(time.Millisecond))
 	h.call(within(t, herdTimeout), t, g)
-	for _, loss := range []struct {
-		name string
-		lose func(context.Context) error
-	}{
-		{"reset", func(context.Context) error { b.proxy.Reset(); return nil }},
-		{"killed", func(ctx context.Context) error {
-			if err := b.Kill(ctx); err != nil {
-				return err
-			}
-			return b.Restart(ctx)
-		}},
-	} {
-		h.reset()
-		epochs := h.epochs()
-		ctx := within(t, 2*herdTimeout)
-		mark := g.events.mark()
-		begun := time.Now()
-		if err := loss.lose(ctx); err != nil {
-			t.Fatal(err)
+	h.lose(t, g, "reset", func(context.Context) error { b.proxy.Reset(); return nil })
+	waits := h.lose(t, g, "killed", func(ctx context.Context) error {
+		if err := b.Kill(ctx); err != nil {
+			return err
 		}
-		if err := g.events.await(ctx, mark, lost); err != nil {
-			t.Fatal(err)
-		}
-		healed := time.Now()
-		if err := h.each(ctx, func(ctx context.Context, i int) error {
-			if !eventually(ctx, herdTimeout, func() bool { return h.clients[i].State().Epoch > epochs[i] }) {
-				return fmt.Errorf("still without a new connection: %+v", h.clients[i].State())
-			}
-			return h.clients[i].AwaitReady(ctx)
-		}); err != nil {
-			t.Fatal(err)
-		}
-		h.call(ctx, t, g)
-		dials := h.reset()
-		took := time.Since(healed)
-		t.Logf("%s: outage %v, then all back after %v; %d attempts, at most %d within a second", loss.name,
-			healed.Sub(begun).Round(time.Millisecond), took.Round(time.Millisecond), len(dials), densest(dials, time.Second))
-		if took > 2*time.Minute {
-			t.Errorf("%s: all back only after %v", loss.name, took)
-		}
-		if first, peak := firstAndPeak(dials); peak > peakDials {
-			t.Errorf("%s: after the first attempt of each, of %d in all, %d within a second, want at most %d", loss.name, first, peak, peakDials)
-		}
-		if most := herdSize * 12; len(dials) > most {
-			t.Errorf("%s: %d attempts to connect, want at most %d", loss.name, len(dials), most)
-		}
+		return b.Restart(ctx)
+	})
+	if len(waits) < herdSize { // the broker was away for seconds
+		t.Errorf("%d waits of %d clients", len(waits), herdSize)
 	}
+	for _, v := range spread(t, waits) {
+		t.Error(v)
+	}
+}
+
+// lose has all clients lose their connections in that way and come back, and returns their waits.
+func (h *herd) lose(t *testing.T, g *guest, name string, lose func(context.Context) error) (waits []time.Duration) {
+	t.Helper()
+	h.reset()
+	epochs := h.epochs()
+	ctx := within(t, 2*herdTimeout)
+	mark := g.events.mark()
+	begun := time.Now()
+	if err := lose(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.events.await(ctx, mark, lost); err != nil {
+		t.Fatal(err)
+	}
+	healed := time.Now()
+	if err := h.each(ctx, func(ctx context.Context, i int) error {
+		if !eventually(ctx, herdTimeout, func() bool { return h.clients[i].State().Epoch > epochs[i] }) {
+			return fmt.Errorf("still without a new connection: %+v", h.clients[i].State())
+		}
+		return h.clients[i].AwaitReady(ctx)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	h.call(ctx, t, g)
+	dials, waits := h.reset()
+	took := time.Since(healed)
+	t.Logf("%s: outage %v, then all back after %v; %d attempts, at most %d within a second; %d waits", name, healed.Sub(begun).Round(time.Millisecond),
+		took.Round(time.Millisecond), len(dials), densest(dials, time.Second), len(waits))
+	if took > 2*time.Minute {
+		t.Errorf("%s: all back only after %v", name, took)
+	}
+	if len(dials) < herdSize {
+		t.Errorf("%s: the proxy saw %d attempts to connect, of %d clients", name, len(dials), herdSize)
+	}
+	if first, peak := firstAndPeak(dials); peak > peakDials {
+		t.Errorf("%s: after the first attempt of each, of %d in all, %d within a second, want at most %d", name, first, peak, peakDials)
+	}
+	if most := herdSize * 12; len(dials) > most {
+		t.Errorf("%s: %d attempts to connect, want at most %d", name, len(dials), most)
+	}
+	return waits
 }
 
 // peakDials is the most attempts that all clients may make within a second once each has made its first, at once. The
