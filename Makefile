@@ -35,7 +35,7 @@ fuzz:
 
 chaos: images
 	WARREN_REQUIRE_DOCKER=1 WARREN_VERSIONS="$(VERSIONS)" $(GO) test -count=1 -timeout=30m -run=OnRabbitMQ ./brokertest # conformance
-	WARREN_REQUIRE_DOCKER=1 WARREN_CHAOS=all $(GO) test -count=1 -timeout=30m -run=TestWithRabbitMQ ./recovery # ten thousand cycles
+	WARREN_REQUIRE_DOCKER=1 WARREN_CHAOS=all $(GO) test -count=1 -timeout=30m -run=TestWithRabbitMQ ./recovery # ten thousand cycles, on 4.3
 	cd chaos_test && WARREN_REQUIRE_DOCKER=1 WARREN_CHAOS=all WARREN_VERSIONS="$(VERSIONS)" $(GO) test $(RACE) -count=1 -timeout=3h -v .
 
 DURATION ?= 1h

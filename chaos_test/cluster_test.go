@@ -27,6 +27,7 @@ const (
 // They talk to each other on an internal network of the engine, clients to them on another, so that a node
 // can be cut off from its peers and stay in reach of its clients.
 type cluster struct {
+	version string
 	nodes   []*broker
 	network *testcontainers.DockerNetwork
 	cut     *broker // by the present fault
@@ -38,7 +39,7 @@ func startCluster(t testing.TB, version string, options ...brokerOption) *cluste
 	ctx, cancel := context.WithTimeout(t.Context(), clusterTimeout)
 	defer cancel()
 	repeatable(t)
-	c := &cluster{}
+	c := &cluster{version: version}
 	c.createNetwork(ctx, t)
 	for i := range clusterSize {
 		name := fmt.Sprintf("rabbit%d", i+1)
@@ -110,7 +111,7 @@ func (c *cluster) WaitRunning(ctx context.Context, n int) error {
 	var last string
 	ok := eventuallyEvery(ctx, commandInterval, clusterTimeout, func() bool {
 		for _, b := range c.nodes {
-			out, err := b.Ctl(ctx, "eval", "length(rabbit_nodes:list_running()).")
+			out, err := b.Ctl(ctx, "eval", "rabbit_nodes:running_count().")
 			if last = fmt.Sprintf("%s: %s %v", b.name, out, err); err != nil || out != fmt.Sprint(n) {
 				return false
 			}

@@ -73,6 +73,9 @@ func (l *load) rules() ledger.Rules {
 	if l.plan.stream() {
 		rules.Streams = []string{mainQueue}
 	}
+	if l.plan.unflagged() {
+		rules.Unflagged = []string{mainQueue}
+	}
 	if l.plan.workers == 1 {
 		rules.Ordered = []string{mainQueue}
 	}

@@ -45,9 +45,10 @@ func redeliveredHonest(v *view, report func(Violation)) {
 		if v.stream(q) { // it does not know what it has delivered
 			continue
 		}
+		forgets := slices.Contains(v.rules.Unflagged, v.history.Queues[q])
 		for slot := range v.messages {
 			first, copies := v.broughtFirst[q*len(v.messages)+slot], v.messages[slot].publications
-			if copies > 0 && first > copies && first-v.revived[copyKey{slot, q}] > copies {
+			if !forgets && copies > 0 && first > copies && first-v.revived[copyKey{slot, q}] > copies {
 				report(v.of(Broker, slot, "delivered %d times as if for the first time, published %d times", first, copies))
 			}
 			if shown := v.handledFirst[q*len(v.messages)+slot]; shown > first && v.messages[slot].got == 0 {

@@ -103,7 +103,9 @@ var ruleCases = []struct {
 	},
 
 	{name: "redelivered without the flag", script: begin + one + "close 2; open 4; qos 4 10; consume 4 q; deliver 4 1 1; handle q 1; handled q 1; settle 4 1", broken: "S10/broker"},
+	{name: "redelivered without the flag, which its broker may forget", script: begin + one + "close 2; open 4; qos 4 10; consume 4 q; deliver 4 1 1; handle q 1; handled q 1; settle 4 1", rules: Rules{Unflagged: []string{"q"}}},
 	{name: "the flag hidden from the handler", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; redeliver 2 1 1; handle q 1; handled q 1; settle 2 1", broken: "S10/client"},
+	{name: "the flag hidden from the handler, of a queue that may forget it", script: begin + "invoke 1; pub 1 1; ack 1 1; result 1 confirmed; redeliver 2 1 1; handle q 1; handled q 1; settle 2 1", rules: Rules{Unflagged: []string{"q"}}, broken: "S10/client"},
 
 	{name: "come back by way of a retry queue", script: begin + rejected + "deliver 2 1 1 dead; handle q 1; handled q 1; settle 2 2"},
 	{name: "come back after a reject, and by no such way", script: begin + rejected + "deliver 2 1 1; handle q 1; handled q 1; settle 2 2", broken: "S10/broker"},
