@@ -35,6 +35,7 @@ var localhost = netip.MustParseAddr("127.0.0.1")
 // each ends with its context.
 type broker struct {
 	name      string // its host name, and rabbit@name its node name
+	version   string
 	container testcontainers.Container
 	engine    *testcontainers.DockerClient
 	proxy     *faultproxy.Proxy
@@ -117,7 +118,7 @@ func launch(ctx context.Context, t testing.TB, name, version string, options ...
 	for _, option := range append([]brokerOption{withConf()}, options...) {
 		option(&request)
 	}
-	b := &broker{name: name}
+	b := &broker{name: name, version: version}
 	t.Cleanup(func() { b.remove(t) })
 	var err error
 	if b.engine, err = testcontainers.NewDockerClientWithOpts(ctx); err != nil {

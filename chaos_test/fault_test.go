@@ -39,8 +39,10 @@ func (l *load) suffer(t *testing.T, f fault) {
 	if err := l.flow(within(t, recoverTimeout), flowMessages); err != nil {
 		t.Fatalf("after %s: %v\n%s", f.name, err, describe(l.events.since(mark)))
 	}
-	if err := l.probe(within(t, recoverTimeout)); err != nil {
-		t.Fatalf("after %s: %v", f.name, err)
+	for _, wait := range []func(context.Context) error{l.probe, l.settle} {
+		if err := wait(within(t, recoverTimeout)); err != nil {
+			t.Fatalf("after %s: %v", f.name, err)
+		}
 	}
 	if report, err := l.ledger.CheckSoFar(l.rules()); err != nil || len(report.Broken()) > 0 {
 		t.Fatalf("after %s: %s %v", f.name, report, err) // what is broken now stays so

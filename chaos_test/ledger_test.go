@@ -72,6 +72,9 @@ func (l *load) rules() ledger.Rules {
 	}
 	if l.plan.stream() {
 		rules.Streams = []string{mainQueue}
+		if l.node.version == "3.10" {
+			rules.Chunked = rules.Streams
+		}
 	}
 	if l.plan.unflagged() {
 		rules.Unflagged = []string{mainQueue}
@@ -182,7 +185,7 @@ func TestManyKillsMustShowReplay(t *testing.T) {
 		{plan{}, 2, 50, 18, 26},
 		{plan{queue: topology.Stream}, 0, 3, 1, 0}, // it has no redelivered flag
 	} {
-		l := &load{plan: c.plan.withDefaults(), muted: c.muted, kills: c.kills}
+		l := &load{plan: c.plan.withDefaults(), node: &broker{}, muted: c.muted, kills: c.kills}
 		if r := l.rules(); r.MinUnresolved != c.unresolved || r.MinRedelivered != c.redelivered {
 			t.Errorf("%+v: %d unresolved, %d redelivered at least", c, r.MinUnresolved, r.MinRedelivered)
 		}

@@ -68,6 +68,7 @@ type load struct {
 	cons   *consumer.Consumer
 	ledger *ledger.Ledger
 	book   book
+	stray  *sender // of what no queue takes
 	events events
 	before string // what the broker held when the load began
 	muted  int    // faults after which a verdict must be missing
@@ -115,6 +116,7 @@ func startLoad(t testing.TB, node *broker, p plan, urls ...string) *load {
 	if l.pub, err = l.client.Publisher(publisher.Exchange(exchange), publisher.Window(l.plan.window, 64<<20)); err != nil {
 		t.Fatal(err)
 	}
+	l.stray = l.sender(strayKey)
 	if err := l.client.AwaitReady(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -229,6 +231,7 @@ func (l *load) note(e warren.Event) {
 
 // sent is a message on its way to its outcome.
 type sent struct {
+	at      time.Time
 	id      ledger.ID
 	receipt *publisher.Receipt
 }
@@ -245,11 +248,12 @@ type sender struct {
 	*ledger.Publisher
 	key     string
 	results chan sent
+	waiting atomic.Int64 // since when the oldest message has no result, 0: there is none
 }
 
 func (l *load) sender(key string) *sender {
 	// Were it no larger than the window, it would do the publisher's work of keeping the window.
-	s := &sender{l.ledger.Publisher(), key, make(chan sent, 2*(l.plan.window+l.plan.slack()))}
+	s := &sender{Publisher: l.ledger.Publisher(), key: key, results: make(chan sent, 2*(l.plan.window+l.plan.slack()))}
 	s.To(exchange, key)
 	return s
 }
@@ -260,7 +264,7 @@ const pace = 5 * time.Millisecond
 // runPublish publishes until it is told to stop and the plan is met.
 func (l *load) runPublish() {
 	defer close(l.published)
-	orders, strays := l.sender(routingKey), l.sender(strayKey)
+	orders, strays := l.sender(routingKey), l.stray
 	var collecting sync.WaitGroup
 	defer collecting.Wait()
 	for _, s := range []*sender{orders, strays} { // apart: what is returned after a recovery takes its time
@@ -304,13 +308,15 @@ func (l *load) send(s *sender) {
 		s.Result(m.ID, ledger.NotSent)
 		return
 	}
-	s.results <- sent{m.ID, r}
+	s.results <- sent{time.Now(), m.ID, r}
 }
 
 // runResults notes the outcomes in the order in which the messages were sent.
 func (l *load) runResults(from *sender) {
 	for s := range from.results {
+		from.waiting.Store(s.at.UnixNano())
 		<-s.receipt.Done()
+		from.waiting.Store(0)
 		v := s.receipt.Verdict()
 		if from.key == routingKey {
 			l.book.sent(s.id.Seq, s.receipt.Attempts())
@@ -341,6 +347,21 @@ func (l *load) progress(ctx context.Context, n int64) error {
 	if !eventually(ctx, recoverTimeout, func() bool { return l.confirmed.Load() >= confirmed && l.consumed.Load() >= consumed }) {
 		return fmt.Errorf("no flow: %d confirms and %d deliveries are missing: state %+v",
 			confirmed-l.confirmed.Load(), consumed-l.consumed.Load(), l.client.State())
+	}
+	return nil
+}
+
+// strayPatience is how long what no queue takes may be without its result before the next fault comes: it is published
+// again until a connection has lived for a while.
+const strayPatience = 20 * time.Second
+
+// settle waits until no stray has been without its result for long.
+func (l *load) settle(ctx context.Context) error {
+	if !eventually(ctx, recoverTimeout, func() bool {
+		at := l.stray.waiting.Load()
+		return at == 0 || time.Since(time.Unix(0, at)) < strayPatience
+	}) {
+		return errors.New("what no queue takes is not returned")
 	}
 	return nil
 }

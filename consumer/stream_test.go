@@ -14,6 +14,7 @@ import (
 	"github.com/warren-mq/warren/consumer"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -229,6 +230,32 @@ func TestStreamIteration(t *testing.T) {
 		}
 		if next, ok := c.Offset(); !ok || next != 9 { // of the last one the loop said nothing
 			t.Errorf("the first not settled is %d, %t; want 9", next, ok)
+		}
+	})
+}
+
+// RabbitMQ before 4.0 delivers what a stream has stored together, whatever the prefetch: that is no overflow.
+func TestAStreamMayDeliverMoreThanItsPrefetch(t *testing.T) {
+	inBubble(t, func(e *env) {
+		const messages = 1000
+		e.queue("s", wire.Table{"x-queue-type": "stream"})
+		e.publish("s", 1, messages)
+		qos := e.broker.OnReceive(wire.MethodBasicQos, func(event brokertest.Event) brokertest.Action {
+			event.Method.(*wire.BasicQos).PrefetchCount = messages
+			return brokertest.Pass
+		})
+		var got seen
+		r := e.run("s", func(ctx context.Context, d *core.Delivery) error {
+			time.Sleep(time.Millisecond)
+			return got.handler(ctx, d)
+		}, consumer.FromOffset("first"), consumer.Prefetch(1))
+		time.Sleep(time.Minute)
+		e.wantSeen(&got, numbers(1, messages))
+		if n := e.count(recovery.ConsumerLost); n > 0 || qos.Hits() != 1 {
+			t.Errorf("lost %d times, %d times asked for its prefetch", n, qos.Hits())
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
 		}
 	})
 }

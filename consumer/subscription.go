@@ -87,7 +87,15 @@ func (c *Consumer) consume(ctx context.Context, ch *core.Channel, args core.Tabl
 			return nil, err
 		}
 	}
+	var options []core.ConsumeOption
+	if c.offsets != nil {
+		options = append(options, core.MaxBuffered(2*(c.cfg.prefetch+largestChunk), 0))
+	}
 	return ch.Consume(ctx, core.BasicConsume{
 		Queue: c.Queue(), ConsumerTag: c.cfg.tag, NoAck: c.cfg.autoAck, Exclusive: c.cfg.exclusive, Arguments: args,
-	})
+	}, options...)
 }
+
+// largestChunk is how many messages of a stream RabbitMQ stores together at most. Before
+// 4.0 it also delivers them together, however little of the prefetch is left.
+const largestChunk = 8192

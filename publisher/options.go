@@ -83,5 +83,7 @@ func MaxAttempts(n int) Option { return func(c *config) { c.maxAttempts = n } }
 
 // ReturnGrace is how long after a reconnect a returned message, or one to an
 // exchange that does not exist, is sent again instead: another node of the
-// cluster may not know of the route yet. Default: [DefaultReturnGrace].
+// cluster may not know of the route yet. Each reconnect begins it anew, so that a
+// message that no queue takes has its result once a connection has lived so
+// long. Default: [DefaultReturnGrace].
 func ReturnGrace(d time.Duration) Option { return func(c *config) { c.returnGrace = d } }

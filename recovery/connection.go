@@ -13,9 +13,9 @@ import (
 // ones. It is idle until [Connection.Connect] or [Connection.Session] is
 // called first. All methods are safe for concurrent use.
 type Connection struct {
-	cfg   Config
-	ctx   context.Context // ends when the connection is closed
-	stop  context.CancelCauseFunc
+	cfg     Config
+	ctx     context.Context // ends when the connection is closed
+	stop    context.CancelCauseFunc
 	force   chan error    // capacity 1: drop the present connection
 	reviews chan struct{} // capacity 1: something quarantined is due earlier
 	// resumptions, of capacity 1, takes the report of a recovery when the consumers are back.

@@ -11,6 +11,7 @@ type Rules struct {
 	Patient    bool           // the application waits until each message is confirmed or returned
 	Replay     bool           // each publisher sends on one channel at a time, one after the other, and replays in order
 	Streams    []string       // queues that bring again everything from the first delivery on that was not settled, and never say so
+	Chunked    []string       // queues that deliver what they have stored together, beyond the prefetch
 	Unflagged  []string       // queues whose broker may forget that it has delivered a message: its node stops under a consumer on another
 	Ordered    []string       // queues with one active consumer of one worker, fed by such publishers
 	Prefetch   map[string]int // declared, by queue

@@ -138,6 +138,11 @@ var ruleCases = []struct {
 		script: "open 1; select 1; open 2; qos 2 1; consume 2 q; invoke 1; invoke 2; pub 1 1; pub 1 2; acks 1 2; result 1 confirmed; result 2 confirmed; deliver 2 1 1; deliver 2 1 2; handle q 1; handled q 1; handle q 2; handled q 2; settles 2 2",
 		broken: "S14/broker",
 	},
+	{
+		name:   "more than the prefetch of a queue that delivers in chunks",
+		script: "open 2; qos 2 1; consume 2 q; invoke 1; invoke 2; open 1; select 1; pub 1 1; pub 1 2; ack 1 1; ack 1 2; result 1 confirmed; result 2 confirmed; deliver 2 1 1; deliver 2 1 2; handle q 1; handled q 1; settle 2 1; handle q 2; handled q 2; settle 2 2",
+		rules:  Rules{Chunked: []string{"q"}},
+	},
 	{name: "prefetch forgotten", script: "open 2; consume 2 q", rules: Rules{Prefetch: map[string]int{"q": 10}}, broken: "S14/client"},
 
 	{name: "acknowledged and redelivered", script: begin + one + "wait; redeliver 2 1 1; rehandle q 1; handled q 1; settle 2 2", broken: "S15/broker"},

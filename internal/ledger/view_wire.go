@@ -210,6 +210,9 @@ func (v *view) outstanding(e *epoch, c *consumerView, d *delivery, r *Record) {
 	}
 	c.outstanding++
 	c.worst = max(c.worst, c.outstanding)
+	if slices.Contains(v.rules.Chunked, v.history.Queues[c.queue]) {
+		return
+	}
 	e.read = max(e.read, c.room.deliver(c.prefetch))
 	if c.prefetch > 0 && c.outstanding == c.prefetch+1 {
 		v.odd("S14", Broker, int(d.slot), r, "delivery beyond the prefetch")
