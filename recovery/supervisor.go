@@ -52,6 +52,7 @@ type supervision struct {
 	asked     bool        // the connection was dropped by Reconnect
 	fresh     bool        // the next attempt has renewed credentials
 	faults    int         // of protocol, of the server, in a row
+	blind     bool        // the next plan is made without a survey: the broker closed the last connection over one
 	untrusted int         // attempts in a row that ended over TLS
 	cause     error       // why the last connection was lost, nil at first
 	lostAt    time.Time   // when; at first, the beginning

@@ -12,7 +12,8 @@ import (
 // broker is asked, in a few round trips, which exchanges and queues it still
 // has, and spared the rest. Otherwise it is everything.
 func (s *supervision) lossPlan(conn *core.Conn) ([]topology.Phase, error) {
-	if s.cfg.Recorder == nil || s.cause == nil {
+	if s.cfg.Recorder == nil || s.cause == nil || s.blind {
+		s.blind = false
 		return s.phases(), nil
 	}
 	loss := topology.Loss{Scope: topology.LostConnection}
@@ -23,7 +24,10 @@ func (s *supervision) lossPlan(conn *core.Conn) ([]topology.Phase, error) {
 	defer cancel()
 	phases, err := s.cfg.Recorder.Survey(ctx, conn, loss)
 	if err != nil {
-		return nil, err // nothing was changed: what is asked next is the same
+		// Nothing was changed, and the same would be asked again. If that is what the broker closes connections
+		// over it must not be: the replay finds out over which entity.
+		s.blind = closedOver(conn.Err())
+		return nil, err
 	}
 	s.complete = false // until this replay is
 	took := 0

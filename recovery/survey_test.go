@@ -163,3 +163,28 @@ func TestAStreamThatIsReplacedIsNoticed(t *testing.T) {
 		})
 	}
 }
+
+// A broker that closes the connection over a look at what has survived is not asked again and again.
+func TestASurveyThatClosesTheConnectionIsNotRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		declare(t, ch, core.QueueDeclare{Queue: "bad", Durable: true})
+		looks := 0
+		b.OnReceive(wire.MethodQueueDeclare, func(e brokertest.Event) brokertest.Action {
+			if !e.Method.(*wire.QueueDeclare).Passive {
+				return brokertest.Pass
+			}
+			looks++
+			return brokertest.Refuse(541, "INTERNAL_ERROR")
+		})
+		for n := range 3 {
+			time.Sleep(time.Hour)
+			b.cut(t)
+			b.ready(t)
+			if s := b.conn.State(); looks != n+1 || !s.Ready() || s.Epoch != uint64(2*n+3) { // two connections for each
+				t.Fatalf("after loss %d: looked %d times, state %+v", n+1, looks, s)
+			}
+		}
+	})
+}

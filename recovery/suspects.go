@@ -30,10 +30,10 @@ func (s suspects) split(steps []topology.Step) (sound, suspected []topology.Step
 // accuse replaces the suspects by the steps in flight that the broker can have
 // meant. If that is one, it is returned as the culprit.
 func (s *suspects) accuse(cause error, inFlight []topology.Step) (culprit topology.Step, found bool) {
-	e, ok := errors.AsType[*core.Error](cause)
-	if !ok || !e.Server || e.Scope != core.ScopeConnection || e.Code == core.ErrConnectionForced {
-		return culprit, false // the network, or an operator: nobody's fault
+	if !closedOver(cause) {
+		return culprit, false
 	}
+	e, _ := errors.AsType[*core.Error](cause)
 	var blamed []topology.Step
 	for _, step := range inFlight {
 		if e.Method == "" || e.Method == step.Method.ID().String() {
@@ -49,6 +49,13 @@ func (s *suspects) accuse(cause error, inFlight []topology.Step) (culprit topolo
 		(*s)[entityKey(step.Entity)] = true
 	}
 	return culprit, false
+}
+
+// closedOver reports whether the server closed the connection over something that was asked of it. The network,
+// and an operator, are nobody's fault.
+func closedOver(cause error) bool {
+	e, ok := errors.AsType[*core.Error](cause)
+	return ok && e.Server && e.Scope == core.ScopeConnection && e.Code != core.ErrConnectionForced
 }
 
 // blame looks for the entity that made the broker close the connection, and
