@@ -189,9 +189,7 @@ func (ch *Channel) end(cause error, sent uint64) {
 	for _, c := range consumers {
 		c.end(cause, true)
 	}
-	for _, p := range calls {
-		p.fail(cause)
-	}
+	failCalls(calls, cause)
 	for _, v := range verdicts {
 		v.settler.Settle(v.verdict)
 	}

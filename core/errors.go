@@ -164,6 +164,9 @@ var (
 	// ErrCancelled: the server cancelled the consumer, for example because
 	// its queue was deleted.
 	ErrCancelled = errors.New("amqp: consumer cancelled by the server")
+	// ErrIgnored: the server closed the channel over another request, whose
+	// [*Error] is wrapped, and has not looked at this one behind it.
+	ErrIgnored = errors.New("amqp: request ignored")
 	// ErrAckTimeout: the server closed the channel because a delivery was not
 	// acked in time (RabbitMQ until 4.2, "Delivery Acknowledgement Timeout").
 	// Since 4.3 it cancels the consumer instead: [ErrCancelled].

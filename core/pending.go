@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -56,5 +57,20 @@ func (p *pending) wait(ctx context.Context, limit time.Duration) (m wire.Method,
 		return nil, true, errNoAnswer(p.request, limit)
 	case <-ctx.Done():
 		return nil, false, context.Cause(ctx)
+	}
+}
+
+// failCalls fails the RPCs of a channel that has ended with cause. The server
+// handles them in order, and ignores those behind the one that it refuses.
+func failCalls(calls []*pending, cause error) {
+	ignored := false
+	e, ok := errors.AsType[*Error](cause)
+	for _, p := range calls {
+		if ignored {
+			p.fail(because(ErrIgnored, cause))
+			continue
+		}
+		p.fail(cause)
+		ignored = ok && e.Server && e.Scope == ScopeChannel && e.Method == p.request.String()
 	}
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -50,15 +51,19 @@ func TestPipelinedRequests(t *testing.T) {
 		for range 3 {
 			want[*wire.QueueDeclare](p, ch.ID())
 		}
-		p.send(ch.ID(), &wire.QueueDeclareOk{Queue: "q0"}, &wire.ChannelClose{ReplyCode: 406})
+		refused := wire.MethodQueueDeclare
+		p.send(ch.ID(), &wire.QueueDeclareOk{Queue: "q0"}, &wire.ChannelClose{ReplyCode: 406, ClassID: refused.Class(), MethodID: refused.Method()})
 		m, err := replies[0].Wait(bg)
 		noErr(t, err)
 		if m.(*wire.QueueDeclareOk).Queue != "q0" {
 			t.Errorf("%+v", m)
 		}
-		for _, r := range replies[1:] {
+		for i, r := range replies[1:] {
 			_, err := r.Wait(bg)
 			mustIs(t, err, ErrPreconditionFailed)
+			if errors.Is(err, ErrIgnored) != (i > 0) { // only the first of them was looked at
+				t.Errorf("request %d: %v", i+1, err)
+			}
 		}
 	})
 }

@@ -12,8 +12,8 @@ import (
 )
 
 // call runs f on the physical channel. It is run again, on the next one, when
-// the broker closed the channel over another method than m: RabbitMQ handles a
-// channel's methods in order and ignores those behind the one it refuses.
+// the broker closed the channel over something else than this call: RabbitMQ handles
+// a channel's methods in order and ignores those behind the one it refuses.
 func (ch *Channel) call(ctx context.Context, m wire.Method, f func(*core.Channel) error) error {
 	for {
 		physical, err := ch.ready(ctx)
@@ -32,7 +32,7 @@ func (ch *Channel) call(ctx context.Context, m wire.Method, f func(*core.Channel
 // ignored reports whether err says that the broker never looked at m.
 func ignored(m wire.Method, err error) bool {
 	e, ok := errors.AsType[*core.Error](err)
-	return ok && e.Server && e.Scope == core.ScopeChannel && e.Method != "" && e.Method != m.ID().String()
+	return errors.Is(err, core.ErrIgnored) || ok && e.Server && e.Scope == core.ScopeChannel && e.Method != "" && e.Method != m.ID().String()
 }
 
 // queue returns the present name of a queue; "" is the one declared last.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -270,6 +271,33 @@ func TestACallIsRepeatedIfTheChannelDiedOfAnother(t *testing.T) {
 		if e := b.journal.last(t, ChannelLost); !errors.Is(e.Err, core.ErrNotFound) {
 			t.Errorf("event %v", e.Err)
 		}
+	})
+}
+
+// Of calls of one kind that are made at once only the one that the broker refuses fails.
+func TestACallIsRepeatedIfTheChannelDiedOfOneBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		refused := brokertest.Refuse(406, "PRECONDITION_FAILED - inequivalent arg")
+		b.OnReceive(wire.MethodQueueDeclare, func(e brokertest.Event) brokertest.Action {
+			if e.Method.(*wire.QueueDeclare).Queue == "bad" {
+				return refused
+			}
+			return brokertest.Pass
+		})
+		var calls sync.WaitGroup
+		b.Links()[0].Delay(time.Second) // all are sent before the first is looked at
+		for _, name := range []string{"bad", "one", "two"} {
+			calls.Go(func() {
+				_, err := ch.QueueDeclare(t.Context(), core.QueueDeclare{Queue: name, Durable: true})
+				if refused := errors.Is(err, core.ErrPreconditionFailed); refused != (name == "bad") || !refused && err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			})
+			synctest.Wait()
+		}
+		calls.Wait()
 	})
 }
 
