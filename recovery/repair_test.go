@@ -60,3 +60,31 @@ func TestWhatTheApplicationRepairsLeavesTheQuarantine(t *testing.T) {
 		}
 	}
 }
+
+// A queue whose declaration was not answered may be another one than its bindings were made to: the broker can take that one
+// away before it answers. So they are made once more.
+func TestAQueueThatIsDeclaredLateIsBoundAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{ReplayAll: true})
+		ch := b.channel(t)
+		must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "copies", Type: "fanout", AutoDelete: true, Durable: true}))
+		declare(t, ch, core.QueueDeclare{Queue: "late", Durable: true})
+		must(t, ch.QueueBind(t.Context(), core.QueueBind{Queue: "late", Exchange: "copies"}))
+		hung := b.OnReceive(wire.MethodQueueDeclare, brokertest.Always(brokertest.Swallow))
+		b.cut(t)
+		if err := b.conn.Await(t.Context(), func(s State) bool { return s.Stage.Reached(PublishReady) && len(s.Degraded) == 1 }); err != nil {
+			t.Fatal(err)
+		}
+		b.DeleteQueue("late") // with its binding goes the exchange
+		hung.Remove()
+		b.ready(t)
+		must(t, ch.Publish(t.Context(), &core.Publishing{Exchange: "copies"}))
+		synctest.Wait()
+		if q, ok := b.Queue("late"); !ok || q.Ready != 1 {
+			t.Errorf("queue %+v", q)
+		}
+		if n := len(b.journal.of(Restored)); n != 1 {
+			t.Errorf("restored %d times", n)
+		}
+	})
+}

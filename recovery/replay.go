@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -210,8 +211,8 @@ func (s *supervision) cured(r topology.Result) {
 		s.mu.Unlock()
 		return
 	}
-	if q, ok := p.Entity.(topology.Queue); ok && s.quarantine.held.has(q.Name) {
-		s.freed[r.Declared()] = p // it stays in quarantine until its bindings are there too
+	if q, ok := p.Entity.(topology.Queue); ok && (s.session != nil || s.quarantine.held.has(q.Name)) {
+		s.freed[cmp.Or(r.Declared(), q.Name)] = p // it stays in quarantine until its bindings are there too
 		s.mu.Unlock()
 		return
 	}

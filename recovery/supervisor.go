@@ -63,7 +63,7 @@ type supervision struct {
 	complete  bool                // everything was declared on the last connection, or refused
 	doubtful  map[string]bool     // entities that were refused, or skipped, since the last plan was made
 	healed    bool                // something came back, which others may have missed
-	freed     map[string]*patient // queues that were held and have come back, by name
+	freed     map[string]*patient // queues that have come back after the replay, and are not bound yet, by name
 	hookTime  time.Duration       // left to the application's Refused
 }
 

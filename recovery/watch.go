@@ -105,6 +105,9 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 			return err
 		}
 	}
+	if err := s.rebind(conn); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for p := range due {
@@ -113,6 +116,36 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 		}
 	}
 	s.update()
+	return nil
+}
+
+// rebind makes the bindings once more of queues that have come back late, with
+// what they need. Whatever was bound while a declaration was not answered may have
+// been another queue of that name, which the broker has taken away meanwhile:
+// one that was deleted with its consumer, on a node that was cut off. With its last
+// binding went an auto-delete exchange.
+func (s *supervision) rebind(conn *core.Conn) error {
+	freed := s.freed
+	s.freed = map[string]*patient{}
+	if len(freed) == 0 {
+		return nil
+	}
+	var queues topology.Topology
+	for name := range freed {
+		queues.Queues = append(queues.Queues, topology.Queue{Name: name})
+	}
+	for i, phase := range s.cfg.Recorder.Upstream(queues) {
+		if i == queuesPhase { // they are there
+			continue
+		}
+		if _, err := s.replay(conn, s.withoutHeld(s.admitted(phase.Steps)), topology.Replayer{}); err != nil {
+			return err
+		}
+	}
+	for _, p := range freed {
+		s.discharge(p)
+	}
+	s.sorted()
 	return nil
 }
 
