@@ -20,6 +20,7 @@ type config struct {
 	maxMessage      uint64 // 0: the version's
 	consumerTimeout time.Duration
 	version         string
+	release         release // of version
 	seed            uint64
 	transcribe      bool
 	tls             *tls.Config // nil: of a certificate of its own
@@ -34,6 +35,7 @@ func defaults() config {
 		frameMax:        131072,
 		consumerTimeout: 30 * time.Minute,
 		version:         "4.3.0",
+		release:         release{4, 3},
 	}
 }
 
@@ -78,7 +80,7 @@ func WithConsumerTimeout(d time.Duration) Option {
 // WithVersion has the broker behave as another version of RabbitMQ where the difference is one that clients
 // are likely to meet: "3.10", "4.0" or "4.3", the default.
 func WithVersion(version string) Option {
-	return func(c *config) { c.version = version }
+	return func(c *config) { c.version, c.release = version, releaseOf(version) }
 }
 
 // largestMessage is the limit of the body of a message.
@@ -94,7 +96,7 @@ func (c *config) largestMessage() uint64 {
 
 // leastFrameMax is what a client has to accept: more than the least that AMQP knows since RabbitMQ 4.1.
 func (c *config) leastFrameMax() uint32 {
-	if c.before(4, 1) {
+	if c.release.before(4, 1) {
 		return wire.FrameMinSize
 	}
 	return 8192

@@ -2,6 +2,7 @@ package brokertest
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -14,18 +15,24 @@ const timeoutText = "delivery acknowledgement on channel %d timed out. Timeout v
 
 // before43 reports whether the broker behaves as a RabbitMQ before 4.3. Those close a channel over a delivery
 // that times out, whatever the queue; RabbitMQ 4.3 cancels the consumer, in quorum queues only.
-func (c *config) before43() bool { return c.before(4, 3) }
+func (c *config) before43() bool { return c.release.before(4, 3) }
 
 // before40 reports whether the broker behaves as a RabbitMQ 3.
-func (c *config) before40() bool { return c.before(4, 0) }
+func (c *config) before40() bool { return c.release.before(4, 0) }
 
-// before reports whether the broker behaves as a RabbitMQ older than that. A version that is none is the newest.
-func (c *config) before(major, minor int) bool {
-	var is [2]int
-	if _, err := fmt.Sscanf(c.version, "%d.%d", &is[0], &is[1]); err != nil {
-		return false
+// release is the part of a version that the broker goes by. It is asked about with every message.
+type release struct{ major, minor int }
+
+// releaseOf reads a version. One that is none is the newest.
+func releaseOf(version string) (r release) {
+	if _, err := fmt.Sscanf(version, "%d.%d", &r.major, &r.minor); err != nil {
+		return release{major: math.MaxInt}
 	}
-	return slices.Compare(is[:], []int{major, minor}) < 0
+	return r
+}
+
+func (r release) before(major, minor int) bool {
+	return r.major < major || r.major == major && r.minor < minor
 }
 
 // deadline returns until when a delivery is to be settled, the zero time for never. Caller holds Broker.mu.
