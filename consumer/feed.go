@@ -11,6 +11,7 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/gate"
 	"github.com/warren-mq/warren/recovery"
+	"github.com/warren-mq/warren/topology"
 )
 
 // feed is a running consumer: it keeps one subscription after another, and
@@ -174,7 +175,7 @@ func (f *feed) prepare(s *recovery.Session, err error, failures int) {
 	if failures > 1 {
 		f.pause(s, failures-1)
 	}
-	if f.c.offsets != nil && errors.Is(err, core.ErrNotFound) {
+	if f.c.offsets != nil && errors.Is(err, core.ErrNotFound) && !topology.Unreachable(err) {
 		f.c.offsets.replaced() // whoever declares it again
 	}
 	if errors.Is(err, core.ErrCancelled) || errors.Is(err, core.ErrNotFound) {

@@ -259,3 +259,29 @@ func TestAStreamMayDeliverMoreThanItsPrefetch(t *testing.T) {
 		}
 	})
 }
+
+// A stream whose node is down is not gone: RabbitMQ refuses it with 404 then too, and it is not read again.
+func TestAStreamWhoseNodeIsDownIsNotReadAgain(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("s", wire.Table{"x-queue-type": "stream"})
+		e.publish("s", 1, 5)
+		var got seen
+		r := e.run("s", got.handler, consumer.FromOffset("first"))
+		synctest.Wait()
+		down := e.broker.OnReceive(wire.MethodBasicConsume, brokertest.Always(brokertest.Refuse(404,
+			"NOT_FOUND - home node 'rabbit@b' of durable queue 's' in vhost '/' is down or inaccessible")))
+		e.broker.Cut()
+		time.Sleep(time.Minute)
+		if down.Hits() < 2 {
+			t.Errorf("refused %d times", down.Hits())
+		}
+		down.Remove()
+		time.Sleep(time.Minute)
+		e.publish("s", 6, 6)
+		synctest.Wait()
+		e.wantSeen(&got, numbers(1, 6))
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -59,9 +59,9 @@ func unanswered(steps []Step, results []Result) []Step {
 	return rest
 }
 
-// unreachable reports whether err says of a classic queue not that it is gone, but that
+// Unreachable reports whether err says of a classic queue not that it is gone, but that
 // the node that holds it is: RabbitMQ refuses it with 404 then too.
-func unreachable(err error) bool {
+func Unreachable(err error) bool {
 	e, ok := errors.AsType[*core.Error](err)
 	return ok && (strings.Contains(e.Text, "is down or inaccessible") || strings.Contains(e.Text, "is stopped by supervisor"))
 }
