@@ -10,7 +10,6 @@ import (
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/faultproxy"
 	"github.com/warren-mq/warren/internal/ledger"
-	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 )
@@ -24,15 +23,8 @@ func tap(l *ledger.Ledger, nodes ...*broker) {
 }
 
 // slack is how many publishes more than its window a load may have without a result: the ledger learns of a result a
-// moment later than the publisher, by a goroutine of its own that takes them in order. Where a queue may be missing the
-// first of them may be one that is sent again until the grace for what is returned is over.
-func (p plan) slack() int {
-	n := p.window + 100
-	if p.deleted {
-		n += 3 * p.rate * int(publisher.DefaultReturnGrace/time.Second)
-	}
-	return n
-}
+// moment later than the publisher, by a goroutine of its own.
+func (p plan) slack() int { return p.window + 100 }
 
 const (
 	// maxDials is how many connections a load may open within a second. Each of the client's waits a random time below

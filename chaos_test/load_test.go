@@ -229,13 +229,6 @@ func (l *load) note(e warren.Event) {
 	l.events.add(e)
 }
 
-// sent is a message on its way to its outcome.
-type sent struct {
-	at      time.Time
-	id      ledger.ID
-	receipt *publisher.Receipt
-}
-
 const (
 	routingKey  = "created.eu" // of the messages of a load
 	strayKey    = "nowhere"    // of those that no queue takes
@@ -246,16 +239,40 @@ const (
 // sender publishes with one key.
 type sender struct {
 	*ledger.Publisher
-	key     string
-	results chan sent
-	waiting atomic.Int64 // since when the oldest message has no result, 0: there is none
+	key string
+
+	mu   sync.Mutex              // guards the following
+	open map[ledger.ID]time.Time // when what has no result was sent
 }
 
 func (l *load) sender(key string) *sender {
-	// Were it no larger than the window, it would do the publisher's work of keeping the window.
-	s := &sender{Publisher: l.ledger.Publisher(), key: key, results: make(chan sent, 2*(l.plan.window+l.plan.slack()))}
+	s := &sender{Publisher: l.ledger.Publisher(), key: key, open: map[ledger.ID]time.Time{}}
 	s.To(exchange, key)
 	return s
+}
+
+// oldest returns when the message was sent that has been without a result for longest, false if all have one.
+func (s *sender) oldest() (at time.Time, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sent := range s.open {
+		if !ok || sent.Before(at) {
+			at, ok = sent, true
+		}
+	}
+	return at, ok
+}
+
+func (s *sender) sent(id ledger.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[id] = time.Now()
+}
+
+func (s *sender) settled(id ledger.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, id)
 }
 
 // pace is how often messages are sent: those that are due, at once.
@@ -264,13 +281,9 @@ const pace = 5 * time.Millisecond
 // runPublish publishes until it is told to stop and the plan is met.
 func (l *load) runPublish() {
 	defer close(l.published)
-	orders, strays := l.sender(routingKey), l.stray
-	var collecting sync.WaitGroup
-	defer collecting.Wait()
-	for _, s := range []*sender{orders, strays} { // apart: what is returned after a recovery takes its time
-		collecting.Go(func() { l.runResults(s) })
-		defer close(s.results)
-	}
+	orders := l.sender(routingKey)
+	var results sync.WaitGroup
+	defer results.Wait()
 	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	due := max(1, l.plan.rate*int(pace)/int(time.Second))
@@ -281,10 +294,10 @@ func (l *load) runPublish() {
 			return
 		}
 		for i := range due {
-			l.send(orders)
+			l.send(orders, &results)
 			if (n+i)%strayEvery == 0 {
 				l.strays.Add(1)
-				l.send(strays)
+				l.send(l.stray, &results)
 			}
 		}
 	}
@@ -299,7 +312,7 @@ func (l *load) enough(n int) bool {
 	}
 }
 
-func (l *load) send(s *sender) {
+func (l *load) send(s *sender, results *sync.WaitGroup) {
 	m := s.Next(0, l.plan.size)
 	r, err := l.pub.Send(context.WithoutCancel(l.ctx), warren.Message{
 		Key: s.key, Body: m.Body, Properties: warren.Properties{Headers: ledger.Headers(m.Body)},
@@ -308,23 +321,21 @@ func (l *load) send(s *sender) {
 		s.Result(m.ID, ledger.NotSent)
 		return
 	}
-	s.results <- sent{time.Now(), m.ID, r}
+	s.sent(m.ID)
+	results.Go(func() { l.runResult(s, m.ID, r) })
 }
 
-// runResults notes the outcomes in the order in which the messages were sent.
-func (l *load) runResults(from *sender) {
-	for s := range from.results {
-		from.waiting.Store(s.at.UnixNano())
-		<-s.receipt.Done()
-		from.waiting.Store(0)
-		v := s.receipt.Verdict()
-		if from.key == routingKey {
-			l.book.sent(s.id.Seq, s.receipt.Attempts())
-		}
-		from.Result(s.id, outcomes[v.Outcome])
-		if v.Outcome == core.Confirmed {
-			l.confirmed.Add(1)
-		}
+// runResult notes the outcome of one message: each by itself, since one that is returned after a recovery takes its time.
+func (l *load) runResult(s *sender, id ledger.ID, r *publisher.Receipt) {
+	<-r.Done()
+	v := r.Verdict()
+	if s.key == routingKey {
+		l.book.sent(id.Seq, r.Attempts())
+	}
+	s.Result(id, outcomes[v.Outcome])
+	s.settled(id)
+	if v.Outcome == core.Confirmed {
+		l.confirmed.Add(1)
 	}
 }
 
@@ -358,8 +369,8 @@ const strayPatience = 20 * time.Second
 // settle waits until no stray has been without its result for long.
 func (l *load) settle(ctx context.Context) error {
 	if !eventually(ctx, recoverTimeout, func() bool {
-		at := l.stray.waiting.Load()
-		return at == 0 || time.Since(time.Unix(0, at)) < strayPatience
+		at, waiting := l.stray.oldest()
+		return !waiting || time.Since(at) < strayPatience
 	}) {
 		return errors.New("what no queue takes is not returned")
 	}

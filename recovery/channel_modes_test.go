@@ -17,13 +17,19 @@ import (
 	"github.com/warren-mq/warren/topology"
 )
 
+// transacting returns a channel in transaction mode, and a message to the queue q.
+func transacting(t *testing.T) (*bed, *Channel, *core.Publishing) {
+	t.Helper()
+	b := newBed(t, Config{})
+	ch := b.channel(t)
+	q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
+	must(t, ch.TxSelect(t.Context()))
+	return b, ch, &core.Publishing{RoutingKey: q, Body: []byte("one")}
+}
+
 func TestATransactionEndsWithItsChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
-		ch := b.channel(t)
-		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
-		must(t, ch.TxSelect(t.Context()))
-		one := &core.Publishing{RoutingKey: q, Body: []byte("one")}
+		b, ch, one := transacting(t)
 		must(t, ch.Publish(t.Context(), one))
 		must(t, ch.TxCommit(t.Context()))
 		must(t, ch.Publish(t.Context(), one))
@@ -36,11 +42,11 @@ func TestATransactionEndsWithItsChannel(t *testing.T) {
 			t.Errorf("commit: %v", err)
 		}
 		must(t, ch.Publish(t.Context(), one)) // a new one, still in tx mode
-		if got, _ := b.Queue(q); got.Ready != 1 {
+		if got, _ := b.Queue("q"); got.Ready != 1 {
 			t.Errorf("%d messages before the commit; want 1", got.Ready)
 		}
 		must(t, ch.TxCommit(t.Context()))
-		if got, _ := b.Queue(q); got.Ready != 2 {
+		if got, _ := b.Queue("q"); got.Ready != 2 {
 			t.Errorf("%d messages; want 2", got.Ready)
 		}
 		must(t, ch.Publish(t.Context(), one))
@@ -53,11 +59,7 @@ func TestATransactionEndsWithItsChannel(t *testing.T) {
 
 func TestACommitOverWhichTheChannelDiesIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
-		ch := b.channel(t)
-		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
-		must(t, ch.TxSelect(t.Context()))
-		one := &core.Publishing{RoutingKey: q, Body: []byte("one")}
+		b, ch, one := transacting(t)
 		fail := func() { // the end of the transaction is on the wire when the broker closes the channel
 			must(t, ch.Publish(t.Context(), one))
 			must(t, ch.Publish(t.Context(), &core.Publishing{Exchange: "missing"}))
@@ -70,7 +72,7 @@ func TestACommitOverWhichTheChannelDiesIsNotRepeated(t *testing.T) {
 		must(t, ch.TxRollback(t.Context())) // it is
 		must(t, ch.Publish(t.Context(), one))
 		must(t, ch.TxCommit(t.Context()))
-		if got, _ := b.Queue(q); got.Ready != 1 {
+		if got, _ := b.Queue("q"); got.Ready != 1 {
 			t.Errorf("%d messages; want 1", got.Ready)
 		}
 	})
@@ -81,15 +83,11 @@ func TestATransactionOfAcksEndsWithItsChannel(t *testing.T) {
 	for _, end := range []string{"commit", "publish and commit", "rollback", "commit, rollback"} {
 		t.Run(end, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, Config{})
-				ch := b.channel(t)
-				q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
-				must(t, ch.TxSelect(t.Context()))
-				one := &core.Publishing{RoutingKey: q, Body: []byte("one")}
+				b, ch, one := transacting(t)
 				must(t, ch.Publish(t.Context(), one))
 				must(t, ch.TxCommit(t.Context()))
 				for range 2 { // the second time the transaction begins where one was lost
-					d, err := ch.Get(t.Context(), core.BasicGet{Queue: q})
+					d, err := ch.Get(t.Context(), core.BasicGet{Queue: "q"})
 					must(t, err)
 					must(t, d.Ack())
 					b.cut(t)
@@ -109,11 +107,11 @@ func TestATransactionOfAcksEndsWithItsChannel(t *testing.T) {
 						must(t, ch.TxRollback(t.Context()))
 					}
 				}
-				d, err := ch.Get(t.Context(), core.BasicGet{Queue: q})
+				d, err := ch.Get(t.Context(), core.BasicGet{Queue: "q"})
 				must(t, err)
 				must(t, d.Ack())
 				must(t, ch.TxCommit(t.Context()))
-				if got, _ := b.Queue(q); got.Ready+got.Unacked != 0 {
+				if got, _ := b.Queue("q"); got.Ready+got.Unacked != 0 {
 					t.Errorf("queue %+v; want it empty", got)
 				}
 			})
@@ -124,11 +122,7 @@ func TestATransactionOfAcksEndsWithItsChannel(t *testing.T) {
 // What follows a commit whose answer was lost is a transaction of its own.
 func TestTheTransactionAfterALostCommitRunsOnTheNextChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
-		ch := b.channel(t)
-		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
-		must(t, ch.TxSelect(t.Context()))
-		one := &core.Publishing{RoutingKey: q, Body: []byte("one")}
+		b, ch, one := transacting(t)
 		b.OnReceive(wire.MethodTxCommit, brokertest.Nth(1, brokertest.Cut))
 		if err := ch.TxCommit(t.Context()); err == nil || errors.Is(err, ErrTxLost) {
 			t.Errorf("commit: %v; want what was lost", err)

@@ -59,8 +59,8 @@ func unanswered(steps []Step, results []Result) []Step {
 	return rest
 }
 
-// Unreachable reports whether err says of a classic queue not that it is gone, but that
-// the node that holds it is: RabbitMQ refuses it with 404 then too.
+// Unreachable reports whether err says of a queue not that it is gone, but that the node
+// that holds it is down: RabbitMQ refuses classic queues, and before 4.3 streams, with 404 then too.
 func Unreachable(err error) bool {
 	e, ok := errors.AsType[*core.Error](err)
 	return ok && (strings.Contains(e.Text, "is down or inaccessible") || strings.Contains(e.Text, "is stopped by supervisor"))
