@@ -263,19 +263,21 @@ func TestAStreamMayDeliverMoreThanItsPrefetch(t *testing.T) {
 // A stream whose node is down is not gone: RabbitMQ refuses it with 404 then too, and it is not read again.
 func TestAStreamWhoseNodeIsDownIsNotReadAgain(t *testing.T) {
 	inBubble(t, func(e *env) {
-		e.queue("s", wire.Table{"x-queue-type": "stream"})
+		e.declare(topology.Topology{Queues: []topology.Queue{{Name: "s", Type: topology.Stream}}})
 		e.publish("s", 1, 5)
 		var got seen
 		r := e.run("s", got.handler, consumer.FromOffset("first"))
 		synctest.Wait()
-		down := e.broker.OnReceive(wire.MethodBasicConsume, brokertest.Always(brokertest.Refuse(404,
-			"NOT_FOUND - home node 'rabbit@b' of durable queue 's' in vhost '/' is down or inaccessible")))
+		down := brokertest.Always(brokertest.Refuse(404,
+			"NOT_FOUND - home node 'rabbit@b' of durable queue 's' in vhost '/' is down or inaccessible"))
+		consumes, declares := e.broker.OnReceive(wire.MethodBasicConsume, down), e.broker.OnReceive(wire.MethodQueueDeclare, down)
 		e.broker.Cut()
 		time.Sleep(time.Minute)
-		if down.Hits() < 2 {
-			t.Errorf("refused %d times", down.Hits())
+		if consumes.Hits() < 2 || declares.Hits() < 2 {
+			t.Errorf("refused %d consumes, %d declarations", consumes.Hits(), declares.Hits())
 		}
-		down.Remove()
+		consumes.Remove()
+		declares.Remove()
 		time.Sleep(time.Minute)
 		e.publish("s", 6, 6)
 		synctest.Wait()

@@ -2,7 +2,6 @@ package recovery
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/warren-mq/warren/core"
@@ -113,7 +112,7 @@ func (c *Connection) gone(ctx context.Context, s *Session, queue string) bool {
 	}
 	_, err = ch.QueueDeclare(ctx, core.QueueDeclare{Queue: c.Resolve(queue), Passive: true})
 	_ = ch.Close(ctx) // the answer counts
-	return errors.Is(err, core.ErrNotFound)
+	return topology.Gone(err)
 }
 
 // renamed notes a queue's new name.

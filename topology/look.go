@@ -59,9 +59,10 @@ func unanswered(steps []Step, results []Result) []Step {
 	return rest
 }
 
-// Unreachable reports whether err says of a queue not that it is gone, but that the node
-// that holds it is down: RabbitMQ refuses classic queues, and before 4.3 streams, with 404 then too.
-func Unreachable(err error) bool {
+// Gone reports whether err says that a queue does not exist. RabbitMQ refuses with 404 also a
+// queue of which the node that holds it is down: that one comes back, with its messages.
+func Gone(err error) bool {
 	e, ok := errors.AsType[*core.Error](err)
-	return ok && (strings.Contains(e.Text, "is down or inaccessible") || strings.Contains(e.Text, "is stopped by supervisor"))
+	return ok && e.Code == core.ErrNotFound &&
+		!strings.Contains(e.Text, "is down or inaccessible") && !strings.Contains(e.Text, "is stopped by supervisor")
 }

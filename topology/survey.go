@@ -40,7 +40,7 @@ func (r *Recorder) Survey(ctx context.Context, conn *core.Conn, l Loss) ([]Phase
 	missing := map[*fate]bool{}
 	for i, s := range looks {
 		if v, refusal := presumed[i], absent[s.Method]; refusal != nil && v.place != nil {
-			missing[&v.fate] = !Unreachable(refusal)
+			missing[&v.fate] = Gone(refusal)
 			set.lose(v)
 		}
 	}

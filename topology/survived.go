@@ -25,8 +25,7 @@ func Survived(ctx context.Context, conn *core.Conn, queues []string) ([]bool, er
 	}
 	there := make([]bool, len(queues))
 	for i, s := range steps {
-		refusal := missing[s.Method]
-		there[i] = refusal == nil || Unreachable(refusal)
+		there[i] = !Gone(missing[s.Method])
 	}
 	return there, nil
 }
