@@ -28,6 +28,7 @@ type Consumer struct {
 	done     chan struct{} // closed when Run or All has ended
 	late     error         // ErrHandlers, or nil; written before done is closed
 	started  atomic.Bool
+	handled  bool // by a handler, whose result is the end of a delivery; written by start
 }
 
 // Errors of this package.
@@ -69,7 +70,7 @@ func New(conn *recovery.Connection, queue string, opts ...Option) (*Consumer, er
 // it has consumed, it never gives up: losses are reported as events and in the
 // connection's state.
 func (c *Consumer) Run(ctx context.Context, handle Handler) error {
-	f, err := c.start(ctx)
+	f, err := c.start(ctx, true)
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func runClose(workers *sync.WaitGroup, idle chan<- struct{}) {
 // for the client's Close or Drain, which wait for the loop: it breaks instead.
 func (c *Consumer) All(ctx context.Context) iter.Seq2[*core.Delivery, error] {
 	return func(yield func(*core.Delivery, error) bool) {
-		f, err := c.start(ctx)
+		f, err := c.start(ctx, false)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -134,10 +135,11 @@ func (c *Consumer) All(ctx context.Context) iter.Seq2[*core.Delivery, error] {
 func (c *Consumer) runFinish(f *feed, left <-chan struct{}) { c.finish(f, left, 0) }
 
 // start starts the feed.
-func (c *Consumer) start(ctx context.Context) (*feed, error) {
+func (c *Consumer) start(ctx context.Context, handled bool) (*feed, error) {
 	if c.started.Swap(true) {
 		return nil, c.startError()
 	}
+	c.handled = handled
 	f := newFeed(c, ctx)
 	go f.runFeed()
 	go f.runStop(c.stop)

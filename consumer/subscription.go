@@ -91,6 +91,9 @@ func (c *Consumer) consume(ctx context.Context, ch *core.Channel, args core.Tabl
 	if c.offsets != nil {
 		options = append(options, core.MaxBuffered(2*(c.cfg.prefetch+largestChunk), 0))
 	}
+	if c.handled {
+		options = append(options, core.KeepDeliveries())
+	}
 	return ch.Consume(ctx, core.BasicConsume{
 		Queue: c.Queue(), ConsumerTag: c.cfg.tag, NoAck: c.cfg.autoAck, Exclusive: c.cfg.exclusive, Arguments: args,
 	}, options...)

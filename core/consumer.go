@@ -18,6 +18,7 @@ type Consumer struct {
 	ch         *Channel
 	inbox      *inbox
 	bounded    bool        // by MaxBuffered
+	kept       bool        // its deliveries are not used again
 	shares     bool        // bounded by the channel's prefetch; guarded by its lock
 	overflowed atomic.Bool // it was cancelled because its buffer was full
 	revoked    atomic.Bool // the server took it away: its deliveries are stale
@@ -138,6 +139,10 @@ type ConsumeOption func(*Consumer)
 func MaxBuffered(count, bytes int) ConsumeOption {
 	return func(c *Consumer) { c.bounded, c.inbox.maxCount, c.inbox.maxBytes = true, count, bytes }
 }
+
+// KeepDeliveries has [Delivery.Release] do nothing, where a delivery is given to code that must not
+// release it because it is settled afterwards.
+func KeepDeliveries() ConsumeOption { return func(c *Consumer) { c.kept = true } }
 
 // DefaultConsumerBytes bounds a consumer without prefetch, counted as in
 // [MaxBuffered]: about 240,000 small deliveries.

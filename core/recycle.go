@@ -15,12 +15,11 @@ const (
 // come, it saves most of what they cost.
 //
 // It comes last, after the delivery was settled: neither the delivery nor its
-// Body may be used afterwards, by anyone. A handler of package consumer must not
-// call it: its delivery is settled after it has returned. What the property
-// methods returned stays valid. It does nothing to a delivery fetched by
-// [Channel.Get].
+// Body may be used afterwards, by anyone. What the property methods returned
+// stays valid. It does nothing to a delivery fetched by [Channel.Get], nor to one that a
+// handler of package consumer has: that is settled after the handler has returned.
 func (d *Delivery) Release() {
-	if d.consumer == nil {
+	if d.consumer == nil || d.consumer.kept {
 		return
 	}
 	r := &d.ch.conn.recycled

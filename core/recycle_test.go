@@ -68,6 +68,64 @@ func TestReleaseByManyReceivers(t *testing.T) {
 	})
 }
 
+// Also while consumers are cancelled, overflow, and lose their channels, whose memory the next ones use. Run it with
+// the race detector: whoever reads a delivery that is no longer its own is found.
+func TestReleaseWhileConsumersEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, p := openConn(t, Config{})
+		const n = 200
+		for round := range 24 {
+			ch := p.channel(c)
+			co := p.consume(ch, BasicConsume{Queue: "q"}, MaxBuffered(n-20*(round%3), 0))
+			var receivers sync.WaitGroup
+			for range 3 {
+				receivers.Go(func() {
+					for d, err := range co.All(bg) {
+						if err != nil {
+							return
+						}
+						size := int(d.Tag*37) % 700
+						if len(d.Body) != size || bytes.Count(d.Body, []byte{byte(d.Tag)}) != size {
+							t.Errorf("tag %d: wrong body", d.Tag)
+						}
+						_, _ = d.Ack(), d.Age() // stale where the channel has gone
+						d.Release()
+					}
+				})
+			}
+			var all []byte
+			for tag := uint64(1); tag <= n; tag++ {
+				all = append(all, contentFrames(t, ch.ID(), &wire.BasicDeliver{ConsumerTag: co.Tag(), DeliveryTag: tag}, wire.Properties{}, bytes.Repeat([]byte{byte(tag)}, int(tag*37)%700))...)
+			}
+			switch cut := len(all) / (round%4 + 1); round % 2 {
+			case 0: // in the middle of a message
+				p.raw(all[:cut])
+				ch.condemn(ErrTimeout)
+				p.raw(all[cut:])
+			case 1:
+				p.raw(append(all, encoded(t, ch.ID(), &wire.ChannelClose{ReplyCode: 406})...))
+			}
+			receivers.Wait()
+			<-ch.Done()
+			p.closed(ch)
+		}
+	})
+}
+
+// closed takes what the client still sends on ch, up to the end of the channel, which it answers.
+func (p *peer) closed(ch *Channel) {
+	p.t.Helper()
+	for {
+		switch p.method(ch.ID()).(type) {
+		case *wire.ChannelClose:
+			p.send(ch.ID(), &wire.ChannelCloseOk{})
+			return
+		case *wire.ChannelCloseOk:
+			return
+		}
+	}
+}
+
 // What is kept for reuse is bounded in number and in bytes.
 func TestRecycledMemoryIsBounded(t *testing.T) {
 	var r recycler

@@ -149,9 +149,10 @@ func (p *Publisher) hand(r *Receipt) {
 
 // republish sends a message that waited. An error means that ch takes no more.
 func (p *Publisher) republish(ch *core.Channel, r *Receipt) error {
+	sender := r.ctx // what has begun to watch it may outlast r, which is used again
 	ctx, cancel := context.WithCancelCause(p.ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(r.ctx, func() { cancel(context.Cause(r.ctx)) })()
+	defer context.AfterFunc(sender, func() { cancel(context.Cause(sender)) })()
 	err := ch.PublishTo(ctx, &r.pub, r)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -165,8 +166,8 @@ func (p *Publisher) republish(ch *core.Channel, r *Receipt) error {
 	switch {
 	case invalid:
 		p.giveUp(r, err)
-	case r.ctx.Err() != nil:
-		p.giveUp(r, p.waited(context.Cause(r.ctx)))
+	case sender.Err() != nil:
+		p.giveUp(r, p.waited(context.Cause(sender)))
 	case err != nil:
 		p.queue.pushFront(r)
 		return err
