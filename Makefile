@@ -5,6 +5,8 @@
 # make soak    random scenarios for DURATION, the first one of SEED; both fail without a container engine
 # make bench   Warren beside its peers, into docs/performance.md; BENCHFLAGS=-quick: a minute, prints only
 #              make cover: coverage of the unit tests
+# make mutants what the quick tests do not notice: COUNT small wrong changes of PKGS, a sample of SEED, within
+#              20 minutes; MUTANTFLAGS="-for 1h -v"
 
 GO ?= go
 TESTFLAGS ?= -shuffle=on -count=1 -timeout=12m
@@ -17,7 +19,7 @@ RACE ?= $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 # Nested modules are modules of their own for users, one project for its tests.
 MODULES := $(sort $(dir $(wildcard go.mod */go.mod)))
 
-.PHONY: test images lint fuzz chaos soak bench cover
+.PHONY: test images lint fuzz chaos soak bench cover mutants
 
 test: images
 	@[ -n "$(RACE)" ] || echo "no C compiler: tests run without the race detector"
@@ -52,3 +54,9 @@ bench:
 cover:
 	$(GO) test -short -coverprofile=coverage.out -coverpkg=./... ./...
 	$(GO) tool cover -func=coverage.out | tail -n 1
+
+COUNT ?= 100
+PKGS ?= . ./core ./topology/... ./recovery ./publisher ./consumer
+
+mutants:
+	$(GO) run ./internal/mutants -count $(COUNT) $(if $(SEED),-seed $(SEED)) $(MUTANTFLAGS) $(PKGS)
