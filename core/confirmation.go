@@ -50,7 +50,11 @@ func (v Verdict) Error() error {
 	if v.Outcome == Confirmed {
 		return nil
 	}
-	return &OutcomeError{Verdict: v}
+	e := &OutcomeError{Verdict: v}
+	if v.Return != nil {
+		e.Exchange, e.RoutingKey = v.Return.Exchange, v.Return.RoutingKey
+	}
+	return e
 }
 
 // Sentinels for errors.Is on an [*OutcomeError].
@@ -64,18 +68,27 @@ var (
 // OutcomeError is a publish that was not confirmed. errors.Is finds
 // [ErrReturned], [ErrNacked], [ErrNotSent] or [ErrUnknown], and the cause of
 // the channel's death; for a return also its [Code].
-type OutcomeError struct{ Verdict Verdict }
+type OutcomeError struct {
+	Verdict Verdict
+	// Exchange and RoutingKey are where the message was to go. They are set by
+	// package publisher, and for a return; else empty.
+	Exchange   string
+	RoutingKey string
+}
 
-// Error returns the outcome and its cause in one line.
+// Error returns the outcome, where the message was to go, and the cause, in one line.
 func (e *OutcomeError) Error() string {
+	text := e.kind().Error()
+	if e.Exchange != "" || e.RoutingKey != "" {
+		text += fmt.Sprintf(" (exchange %q, key %q)", e.Exchange, e.RoutingKey)
+	}
 	switch v := e.Verdict; {
 	case v.Return != nil:
-		return fmt.Sprintf("%v: %s: %s", ErrReturned, v.Return.Code.Error(), printable(v.Return.Text))
+		return fmt.Sprintf("%s: %s: %s", text, v.Return.Code.Error(), printable(v.Return.Text))
 	case v.Err != nil:
-		return fmt.Sprintf("%v: %v", e.kind(), v.Err)
-	default:
-		return e.kind().Error()
+		return fmt.Sprintf("%s: %v", text, v.Err)
 	}
+	return text
 }
 
 // Unwrap returns the outcome's sentinel and the cause.

@@ -117,6 +117,12 @@ func TestContextThatHasEndedSendsNothing(t *testing.T) {
 			if err := p.Publish(ctx, to("q", "1")); outcomeOf(err) != core.NotSent || !errors.Is(err, errEnough) {
 				t.Errorf("connected %t: %v", connected, err)
 			}
+			if r, err := p.Send(ctx, to("q", "1")); r != nil || outcomeOf(err) != core.NotSent || !errors.Is(err, errEnough) {
+				t.Errorf("connected %t, Send: %v, %v", connected, r, err)
+			}
+			if s := p.Stats(); s.Open != 0 || s.NotSent != 2 {
+				t.Errorf("connected %t: %+v", connected, s)
+			}
 		})
 	}
 }

@@ -35,14 +35,22 @@ func newConfig(opts []Option) (config, error) {
 		deliveryMode: persistent, messageIDs: true,
 		maxMessages: DefaultMaxMessages, maxBytes: DefaultMaxBytes, returnGrace: DefaultReturnGrace,
 	}
-	for _, opt := range opts {
+	for i, opt := range opts {
+		if opt == nil {
+			return c, fmt.Errorf("option %d is nil", i+1)
+		}
 		opt(&c)
 	}
 	if c.name == "" {
 		c.name = fmt.Sprintf("publisher to exchange %q", c.exchange)
 	}
-	if c.maxMessages < 1 || c.maxBytes < 1 {
+	switch {
+	case c.maxMessages < 1 || c.maxBytes < 1:
 		return c, fmt.Errorf("window of %d messages and %d bytes: both must be at least 1", c.maxMessages, c.maxBytes)
+	case c.maxAttempts < 0:
+		return c, fmt.Errorf("at most %d attempts: must be at least 1, or 0 for no bound", c.maxAttempts)
+	case c.returnGrace < 0:
+		return c, fmt.Errorf("return grace of %s: must not be negative; 0 turns it off", c.returnGrace)
 	}
 	return c, wire.ValidateShortstr("exchange", c.exchange)
 }
@@ -78,12 +86,12 @@ func Window(messages, bytes int) Option {
 }
 
 // MaxAttempts bounds how often one message is sent; it then ends with its
-// last verdict. Default: no bound.
+// last verdict. Default: no bound, as with 0; a negative number is an error.
 func MaxAttempts(n int) Option { return func(c *config) { c.maxAttempts = n } }
 
 // ReturnGrace is how long after a reconnect a returned message, or one to an
 // exchange that does not exist, is sent again instead: another node of the
 // cluster may not know of the route yet. Each reconnect begins it anew, so that a
 // message that no queue takes has its result once a connection has lived so
-// long. Default: [DefaultReturnGrace].
+// long. Default: [DefaultReturnGrace]; 0 turns it off, a negative time is an error.
 func ReturnGrace(d time.Duration) Option { return func(c *config) { c.returnGrace = d } }

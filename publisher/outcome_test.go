@@ -3,6 +3,7 @@ package publisher_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/publisher"
+	"github.com/warren-mq/warren/recovery"
 )
 
 var errEnough = errors.New("the sender has waited long enough")
@@ -60,6 +62,67 @@ func TestEveryPublishEndsInOneOutcome(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestAnErrorNamesWhereTheMessageWasToGo: of a thousand publishes in a log, which
+// one it was.
+func TestAnErrorNamesWhereTheMessageWasToGo(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		m    publisher.Message
+		want string // after the outcome
+	}{
+		{"returned", publisher.Message{Exchange: "amq.topic", Key: "eu.x"}, `(exchange "amq.topic", key "eu.x"): `},
+		{"returned by the default exchange", to("nowhere", ""), `(exchange "", key "nowhere"): `},
+		{"no exchange", publisher.Message{Exchange: "none", Key: "eu.x"}, `(exchange "none", key "eu.x"): `},
+		{"the publisher's exchange", publisher.Message{Key: "eu\n"}, `(exchange "amq.fanout", key "eu\n"): `},
+		{"nacked", to("full", "2"), `(exchange "", key "full")`},
+		{"not sent", to("q", "1"), `(exchange "", key "q"): ` + errEnough.Error()},
+	} {
+		for _, sent := range []bool{false, true} {
+			inBubble(t, func(e *env) {
+				e.queue("full", wire.Table{"x-max-length": 1, "x-overflow": "reject-publish"})
+				opts := []publisher.Option{publisher.MaxAttempts(1)}
+				if test.m.Exchange == "" && test.m.Key == "eu\n" {
+					opts = append(opts, publisher.Exchange("amq.fanout"))
+				}
+				p := e.publisher(opts...)
+				defer e.closeOf(p)
+				ctx, cancel := context.WithCancelCause(e.ctx)
+				defer cancel(nil)
+				switch test.name {
+				case "nacked":
+					e.wantConfirmed(e.sendTo(p, "full"))
+				case "not sent":
+					cancel(errEnough)
+				}
+				err := publishOrSend(ctx, p, test.m, sent)
+				o, ok := errors.AsType[*core.OutcomeError](err)
+				if !ok || !strings.Contains(err.Error(), test.want) || o.RoutingKey != test.m.Key {
+					t.Errorf("%s, sent %t: %v; want it to say %s", test.name, sent, err, test.want)
+				}
+			})
+		}
+	}
+}
+
+func TestNonsensicalOptionsAreRefused(t *testing.T) {
+	for name, opt := range map[string]publisher.Option{
+		"nil": nil, "window": publisher.Window(0, 1), "bytes": publisher.Window(1, -1), "attempts": publisher.MaxAttempts(-1),
+		"grace": publisher.ReturnGrace(-time.Second), "exchange": publisher.Exchange(strings.Repeat("x", 256)),
+	} {
+		p, err := publisher.New(recovery.New(recovery.Config{}), opt)
+		if err == nil || p != nil || !strings.HasPrefix(err.Error(), "publisher: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, opt := range map[string]publisher.Option{
+		"attempts": publisher.MaxAttempts(0), "grace": publisher.ReturnGrace(0), "one message": publisher.Window(1, 1),
+	} {
+		if _, err := publisher.New(recovery.New(recovery.Config{}), opt); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

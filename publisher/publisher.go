@@ -103,7 +103,7 @@ func (p *Publisher) result(ctx context.Context, r *Receipt) error {
 		p.abandon(r, cause)
 		<-r.signal
 	}
-	err := r.verdict.Error()
+	err := addressed(r.verdict.Error(), r)
 	if r.free {
 		p.recycle(r)
 	}
@@ -120,7 +120,8 @@ func (p *Publisher) recycle(r *Receipt) {
 // the message too, as not sent or unknown: use a context that lives as long as
 // the message shall.
 //
-// Errors are those of [Publisher.Publish]; there is no receipt then.
+// Errors are those of [Publisher.Publish]; there is no receipt then, nor is
+// anything sent if ctx has ended before.
 func (p *Publisher) Send(ctx context.Context, m Message) (*Receipt, error) {
 	r := &Receipt{p: p, ctx: ctx}
 	p.publishing(&r.pub, &m)
@@ -150,6 +151,14 @@ func (p *Publisher) send(ctx context.Context, r *Receipt) error {
 		}
 		ch, err = p.takeBack(ctx, ch, r, err)
 	}
+	return addressed(err, r)
+}
+
+// addressed completes the error of a message's outcome with where it was to go.
+func addressed(err error, r *Receipt) error {
+	if e, ok := err.(*core.OutcomeError); ok {
+		e.Exchange, e.RoutingKey = r.pub.Exchange, r.pub.RoutingKey
+	}
 	return err
 }
 
@@ -160,6 +169,9 @@ func (p *Publisher) admit(ctx context.Context, r *Receipt) (*core.Channel, error
 	defer p.mu.Unlock()
 	if p.closed != nil || p.draining {
 		return nil, p.notSent(p.closedBecause())
+	}
+	if ctx.Err() != nil {
+		return nil, p.notSent(context.Cause(ctx))
 	}
 	if e := p.window.enter(len(r.pub.Body)); e != nil {
 		p.mu.Unlock()

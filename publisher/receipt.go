@@ -85,7 +85,7 @@ func (r *Receipt) Wait(ctx context.Context) (core.Outcome, error) {
 		return core.Pending, err
 	}
 	v := r.Verdict()
-	return v.Outcome, v.Error()
+	return v.Outcome, addressed(v.Error(), r)
 }
 
 // Verdict returns the outcome with its details, [core.Pending] while there is none.
