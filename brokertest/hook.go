@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/hook"
 )
 
 // Event is a method on its way.
@@ -54,8 +55,8 @@ func (h *Hook) Remove() {
 // OnReceive has f asked about every method of a kind that clients send, or about every method if id is 0,
 // when it has come in whole, content included. Of several hooks the first that does not say [Pass] decides.
 //
-// The function runs on a goroutine of the connection, may call any method of the broker but Close, and holds
-// up the connection for as long as it takes.
+// The function may call any method of the broker but Close, and holds up the connection for as long as it
+// takes. One that ends its goroutine, as FailNow of package testing does, has said [Pass].
 func (b *Broker) OnReceive(id wire.MethodID, f func(Event) Action) *Hook {
 	return b.hook(&b.receiving, &Hook{b: b, id: id, event: f})
 }
@@ -122,7 +123,7 @@ func (b *Broker) ask(hooks []*Hook, e Event) Action {
 			continue
 		}
 		e.N = h.count()
-		if a := h.event(e); !a.passes() {
+		if a := answerOf(h.event, e); !a.passes() {
 			return a
 		}
 	}
@@ -136,11 +137,20 @@ func (b *Broker) askFrame(hooks []*Hook, f Frame) Action {
 			continue
 		}
 		f.N = h.count()
-		if a := h.frame(f); !a.passes() {
+		if a := answerOf(h.frame, f); !a.passes() {
 			return a
 		}
 	}
 	return Pass
+}
+
+// answerOf asks a function of the test, on a goroutine of its own: FailNow ends that, and not the connection.
+func answerOf[T any](f func(T) Action, about T) Action {
+	a, err := hook.Call(func() (Action, error) { return f(about), nil })
+	if err != nil {
+		return Pass
+	}
+	return a
 }
 
 func (h *Hook) count() int {

@@ -2,6 +2,7 @@ package brokertest
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -347,4 +348,16 @@ func TestTranscript(t *testing.T) {
 			}
 		}
 	}, WithTranscript())
+}
+
+// A test that fails in a hook must not leave a client waiting for an answer as well.
+func TestAHookThatExitsHasPassed(t *testing.T) {
+	const declare = "a1 queue.declare Queue=q Durable"
+	inBubble(t, func(t *testing.T, b *Broker, say func(...string) []string) {
+		exit := func(Event) Action { runtime.Goexit(); return Pass }
+		b.OnReceive(wire.MethodQueueDeclare, exit)
+		b.OnSend(wire.MethodQueueDeclareOk, exit)
+		b.OnReceiveFrame(func(Frame) Action { runtime.Goexit(); return Pass })
+		expect(t, say(declare), "a1 queue.declare-ok Queue=q")
+	})
 }

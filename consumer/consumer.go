@@ -76,7 +76,7 @@ func (c *Consumer) Run(ctx context.Context, handle Handler) error {
 	}
 	var workers sync.WaitGroup
 	for range c.cfg.workers {
-		workers.Go(func() { c.runWorker(f, handle) })
+		workers.Go(func() { c.runWorker(f, &workers, handle, inHand{}) })
 	}
 	idle := make(chan struct{})
 	go runClose(&workers, idle)

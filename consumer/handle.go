@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/hook"
 	"github.com/warren-mq/warren/recovery"
 )
 
@@ -17,10 +19,10 @@ import (
 //   - nil: ack
 //   - an error that is [ErrReject]: reject, to the dead-letter exchange if the queue has one, else gone
 //   - an error that is [ErrRequeue]: back to the queue at once
-//   - another error, or a panic: back to the queue after a pause, see [RequeuePause]
+//   - another error, a panic, or [ErrExited]: back to the queue after a pause, see [RequeuePause]
 //
 // A handler may settle the delivery itself; its result then means nothing, and
-// only a panic is still reported.
+// only a panic, or [ErrExited], is still reported.
 //
 // ctx ends when the channel dies, with the cause: the message will be
 // delivered again, and whatever the handler does for it may be done twice.
@@ -33,6 +35,11 @@ var (
 	// ErrRequeue: somebody else shall have it, now.
 	ErrRequeue = errors.New("consumer: requeue")
 )
+
+// ErrExited is the failure of a handler that ended its goroutine instead of
+// returning: with runtime.Goexit, as FailNow of package testing does. Another
+// goroutine takes its place.
+var ErrExited = fmt.Errorf("consumer: handler: %w", hook.ErrExited)
 
 // PanicError is a handler's panic.
 type PanicError struct {
@@ -49,13 +56,31 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// runWorker handles deliveries one after another.
-func (c *Consumer) runWorker(f *feed, handle Handler) {
+// inHand is a delivery, and the context of its handler.
+type inHand struct {
+	d   *core.Delivery
+	ctx context.Context
+}
+
+// runWorker handles deliveries one after another. A handler may end its
+// goroutine: then another worker follows, which settles what it left first.
+func (c *Consumer) runWorker(f *feed, workers *sync.WaitGroup, handle Handler, left inHand) {
+	at, done := left, false
+	defer func() {
+		if !done {
+			workers.Go(func() { c.runWorker(f, workers, handle, at) })
+		}
+	}()
+	if left.d != nil {
+		c.conclude(left.ctx, f, left.d, handle, ErrExited)
+	}
 	for {
 		d, ctx, err := f.next()
 		if err != nil {
+			done = true
 			return
 		}
+		at = inHand{d, ctx}
 		if !c.cfg.autoAck && d.Stale() != nil { // died between the inbox and here
 			c.counters.stale.Add(1)
 			continue
@@ -70,7 +95,11 @@ func (c *Consumer) handle(ctx context.Context, f *feed, d *core.Delivery, handle
 		// Deliveries come to their handlers in order, so none of those that wait is older.
 		defer time.AfterFunc(c.cfg.warnAfter-d.Age(), c.warn).Stop()
 	}
-	result := c.call(ctx, d, handle)
+	c.conclude(ctx, f, d, handle, c.call(ctx, d, handle))
+}
+
+// conclude settles a delivery by what its handler returned. One of a stream is handled until that is possible.
+func (c *Consumer) conclude(ctx context.Context, f *feed, d *core.Delivery, handle Handler, result error) {
 	if c.offsets != nil {
 		result = c.repeat(ctx, f, d, handle, result)
 	}
@@ -131,7 +160,7 @@ func (c *Consumer) settle(ctx context.Context, f *feed, d *core.Delivery, result
 // meaningless takes the result of a handler whose delivery needs no settling:
 // the broker does not wait for it, or the handler has settled it.
 func (c *Consumer) meaningless(f *feed, d *core.Delivery, result error) {
-	if _, panicked := errors.AsType[*PanicError](result); panicked {
+	if _, panicked := errors.AsType[*PanicError](result); panicked || errors.Is(result, ErrExited) {
 		f.report(result)
 	}
 	if c.cfg.autoAck {

@@ -224,6 +224,16 @@ func (s *seen) handler(_ context.Context, d *core.Delivery) error {
 	return nil
 }
 
+func (s *seen) has(body string) bool { return slices.Contains(s.all(), body) }
+
+// wantSorted is wantSeen, whatever the order.
+func (e *env) wantSorted(s *seen, want []string) {
+	e.Helper()
+	if got := slices.Sorted(slices.Values(s.all())); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+		e.Errorf("handled %v; want %v", got, want)
+	}
+}
+
 func (e *env) wantSeen(s *seen, want []string) {
 	e.Helper()
 	if got := s.all(); !slices.Equal(got, want) {

@@ -28,12 +28,19 @@ const flushTimeout = time.Second
 // runReader is the only goroutine that reads from the socket after the
 // handshake. It never waits for anything but the socket.
 func (c *Conn) runReader() {
-	err := c.readFrames()
-	c.complain(err)
-	c.die(err)
-	<-c.writerDone
-	c.teardown()
+	err := errExited
+	defer func() {
+		c.complain(err)
+		c.die(err)
+		<-c.writerDone
+		c.teardown()
+	}()
+	err = c.readFrames()
 }
+
+// errExited: the reader cannot go on in the middle of a frame, and nobody may
+// take a connection for alive that is not read.
+var errExited = errors.New("a listener of returned messages or of connection.blocked ended the connection's reader (runtime.Goexit, or FailNow of package testing)")
 
 func (c *Conn) readFrames() error {
 	for {

@@ -132,17 +132,14 @@ func (c *Connection) snapshot() State {
 func (c *Connection) Await(ctx context.Context, ok func(State) bool) error {
 	c.mu.Lock()
 	for {
-		s := c.snapshot()
+		s, changed := c.snapshot(), c.changed.Wait()
+		c.mu.Unlock() // ok is the application's
 		if ok(s) {
-			c.mu.Unlock()
 			return nil
 		}
 		if s.Stage == Closed {
-			c.mu.Unlock()
 			return s.Err
 		}
-		changed := c.changed.Wait()
-		c.mu.Unlock()
 		if err := gate.Await(ctx, changed); err != nil {
 			return err
 		}

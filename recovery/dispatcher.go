@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/internal/gate"
+	"github.com/warren-mq/warren/internal/hook"
 )
 
 // DefaultEventBuffer is how many events wait for a slow subscriber unless
@@ -70,9 +71,9 @@ func (d *Dispatcher) Emit(e Event) {
 	}
 }
 
-// Listen has every event from now on given to f. All listeners run on one
-// goroutine, one after the other, so a slow one delays the others, but nothing
-// else. stop ends it: f is not called for later events. f may call stop.
+// Listen has every event from now on given to f. Listeners are called one
+// after the other, so a slow one delays the others, but nothing
+// else; one that ends its goroutine with runtime.Goexit ends nothing more. stop ends it: f is not called for later events. f may call stop.
 func (d *Dispatcher) Listen(f func(Event)) (stop func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -107,7 +108,7 @@ func (d *Dispatcher) runListeners(s *Subscription) {
 		d.mu.Unlock()
 		for _, l := range listeners {
 			if d.listens(l) {
-				l.call(e)
+				_ = hook.Do(func() { l.call(e) }) // one that ends its goroutine has had the event
 			}
 		}
 		d.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/hook"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -37,7 +38,7 @@ func (s *supervision) restore(conn *core.Conn) error {
 	}
 	ctx, cancel := s.during(conn)
 	defer cancel()
-	err = s.cfg.Gate(ctx)
+	_, err = hook.Call(func() (struct{}, error) { return struct{}{}, s.cfg.Gate(ctx) })
 	if err == nil || ctx.Err() != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+
+	"github.com/warren-mq/warren/internal/hook"
 )
 
 // FullJitter draws each wait of b evenly between zero and what b says, which
@@ -33,6 +35,37 @@ func DefaultRetry() backoff.BackOff {
 		backoff.WithMaxElapsedTime(0),
 	)
 	return FullJitter(e)
+}
+
+// policyOf returns the policy that the application's function makes. One that
+// ends its goroutine instead of answering is replaced by the default.
+func policyOf(make func() backoff.BackOff) backoff.BackOff {
+	b, err := hook.Call(func() (backoff.BackOff, error) { return make(), nil })
+	if err != nil {
+		return DefaultRetry()
+	}
+	return answering{BackOff: b, otherwise: DefaultRetry()}
+}
+
+// answering is a policy of the application that may end its goroutine.
+type answering struct {
+	backoff.BackOff
+	otherwise backoff.BackOff
+}
+
+// NextBackOff implements [backoff.BackOff].
+func (a answering) NextBackOff() time.Duration {
+	d, err := hook.Call(func() (time.Duration, error) { return a.BackOff.NextBackOff(), nil })
+	if err != nil {
+		return a.otherwise.NextBackOff()
+	}
+	return d
+}
+
+// Reset implements [backoff.BackOff].
+func (a answering) Reset() {
+	_ = hook.Do(a.BackOff.Reset) // the next answer counts
+	a.otherwise.Reset()
 }
 
 // Budget limits how long something is tried again. A zero field is no limit.

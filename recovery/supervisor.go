@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/hook"
 )
 
 // runSupervisor is the goroutine that makes one physical connection after
@@ -71,7 +72,7 @@ func newSupervision(c *Connection) *supervision {
 	return &supervision{
 		Connection: c,
 		schedule: schedule{
-			policy: c.cfg.Retry(), stable: c.cfg.StableAfter, slow: c.cfg.SlowRetry, calm: true,
+			policy: policyOf(c.cfg.Retry), stable: c.cfg.StableAfter, slow: c.cfg.SlowRetry, calm: true,
 			budgets: [classes]Budget{passing: c.cfg.Network, refused: c.cfg.Authentication},
 		},
 		wallet:    wallet{source: c.cfg.Credentials},
@@ -159,7 +160,8 @@ func (s *supervision) attempt() (*core.Conn, core.Config, error) {
 	endpoint := s.rotation.next(list)
 	s.dialled = endpoint
 	s.dialled.Credentials = s.wallet.provider(endpoint)
-	conn, err := core.Dial(s.ctx, s.observed(s.dialled))
+	// It calls functions of the application: to dial, for TLS, and to log in.
+	conn, err := hook.Call(func() (*core.Conn, error) { return core.Dial(s.ctx, s.observed(s.dialled)) })
 	return conn, endpoint, err
 }
 

@@ -41,7 +41,7 @@ var floors = []floor{
 	{"core/wire", nil, nil},
 	{"core/charset", nil, []string{text}}, // apart, so that nobody links charset tables who does not use them
 	{"logging", nil, []string{zap}},
-	{"brokertest", []string{"core/wire", "internal/memnet", "internal/pki", "internal/gate", "internal/script"}, nil}, // never core: it must share no mistake with it
+	{"brokertest", []string{"core/wire", "internal/memnet", "internal/pki", "internal/gate", "internal/hook", "internal/script"}, nil}, // never core: it must share no mistake with it
 	{"internal", []string{"core/wire"}, nil},
 }
 
