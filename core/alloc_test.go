@@ -1,6 +1,7 @@
 package core
 
 import (
+	"encoding/binary"
 	"testing"
 
 	"github.com/warren-mq/warren/core/wire"
@@ -66,13 +67,14 @@ func (c *counter) Settle(Verdict) { c.n++ }
 func TestConfirmsDoNotAllocate(t *testing.T) {
 	ch := unplugged(t)
 	ch.mode, ch.confirms = modeConfirm, newConfirms()
-	m := &Publishing{Exchange: "orders", RoutingKey: "eu.created", Body: make([]byte, 16)}
+	m := &Publishing{Exchange: "orders", RoutingKey: "eu.created", Mandatory: true, Body: make([]byte, 16)}
 	var control, data, ack []byte
 	var tag uint64
 	settled := &counter{}
 	mustAllocate(t, 0, func() {
 		for range 10 {
 			tag++
+			binary.BigEndian.PutUint64(m.Body, tag)
 			if err := ch.PublishTo(bg, m, settled); err != nil {
 				t.Fatal(err)
 			}

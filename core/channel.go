@@ -40,6 +40,7 @@ type Channel struct {
 	progress     time.Time  // when the last reply came
 	mode         mode
 	confirms     confirms
+	unmarked     bool          // returns of publishes from before confirm mode may come
 	streaming    bool          // a large body is on its way: nothing else may be sent
 	deferred     []wire.Method // answers to the server that wait for that
 	changed      gate.Gate     // streaming moved or ended, a confirm came, or the channel died

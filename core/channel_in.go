@@ -280,6 +280,7 @@ func (ch *Channel) onConfirm(in *inbound, tag uint64, multiple bool, o Outcome) 
 		return unexpected(&wire.BasicAck{})
 	}
 	verdicts, err := ch.confirms.settle(in.verdicts[:0], tag, multiple, o)
+	ch.unmarked = false // a return comes before the next confirm
 	ch.changed.Wake()
 	ch.mu.Unlock()
 	for _, v := range verdicts {

@@ -49,12 +49,15 @@ type Settler interface {
 //
 // The ring holds tags base … next-1; a settled tag leaves a nil settler until
 // base has moved past it.
+//
+// What the broker returns is recognised by its mark, which no two unsettled
+// publishes have: the one that came later is sent with its tag instead.
 type confirms struct {
-	ring []publish // len is a power of two; tag t is at t & (len-1)
-	base uint64    // lowest tag that may be unsettled
-	next uint64    // tag of the next publish
-	open int       // unsettled tags
-	back uint64    // tag behind the one returned last: returns come in order
+	ring  []publish // len is a power of two; tag t is at t & (len-1)
+	marks []uint64  // by mark, as many as the ring has places: the latest tag of those that share this one
+	base  uint64    // lowest tag that may be unsettled
+	next  uint64    // tag of the next publish
+	open  int       // unsettled tags
 }
 
 // maxSpan bounds the ring: how many windows of tags may lie between the
@@ -71,7 +74,8 @@ type publish struct {
 	settler  Settler
 	returned *Return
 	start    uint64 // offset of its first byte in the connection's data stream
-	mark     uint64 // fingerprint that correlates a basic.return; 0 if not mandatory
+	mark     uint64 // fingerprint that correlates a basic.return; 0: not mandatory, or sent with its tag
+	before   uint64 // the tag before this one that shares its place in marks; kept when this one is settled
 }
 
 // settled is a verdict on its way to its settler.
@@ -81,7 +85,7 @@ type settled struct {
 }
 
 func newConfirms() confirms {
-	return confirms{ring: make([]publish, 64), base: 1, next: 1}
+	return confirms{ring: make([]publish, 64), marks: make([]uint64, 64), base: 1, next: 1}
 }
 
 // add gives the next tag to a publish whose first byte is at start.
@@ -93,6 +97,7 @@ func (c *confirms) add(s Settler, start, mark uint64) (tag uint64) {
 	c.next++
 	c.open++
 	*c.at(tag) = publish{settler: s, start: start, mark: mark}
+	c.link(tag)
 	return tag
 }
 
@@ -101,7 +106,10 @@ func (c *confirms) grow() {
 	for tag := c.base; tag != c.next; tag++ {
 		bigger[tag&uint64(len(bigger)-1)] = *c.at(tag)
 	}
-	c.ring = bigger
+	c.ring, c.marks = bigger, make([]uint64, len(bigger))
+	for tag := c.base; tag != c.next; tag++ {
+		c.link(tag)
+	}
 }
 
 func (c *confirms) at(tag uint64) *publish { return &c.ring[tag&uint64(len(c.ring)-1)] }
@@ -142,7 +150,7 @@ func (c *confirms) end(out []settled, tag uint64, o Outcome) []settled {
 		v = Verdict{Outcome: Returned, Return: p.returned}
 	}
 	out = append(out, settled{p.settler, v})
-	*p = publish{}
+	*p = publish{before: p.before}
 	c.open--
 	return out
 }
@@ -154,23 +162,48 @@ func (c *confirms) advance() {
 	}
 }
 
-// giveBack attaches a returned message to the oldest unsettled publish with
-// the same mark, those behind the last returned one first. RabbitMQ sends
-// returns in the order of the publishes, and each before the ack.
-func (c *confirms) giveBack(r *Return, mark uint64) bool {
-	from := max(c.back, c.base)
-	return c.giveBackIn(from, c.next, r, mark) || c.giveBackIn(c.base, from, r, mark)
+// place returns where the latest tag with a mark is noted.
+func (c *confirms) place(mark uint64) *uint64 {
+	return &c.marks[mark>>1&uint64(len(c.marks)-1)] // the lowest bit is set in all
 }
 
-func (c *confirms) giveBackIn(from, to uint64, r *Return, mark uint64) bool {
-	for tag := from; tag < to; tag++ {
-		if p := c.at(tag); p.settler != nil && p.returned == nil && p.mark == mark {
-			p.returned = r
-			c.back = tag + 1
-			return true
+// link makes tag the latest at its place in marks.
+func (c *confirms) link(tag uint64) {
+	if p := c.at(tag); p.mark != 0 {
+		latest := c.place(p.mark)
+		p.before, *latest = *latest, tag
+	}
+}
+
+// withMark returns the unsettled publish with this mark, 0 if there is none.
+// It lets go of the settled ones that it meets.
+func (c *confirms) withMark(mark uint64) (tag uint64) {
+	for link := c.place(mark); *link >= c.base; {
+		p := c.at(*link)
+		switch {
+		case p.settler == nil:
+			*link = p.before
+		case p.mark == mark:
+			return *link
+		default:
+			link = &p.before
 		}
 	}
-	return false
+	return 0
+}
+
+// giveBack attaches a returned message to the publish with this tag, and
+// reports whether that is unsettled. RabbitMQ sends a return before the ack.
+func (c *confirms) giveBack(r *Return, tag uint64) bool {
+	if tag < c.base || tag >= c.next {
+		return false
+	}
+	p := c.at(tag)
+	if p.settler == nil || p.returned != nil {
+		return false
+	}
+	p.returned = r
+	return true
 }
 
 // drain ends every unsettled tag because the channel died: NotSent if its

@@ -141,10 +141,17 @@ type Return struct {
 	RoutingKey string
 	Body       []byte
 	props      []byte
+	tagged     bool // sent with a header of ours
 }
 
-// Properties decodes the message's properties, anew at each call.
+// Properties decodes the message's properties, anew at each call: those that it
+// was published with, without [TagHeader].
 func (r *Return) Properties() Properties {
 	p, _ := wire.DecodeProperties(r.props) // checked when it arrived
+	if r.tagged {
+		if delete(p.Headers, TagHeader); len(p.Headers) == 0 {
+			p.Headers = nil
+		}
+	}
 	return p
 }

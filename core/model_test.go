@@ -62,7 +62,7 @@ func runConfirms(ops []byte) error {
 				end(i, o)
 			}
 		case 6: // return: marks are the tags
-			found := c.giveBack(&Return{}, tag)
+			found := c.giveBack(&Return{}, c.withMark(tag))
 			open := tag >= 1 && tag <= n && model[tag-1] == Pending && !returned[tag-1]
 			if found != open {
 				return fmt.Errorf("return of %d: found %v, open %v", tag, found, open)

@@ -3,7 +3,6 @@ package core
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"math"
 
 	"github.com/warren-mq/warren/core/wire"
@@ -11,7 +10,8 @@ import (
 )
 
 // Publishing is a message on its way to an exchange. It is read during the
-// call only; nothing of it is kept or changed.
+// call only; nothing of it is kept or changed. See [TagHeader] for what may be
+// added on the wire.
 type Publishing struct {
 	Exchange   string // "" is the default exchange: RoutingKey names the queue
 	RoutingKey string
@@ -105,13 +105,14 @@ func (ch *Channel) publish(ctx context.Context, p *Publishing, s Settler) error 
 func (ch *Channel) append(ctx context.Context, p *Publishing, s Settler) error {
 	body := p.Body
 	stream := len(body) > streamAbove
+	p, mark := ch.recognisable(p)
 	start, err := ch.conn.out.publish(ch.id, ch.acks, p, stream)
 	if err != nil {
 		ch.mu.Unlock()
 		return invalid(wire.MethodBasicPublish, err)
 	}
 	if ch.mode == modeConfirm {
-		ch.confirms.add(s, start, ch.mark(p))
+		ch.confirms.add(s, start, mark)
 	}
 	ch.streaming = stream
 	ch.mu.Unlock()
@@ -172,48 +173,6 @@ func (ch *Channel) currentMode() mode {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	return ch.mode
-}
-
-// markSeed makes the marks of one process comparable.
-var markSeed = maphash.MakeSeed()
-
-// markBody is how much of a body goes into its mark.
-const markBody = 256
-
-// mark is what a mandatory publish is recognised by when the broker returns
-// it, since basic.return has no tag: exchange, key, message id and the body's
-// size and beginning. Publishes with equal marks are told apart by order.
-func (ch *Channel) mark(p *Publishing) uint64 {
-	if !p.Mandatory && !p.Immediate {
-		return 0
-	}
-	return mark(p.Exchange, p.RoutingKey, p.Properties.MessageID, p.Body)
-}
-
-func mark(exchange, key, id string, body []byte) uint64 {
-	h := maphash.String(markSeed, exchange)
-	h = 31*h + maphash.String(markSeed, key)
-	h = 31*h + maphash.String(markSeed, id)
-	h = 31*h + uint64(len(body))
-	if id == "" {
-		h = 31*h + maphash.Bytes(markSeed, body[:min(len(body), markBody)])
-	}
-	return h | 1 // never 0
-}
-
-// onReturned gives a returned message to its publish, and to the listener.
-func (ch *Channel) onReturned(r *Return) {
-	id, _ := wire.LookupProperty(r.props, wire.PropertyMessageID)
-	ch.mu.Lock()
-	stray := ch.mode == modeConfirm && !ch.confirms.giveBack(r, mark(r.Exchange, r.RoutingKey, string(id), r.Body))
-	listener := ch.onReturn
-	ch.mu.Unlock()
-	if stray {
-		ch.conn.ignored.Add(1)
-	}
-	if listener != nil {
-		listener(r)
-	}
 }
 
 // OnReturn has every returned message given to f as well, in order, on the

@@ -1,7 +1,9 @@
 package core
 
 import (
+	"bytes"
 	"fmt"
+	"reflect"
 	"testing"
 	"testing/synctest"
 
@@ -51,28 +53,157 @@ func TestReturnedMessageIsItsPublishs(t *testing.T) {
 	})
 }
 
-// Messages that cannot be told apart are told apart by their order.
+// Messages that look the same are told apart, whichever of them is returned: all but one carry their tag.
 func TestReturnsOfEqualMessages(t *testing.T) {
+	long := bytes.Repeat([]byte("x"), markBody)
+	for name, equal := range map[string]func(i int) Publishing{
+		"in everything":              func(int) Publishing { return Publishing{Body: []byte("same")} },
+		"in the beginning of a body": func(i int) Publishing { return Publishing{Body: append(long, byte(i))} },
+		"in the message id": func(i int) Publishing {
+			return Publishing{Body: []byte{byte(i)}, Properties: Properties{MessageID: "order-1"}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for returned := range 16 {
+				bubble(t, func(t *testing.T) {
+					ch, p := openChannel(t, Config{})
+					p.confirm(ch)
+					var all []*Confirmation
+					var sent []content
+					publish := func(i int) {
+						m := equal(i)
+						m.RoutingKey, m.Mandatory = "k", true
+						m.Properties.Headers = Table{"mine": int32(i)}
+						c, err := ch.PublishConfirm(bg, &m)
+						noErr(t, err)
+						all, sent = append(all, c), append(sent, p.content(1))
+						if len(m.Properties.Headers) != 1 {
+							t.Errorf("the sender's headers were changed: %v", m.Properties.Headers)
+						}
+					}
+					for i := range 4 {
+						publish(i)
+					}
+					want := ""
+					for i := range 4 {
+						verdict := "a"
+						if returned>>i&1 != 0 {
+							p.giveBack(ch, sent[i])
+							verdict = "r"
+						}
+						p.send(1, &wire.BasicAck{DeliveryTag: uint64(i + 1)})
+						want += verdict
+					}
+					if got := outcomes(all); got != want {
+						t.Errorf("outcomes %s, want %s", got, want)
+					}
+					for i, c := range all {
+						if r := c.Verdict().Return; r != nil && !reflect.DeepEqual(r.Properties().Headers, Table{"mine": int32(i)}) {
+							t.Errorf("the return shows headers %v", r.Properties().Headers)
+						}
+					}
+					publish(4)
+					if _, tagged := sent[4].props.Headers[TagHeader]; tagged || sent[0].props.Headers[TagHeader] != nil {
+						t.Error("a tag where nothing could be mistaken for the message")
+					}
+					noErr(t, ch.Err())
+				})
+			}
+		})
+	}
+}
+
+// Messages that differ carry nothing of ours, nor do those that cannot be returned.
+func TestTagIsSentOnlyWhereItIsNeeded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ch, p := openChannel(t, Config{})
 		p.confirm(ch)
-		all := make([]*Confirmation, 4)
-		var c content
-		for i := range all {
-			var err error
-			all[i], err = ch.PublishConfirm(bg, &Publishing{RoutingKey: "nowhere", Mandatory: true, Body: []byte("same")})
+		for i := range 200 {
+			m := &Publishing{RoutingKey: "k", Mandatory: true, Properties: Properties{MessageID: fmt.Sprint(i)}}
+			if i%3 == 0 {
+				m = &Publishing{RoutingKey: "same"}
+			}
+			_, err := ch.PublishConfirm(bg, m)
 			noErr(t, err)
-			c = p.content(1)
-		}
-		p.giveBack(ch, c)
-		p.giveBack(ch, c)
-		p.send(1, &wire.BasicAck{DeliveryTag: 2, Multiple: true})
-		p.giveBack(ch, c)
-		p.send(1, &wire.BasicAck{DeliveryTag: 3})
-		if got := outcomes(all); got != "rrr." {
-			t.Errorf("outcomes %s", got)
+			if c := p.content(1); c.props.Headers != nil {
+				t.Fatalf("message %d carries %v", i, c.props.Headers)
+			}
 		}
 	})
+}
+
+// A message that was received with the header, and is published on, has its own.
+func TestTagOfAnotherChannelIsReplaced(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		p.confirm(ch)
+		received := Table{TagHeader: int64(1)}
+		var all []*Confirmation
+		for range 2 {
+			c, err := ch.PublishConfirm(bg, &Publishing{RoutingKey: "k", Mandatory: true, Properties: Properties{Headers: received}})
+			noErr(t, err)
+			all = append(all, c)
+		}
+		p.content(1)
+		p.giveBack(ch, p.content(1))
+		p.send(1, &wire.BasicAck{DeliveryTag: 2, Multiple: true})
+		if got := outcomes(all); got != "ar" || received[TagHeader] != int64(1) {
+			t.Errorf("outcomes %s, headers %v", got, received)
+		}
+		if h := all[1].Verdict().Return.Properties().Headers; h != nil {
+			t.Errorf("the return shows headers %v", h)
+		}
+	})
+}
+
+// A message from before confirm mode may be returned when others have followed.
+func TestReturnFromBeforeConfirmMode(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		m := &Publishing{RoutingKey: "k", Mandatory: true}
+		noErr(t, ch.Publish(bg, m))
+		before := p.content(1)
+		noErr(t, ch.Confirm(bg, ConfirmSelect{NoWait: true}))
+		want[*wire.ConfirmSelect](p, 1)
+		var all []*Confirmation
+		for range 2 {
+			c, err := ch.PublishConfirm(bg, m)
+			noErr(t, err)
+			all = append(all, c)
+		}
+		p.content(1)
+		second := p.content(1)
+		p.giveBack(ch, before)
+		p.giveBack(ch, second)
+		p.send(1, &wire.BasicAck{DeliveryTag: 2, Multiple: true})
+		if got := outcomes(all); got != "ar" {
+			t.Errorf("outcomes %s", got)
+		}
+		_, err := ch.PublishConfirm(bg, m)
+		noErr(t, err)
+		if c := p.content(1); c.props.Headers != nil {
+			t.Errorf("a tag though nothing can be mistaken any more: %v", c.props.Headers)
+		}
+	})
+}
+
+// A return with a tag that is not in flight, or is no number, belongs to nothing.
+func TestReturnsWithWrongTags(t *testing.T) {
+	for _, tag := range []any{int64(0), int64(-1), int64(2), int64(1) << 62, int32(1), "1", nil} {
+		bubble(t, func(t *testing.T) {
+			ch, p := openChannel(t, Config{})
+			p.confirm(ch)
+			c, err := ch.PublishConfirm(bg, &Publishing{RoutingKey: "k", Mandatory: true})
+			noErr(t, err)
+			p.content(1)
+			p.giveBack(ch, content{publish: wire.BasicPublish{RoutingKey: "k"}, props: Properties{Headers: Table{TagHeader: tag}}})
+			p.send(1, &wire.BasicAck{DeliveryTag: 1})
+			if got := outcomes([]*Confirmation{c}); got != "a" {
+				t.Errorf("tag %v: outcome %s", tag, got)
+			}
+			noErr(t, ch.Err())
+		})
+	}
 }
 
 // A nack wins over a return, a loss does not: the broker said that no queue has it.

@@ -53,8 +53,9 @@ func TestNobodyLooksAtNotifications(t *testing.T) {
 				}
 			},
 			in: func(t *testing.T) (b []byte) {
-				one := contentFrames(t, 1, &wire.BasicReturn{ReplyCode: 312, RoutingKey: "k"}, Properties{}, nil)
 				for tag := range uint64(many) {
+					props := Properties{Headers: Table{TagHeader: int64(tag + 1)}} // as all but the first are sent
+					one := contentFrames(t, 1, &wire.BasicReturn{ReplyCode: 312, RoutingKey: "k"}, props, nil)
 					b = wire.AppendAck(append(b, one...), 1, tag+1, false)
 				}
 				return b

@@ -1,0 +1,111 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/warren-mq/warren"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/docker"
+	"github.com/warren-mq/warren/internal/docker/dockertest"
+)
+
+// TestPublishingWithRabbitMQ is about what the versions of WARREN_VERSIONS do to publishes.
+func TestPublishingWithRabbitMQ(t *testing.T) {
+	versions := strings.Fields(os.Getenv("WARREN_VERSIONS"))
+	if len(versions) == 0 {
+		versions = []string{docker.MainVersion}
+	}
+	for _, version := range versions {
+		t.Run(version, func(t *testing.T) {
+			broker := dockertest.Run(t, version, docker.Options{})
+			for name, run := range map[string]func(e *env){
+				"returns of equal messages": testEqualReturns,
+			} {
+				t.Run(name, func(t *testing.T) {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+					defer cancel()
+					client, err := warren.Dial(ctx, broker.URL())
+					if err != nil {
+						t.Fatal(err)
+					}
+					run(&env{t, broker, client, ctx})
+					if err := client.Close(ctx); err != nil {
+						t.Errorf("close: %v", err)
+					}
+				})
+			}
+		})
+	}
+}
+
+// testEqualReturns has the route of a message taken away while it is not confirmed yet, and the same one sent again.
+func testEqualReturns(e *env) {
+	cfg, err := core.ParseURL(e.broker.URL())
+	if err != nil {
+		e.Fatal(err)
+	}
+	conn, err := core.Dial(e.ctx, cfg)
+	if err != nil {
+		e.Fatal(err)
+	}
+	defer func() { _ = conn.Close(e.ctx) }()
+	ch, err := conn.Channel(e.ctx)
+	if err != nil {
+		e.Fatal(err)
+	}
+	_, err = ch.QueueDeclare(e.ctx, core.QueueDeclare{Queue: "equal", Durable: true, Arguments: core.Table{"x-queue-type": "quorum"}})
+	err = errors.Join(err, ch.ExchangeDeclare(e.ctx, core.ExchangeDeclare{Exchange: "equal", Type: "direct", Durable: true}), ch.Confirm(e.ctx, core.ConfirmSelect{}))
+	if err != nil {
+		e.Fatal(err)
+	}
+	const rounds, copies = 20, 5
+	for round := range rounds {
+		if err := ch.QueueBind(e.ctx, core.QueueBind{Queue: "equal", Exchange: "equal", RoutingKey: "k"}); err != nil {
+			e.Fatal(err)
+		}
+		var all []*core.Confirmation
+		publish := func() {
+			for range copies {
+				m := &core.Publishing{Exchange: "equal", RoutingKey: "k", Mandatory: true, Body: fmt.Append(nil, round)}
+				m.Properties.MessageID, m.Properties.Headers = "the same", core.Table{"mine": "too"}
+				c, err := ch.PublishConfirm(e.ctx, m)
+				if err != nil {
+					e.Fatal(err)
+				}
+				all = append(all, c)
+			}
+		}
+		publish()
+		unbound, err := ch.Request(e.ctx, &core.QueueUnbind{Queue: "equal", Exchange: "equal", RoutingKey: "k"})
+		if err != nil {
+			e.Fatal(err)
+		}
+		publish()
+		if _, err := unbound.Wait(e.ctx); err != nil {
+			e.Fatal(err)
+		}
+		for i, c := range all {
+			want := core.Confirmed
+			if i >= copies {
+				want = core.Returned
+			}
+			v, err := c.Wait(e.ctx)
+			if err != nil || v.Outcome != want {
+				e.Errorf("round %d, message %d: %v, %v; want %v", round, i, v.Outcome, err, want)
+			}
+			if r := v.Return; r != nil && (r.Text != "NO_ROUTE" || len(r.Properties().Headers) != 1 || r.Properties().Headers["mine"] != "too") {
+				e.Errorf("returned with %q and %+v", r.Text, r.Properties())
+			}
+		}
+	}
+	q, err := ch.QueueDeclare(e.ctx, core.QueueDeclare{Queue: "equal", Passive: true})
+	if err != nil || q.MessageCount != rounds*copies {
+		e.Errorf("%d messages in the queue, %v; want %d", q.MessageCount, err, rounds*copies)
+	}
+}
