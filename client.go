@@ -42,10 +42,7 @@ type Client struct {
 // when ctx ends. Errors: [*core.ValidationError] for the URL or the options,
 // [*core.DialError] with what went wrong, for example [core.ErrAuth].
 func Dial(ctx context.Context, url string, opts ...Option) (*Client, error) {
-	o := options{log: zap.NewNop(), recorder: topology.NewRecorder()}
-	for _, opt := range opts {
-		opt(&o)
-	}
+	o := newOptions(opts)
 	resolver, err := o.endpoints(url)
 	if err != nil {
 		return nil, err
@@ -54,10 +51,10 @@ func Dial(ctx context.Context, url string, opts ...Option) (*Client, error) {
 	for _, f := range o.listener {
 		c.events.Listen(f)
 	}
-	c.main = recovery.New(c.connection(&o, resolver, "main", func(cfg *recovery.Config) {
+	c.main = recovery.New(c.connection(o, resolver, "main", func(cfg *recovery.Config) {
 		cfg.Recorder = c.recorder
 	}))
-	c.publish = recovery.New(c.connection(&o, resolver, "publish", func(cfg *recovery.Config) {
+	c.publish = recovery.New(c.connection(o, resolver, "publish", func(cfg *recovery.Config) {
 		cfg.InitialPasses = -1 // it is opened late: a broker that is down then is an outage like any other
 		cfg.Gate = c.topologyReady
 	}))

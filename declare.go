@@ -35,6 +35,9 @@ func (c *Client) Declare(ctx context.Context, t Topology) (Declared, error) {
 		return Declared{}, &core.ValidationError{Method: "declare", Err: err}
 	}
 	d := newDeclaration(t)
+	if ctx.Err() != nil {
+		return d.outcome(c.main.Resolve, context.Cause(ctx))
+	}
 	for after := uint64(0); ; {
 		s, err := c.main.SessionAfter(ctx, after)
 		if err != nil {

@@ -15,7 +15,9 @@ import (
 	"github.com/warren-mq/warren/topology"
 )
 
-// Option configures a [Client].
+// Option configures a [Client]. A nil option, and one that is given nil, is as
+// if it were left out. What cannot be meant is refused by [Dial] with a
+// [*core.ValidationError].
 type Option func(*options)
 
 type options struct {
@@ -26,6 +28,16 @@ type options struct {
 	recorder *topology.Recorder
 	listener []func(Event)
 	log      *zap.Logger
+}
+
+func newOptions(opts []Option) *options {
+	o := &options{log: zap.NewNop(), recorder: topology.NewRecorder()}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(o)
+		}
+	}
+	return o
 }
 
 // WithURLs adds further endpoints of the same cluster; the next one is tried
@@ -51,13 +63,21 @@ func WithTLS(t *tls.Config) Option {
 // WithCredentials has the credentials asked for at each dial, in place of
 // those in the URL.
 func WithCredentials(provider func(context.Context) (core.Credentials, error)) Option {
-	return WithConnection(func(c *core.Config) { c.Credentials = provider })
+	return WithConnection(func(c *core.Config) {
+		if provider != nil { // else those in the URL stand
+			c.Credentials = provider
+		}
+	})
 }
 
 // WithConnection changes how each physical connection is opened: heartbeat,
 // timeouts, limits, SASL mechanisms, dialer. See [core.Config].
 func WithConnection(f func(*core.Config)) Option {
-	return func(o *options) { o.connect = append(o.connect, f) }
+	return func(o *options) {
+		if f != nil {
+			o.connect = append(o.connect, f)
+		}
+	}
 }
 
 // WithRetry sets the policy of waits between attempts to connect. Default:
@@ -75,26 +95,50 @@ func WithInitialRetry() Option {
 // WithRecovery changes how logical connections are kept alive. See
 // [recovery.Config]; Name, Resolver, Recorder, Log and Emit are the client's own.
 func WithRecovery(f func(*recovery.Config)) Option {
-	return func(o *options) { o.recovery = append(o.recovery, f) }
+	return func(o *options) {
+		if f != nil {
+			o.recovery = append(o.recovery, f)
+		}
+	}
 }
 
 // WithRecorder sets what remembers the topology, to choose its mode or limit, to
 // read its [topology.Stats], or to have entities forgotten that stay on the broker
 // ([topology.Recorder.Forget]). It is of this client alone: two clients would
 // declare each other's exclusive queues.
-func WithRecorder(r *topology.Recorder) Option { return func(o *options) { o.recorder = r } }
+func WithRecorder(r *topology.Recorder) Option {
+	return func(o *options) {
+		if r != nil {
+			o.recorder = r
+		}
+	}
+}
 
 // WithLogger sets the logger. Default: none. No secret is ever logged.
-func WithLogger(log *zap.Logger) Option { return func(o *options) { o.log = log } }
+func WithLogger(log *zap.Logger) Option {
+	return func(o *options) {
+		if log != nil {
+			o.log = log
+		}
+	}
+}
 
 // WithSlog is [WithLogger] for the standard library's logger.
 func WithSlog(log *slog.Logger) Option {
-	return func(o *options) { o.log = logging.FromSlog(log.Handler()) }
+	return func(o *options) {
+		if log != nil {
+			o.log = logging.FromSlog(log.Handler())
+		}
+	}
 }
 
 // WithListener has every event given to f, from the first on. See [Client.Listen].
 func WithListener(f func(Event)) Option {
-	return func(o *options) { o.listener = append(o.listener, f) }
+	return func(o *options) {
+		if f != nil {
+			o.listener = append(o.listener, f)
+		}
+	}
 }
 
 // endpoints returns the resolver that the options describe.

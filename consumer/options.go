@@ -76,7 +76,7 @@ func Name(name string) Option { return func(c *config) { c.name = name } }
 func Tag(tag string) Option { return func(c *config) { c.tag = tag } }
 
 // Prefetch bounds the deliveries that the broker sends ahead of their acks.
-// Default: [DefaultPrefetch]; quorum queues allow at most 2000.
+// Default: [DefaultPrefetch]; at most 65535.
 func Prefetch(n int) Option { return func(c *config) { c.prefetch = n } }
 
 // Workers is how many handlers run at once. Default 1, which keeps the

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"strings"
 )
 
 // TLSFiles names PEM files for a TLS connection. They are read anew at each
@@ -27,12 +29,12 @@ type TLSFiles struct {
 func (f TLSFiles) Load(context.Context) (*tls.Config, error) {
 	t := &tls.Config{ServerName: f.ServerName, MinVersion: tls.VersionTLS12}
 	if f.CA != "" {
-		pem, err := os.ReadFile(f.CA)
+		list, err := os.ReadFile(f.CA)
 		if err != nil {
 			return nil, fmt.Errorf("certificate authorities: %w", err)
 		}
 		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(pem) {
+		if !t.RootCAs.AppendCertsFromPEM(list) {
 			return nil, fmt.Errorf("certificate authorities: no PEM certificate in %s", f.CA)
 		}
 	}
@@ -41,10 +43,28 @@ func (f TLSFiles) Load(context.Context) (*tls.Config, error) {
 	}
 	pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
 	if err != nil {
+		if isEncrypted(f.Key) {
+			err = errEncryptedKey
+		}
 		return nil, fmt.Errorf("client certificate %q, key %q: %w", f.Cert, f.Key, err)
 	}
 	t.Certificates = []tls.Certificate{pair}
 	return t, nil
+}
+
+var errEncryptedKey = errors.New("the private key is encrypted, which is not supported: decrypt it, " +
+	"for example with openssl pkey, or set TLSFor to a function that does")
+
+// isEncrypted reports whether a PEM file holds a private key behind a password:
+// PKCS #8, or the older form of OpenSSL.
+func isEncrypted(file string) bool {
+	data, err := os.ReadFile(file)
+	for block, rest := pem.Decode(data); err == nil && block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
+			return true
+		}
+	}
+	return false
 }
 
 // startTLS wraps nc. The caller's configuration is cloned, verification is

@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"net"
 	"os"
@@ -185,6 +186,16 @@ func TestTLSFiles(t *testing.T) {
 	for _, bad := range []TLSFiles{{CA: "/nowhere/ca.pem"}, {CA: empty}, {Cert: cert, Key: "/nowhere/key.pem"}, {Cert: cert}, {Cert: key, Key: cert}} {
 		if _, err := bad.Load(bg); err == nil || !strings.Contains(err.Error(), ".pem") {
 			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+	for _, block := range []*pem.Block{
+		{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte{0x30, 0}},
+		{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC,00"}, Bytes: []byte{0x30, 0}},
+	} {
+		encrypted := filepath.Join(t.TempDir(), "encrypted.pem")
+		noErr(t, os.WriteFile(encrypted, pem.EncodeToMemory(block), 0o600))
+		if _, err := (TLSFiles{Cert: cert, Key: encrypted}).Load(bg); !errors.Is(err, errEncryptedKey) || !strings.Contains(err.Error(), encrypted) {
+			t.Errorf("%s: %v", block.Type, err)
 		}
 	}
 	if c, err := (TLSFiles{}).Load(bg); err != nil || c.RootCAs != nil || c.Certificates != nil {

@@ -41,7 +41,7 @@ func ParseURL(raw string) (Config, error) {
 	default:
 		return Config{}, errBadURL(fmt.Errorf("scheme %q: want amqp or amqps", u.Scheme))
 	}
-	if u.Opaque != "" {
+	if u.Opaque != "" || u.OmitHost {
 		return Config{}, errBadURL(fmt.Errorf(`%s: without "//" behind it`, u.Scheme))
 	}
 	if strings.Contains(u.EscapedPath()+u.RawQuery+u.EscapedFragment(), "@") {

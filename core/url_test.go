@@ -15,6 +15,7 @@ func TestParseURL(t *testing.T) {
 	}{
 		{"amqp://localhost", "localhost:5672", "/", "", ""},
 		{"amqp://", "localhost:5672", "/", "", ""},
+		{"amqp:///v", "localhost:5672", "v", "", ""},
 		{"amqps://broker", "broker:5671", "/", "", ""},
 		{"amqp://u:p@h:1/v", "h:1", "v", "u", "p"},
 		{"amqp://u:p%2F%40%3A%25@h/%2f", "h:5672", "/", "u", "p/@:%"},
@@ -102,6 +103,7 @@ func TestParseURLErrors(t *testing.T) {
 		"localhost:5672":                                       "scheme",
 		"http://u:" + secret + "@h":                            `scheme "http"`,
 		"amqp:h":                                               `"//"`,
+		"amqp:/localhost":                                      `"//"`,
 		"amqp://u:" + secret + "@h:port":                       "port",
 		"amqp://u:" + secret + "/x@h":                          "port",
 		"amqp://u:" + secret + "%zz@h":                         "percent-encoded",

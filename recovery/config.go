@@ -2,11 +2,14 @@ package recovery
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
 	"go.uber.org/zap"
 
+	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -68,8 +71,31 @@ type Config struct {
 	// connection, the logical one is given up.
 	Gate func(context.Context) error
 
-	Log  *zap.Logger // default: none
-	Emit func(Event) // receives every event; must not block. Default: none
+	Log *zap.Logger // default: none
+	// Emit receives every event, one at a time and in order, without a lock of the
+	// connection: it may ask for its State and Health. It must not block. Default: none.
+	Emit func(Event)
+}
+
+// Validate returns a [*core.ValidationError] that names what cannot be meant: a
+// Config without a Resolver, and negative times and budgets.
+func (c Config) Validate() error {
+	errs := []error{}
+	if c.Resolver == nil {
+		errs = append(errs, errors.New("no resolver"))
+	}
+	for name, n := range map[string]int64{
+		"stable after": int64(c.StableAfter), "slow retry": int64(c.SlowRetry), "replay timeout": int64(c.ReplayTimeout),
+		"network budget": c.Network.least(), "authentication budget": c.Authentication.least(), "semantic budget": c.Semantic.least(),
+	} {
+		if n < 0 {
+			errs = append(errs, fmt.Errorf("%s is negative", name))
+		}
+	}
+	if len(errs) == 0 {
+		return nil
+	}
+	return &core.ValidationError{Method: "recovery", Err: errors.Join(errs...)}
 }
 
 func (c Config) withDefaults() Config {
@@ -95,4 +121,11 @@ func (c Config) withDefaults() Config {
 		c.Emit = func(Event) {}
 	}
 	return c
+}
+
+// tell logs an event of the connection and hands it to the application.
+func (c *Config) tell(e Event) {
+	e.Connection = c.Name
+	logEvent(c.Log, e)
+	c.Emit(e)
 }

@@ -24,7 +24,7 @@ type Connection struct {
 	// running counts what lives on the connection; added to while it is open.
 	running sync.WaitGroup
 
-	mu          sync.Mutex // guards the following
+	mu          announcer // guards the following
 	started     bool
 	closed      bool
 	err         error // why Connecting or Closed
@@ -50,11 +50,12 @@ type Connection struct {
 	changed     gate.Gate
 }
 
-// New returns an idle connection.
+// New returns an idle connection. A cfg that is not valid is the error of its first use.
 func New(cfg Config) *Connection {
+	cfg = cfg.withDefaults()
 	ctx, stop := context.WithCancelCause(context.Background())
 	return &Connection{
-		cfg: cfg.withDefaults(), ctx: ctx, stop: stop,
+		cfg: cfg, ctx: ctx, stop: stop, mu: announcer{tell: cfg.tell},
 		force: make(chan error, 1), reviews: make(chan struct{}, 1), resumptions: make(chan *Report, 1), done: make(chan struct{}),
 		quarantine: quarantine{budget: cfg.Semantic}, recreations: map[string]int{}, redeclaring: map[string]bool{},
 	}
@@ -105,6 +106,13 @@ func (c *Connection) start() {
 		return
 	}
 	c.started = true
+	if err := c.cfg.Validate(); err != nil {
+		c.closed, c.err = true, err
+		c.stop(err)
+		close(c.done)
+		c.update()
+		return
+	}
 	go c.runSupervisor()
 }
 
@@ -175,10 +183,9 @@ func (c *Connection) Done() <-chan struct{} { return c.ctx.Done() }
 
 // Emit reports an event of something that lives on this connection.
 func (c *Connection) Emit(e Event) {
-	e.Connection = c.cfg.Name
-	e.Time = time.Now()
-	logEvent(c.cfg.Log, e)
-	c.cfg.Emit(e)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.say(e)
 }
 
 // Close ends the connection, in whatever state it is, within ctx: waiting and
@@ -221,5 +228,5 @@ func (c *Connection) update() {
 		return
 	}
 	c.state = c.snapshot()
-	c.cfg.Emit(Event{Kind: StageChanged, Time: time.Now(), Connection: c.cfg.Name, State: c.state})
+	c.mu.say(Event{Kind: StageChanged, State: c.state})
 }

@@ -30,6 +30,9 @@ func logEvent(log *zap.Logger, e Event) {
 	if e.Name != "" {
 		fields = append(fields, zap.String("name", e.Name))
 	}
+	if e.Kind == StageChanged {
+		fields = append(fields, zap.Stringer("stage", e.State.Stage), zap.Int("degraded", len(e.State.Degraded)))
+	}
 	if e.Attempt > 0 {
 		fields = append(fields, logging.Attempt(e.Attempt))
 	}

@@ -52,29 +52,26 @@ func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
 }
 
 // announce makes the connection available as a session. Its event comes before
-// anything that the session makes possible: hence it is emitted under the lock.
+// those of anything that the session makes possible: hence it is said under the lock.
 func (c *Connection) announce(conn *core.Conn, r *Report) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if !c.closed {
 		c.session = &Session{Conn: conn, Epoch: c.epoch, Since: time.Now()}
 		c.err = nil
 	}
 	if r.Cause == nil {
 		c.update()
-		c.mu.Unlock()
 		return
 	}
 	r.Tally, c.tally = c.tally, Tally{}
 	r.Total = time.Since(r.Lost)
-	e := Event{Kind: Recovered, Time: time.Now(), Connection: c.cfg.Name, Report: r, Endpoint: r.Endpoint}
 	c.update()
-	c.cfg.Emit(e)
+	c.mu.say(Event{Kind: Recovered, Report: r, Endpoint: r.Endpoint})
 	if len(c.members) > 0 {
 		c.recovered = r
 		c.update()
 	}
-	c.mu.Unlock()
-	logEvent(c.cfg.Log, e)
 }
 
 // retire takes back a session whose connection is lost.

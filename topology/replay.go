@@ -147,8 +147,11 @@ type InterruptedError struct {
 	Err      error // why
 }
 
-// Error returns the cause and how many steps were in flight.
+// Error returns the cause and how many steps were in flight, if any.
 func (e *InterruptedError) Error() string {
+	if len(e.InFlight) == 0 {
+		return fmt.Sprintf("replay interrupted: %v", e.Err)
+	}
 	return fmt.Sprintf("replay interrupted with %d declarations in flight: %v", len(e.InFlight), e.Err)
 }
 

@@ -20,10 +20,10 @@ import (
 
 // Client asks one broker about one virtual host. It is safe for concurrent use.
 type Client struct {
-	URL      string // of the API without its path: http://localhost:15672
-	VHost    string // default "/"
-	Username string // default guest; it needs the tag "management"
-	Password core.Secret
+	URL      string      // of the API without its path: http://localhost:15672
+	VHost    string      // default "/"
+	Username string      // it needs the tag "management"; default guest, with the password guest
+	Password core.Secret // without a Username an error, unless it is empty too
 
 	// HTTP does the requests; default a client with a timeout of 30 s.
 	HTTP *http.Client
@@ -82,14 +82,19 @@ func (e *StatusError) Error() string {
 	return text
 }
 
+var errNoUsername = errors.New("a password without a username: set Username")
+
 // get asks for a list and decodes it.
 func (c *Client) get(ctx context.Context, list string, into any) error {
 	vhost, user, password := c.VHost, c.Username, string(c.Password)
 	if vhost == "" {
 		vhost = "/"
 	}
-	if user == "" && password == "" {
+	switch {
+	case user == "" && password == "":
 		user, password = "guest", "guest"
+	case user == "":
+		return errNoUsername
 	}
 	address := strings.TrimSuffix(c.URL, "/") + "/api/" + list + "/" + url.PathEscape(vhost)
 	if list == "queues" {

@@ -69,6 +69,7 @@ func TestErrors(t *testing.T) {
 		{"no such virtual host", management.Client{URL: url, VHost: "none", Username: "ops", Password: "secret"}, http.StatusNotFound},
 		{"not understood", management.Client{URL: url, VHost: "odd", Username: "ops", Password: "secret"}, 0},
 		{"nobody there", management.Client{URL: "http://127.0.0.1:1", Username: "ops", Password: "secret"}, 0},
+		{"a password and no user", management.Client{URL: url, Password: "secret"}, 0},
 		{"no URL", management.Client{URL: "://", Username: "ops", Password: "secret"}, 0},
 	} {
 		_, err := c.client.Topology(t.Context())
