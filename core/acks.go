@@ -28,6 +28,8 @@ const maxFrames = 64 << 10
 // frame of its own is encoded when it is called, behind the acks before it.
 type acks struct {
 	channel   uint16
+	givesBack bool          // whatever is unsettled when the channel is closed is nacked first, see appendGiveBack
+	takes     atomic.Int32  // consumers that need acks: what they are sent may be under way
 	pending   atomic.Bool   // there is something to collect
 	delivered atomic.Uint64 // highest delivery tag handed over
 	stale     atomic.Uint64 // tags up to this one were requeued by a recover; all are while one is under way
@@ -44,7 +46,9 @@ type acks struct {
 	err     error // set once the channel is dead
 }
 
-func newAcks(channel uint16) *acks { return &acks{channel: channel, base: 1} }
+func newAcks(channel uint16, givesBack bool) *acks {
+	return &acks{channel: channel, givesBack: givesBack, base: 1}
+}
 
 // ack notes that tag is to be acked. It reports whether the writer must be
 // told that there is something to collect.
@@ -167,6 +171,8 @@ func (a *acks) collectBefore(dst []byte, id wire.MethodID) []byte {
 	defer a.mu.Unlock()
 	dst = a.take(dst)
 	switch id {
+	case wire.MethodChannelClose:
+		dst = a.appendGiveBack(dst)
 	case wire.MethodTxSelect:
 		if a.tx == nil {
 			a.tx = &tx{}
@@ -182,6 +188,28 @@ func (a *acks) collectBefore(dst []byte, id wire.MethodID) []byte {
 		a.requeued(a.delivered.Load())
 	}
 	return dst
+}
+
+// collectLast is collect for the sender of the connection's close.
+func (a *acks) collectLast(dst []byte) []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.appendGiveBack(a.take(dst))
+}
+
+// appendGiveBack gives back what is unsettled. A quorum queue of RabbitMQ 4.3
+// counts what it gets back by the end of a channel as a failed delivery, and
+// drops a message after a number of those; what is nacked it does not count.
+// Before 4.0 a nack may put a message behind all others, and saves nothing.
+// The lock is held.
+func (a *acks) appendGiveBack(dst []byte) []byte {
+	if !a.givesBack || a.tx != nil || a.err != nil {
+		return dst
+	}
+	if last, _ := a.lastOpen(0); last == 0 && a.takes.Load() == 0 && !a.singly {
+		return dst
+	}
+	return wire.AppendNack(dst, a.channel, 0, true, true)
 }
 
 // collect appends the frames for everything settled since the last call.

@@ -92,7 +92,7 @@ func (c *Conn) newChannel() (*Channel, error) {
 		return nil, fmt.Errorf("%w: the limit is %d", ErrChannelsExhausted, c.tuned.ChannelMax)
 	}
 	ch := &Channel{
-		conn: c, id: id, acks: newAcks(id), done: make(chan struct{}),
+		conn: c, id: id, acks: newAcks(id, c.givesBack), done: make(chan struct{}),
 		consumers: map[string]*Consumer{},
 		in:        assembly{assembler: newAssembler(c.cfg.MaxBody, &c.recycled)},
 	}
@@ -126,8 +126,8 @@ func (ch *Channel) Err() error {
 }
 
 // Close closes the channel behind everything sent on it so far, and waits for
-// the broker's answer. Messages not yet acked go back to their queues;
-// publishes without a verdict end as [Unknown]. Closing a dead channel does
+// the broker's answer. Messages not yet acked go back to their queues, as
+// nacked where RabbitMQ (4.0 on) then does not count them as failed; publishes without a verdict end as [Unknown]. Closing a dead channel does
 // nothing and returns nil.
 func (ch *Channel) Close(ctx context.Context) error {
 	if ch.dead.Load() {
@@ -163,7 +163,35 @@ func (ch *Channel) sendClose(cause error) {
 		m.ReplyCode, m.ReplyText = uint16(e.Code), clip(e.Text, 255)
 	}
 	// An error means that the connection is dead, which frees the id as well.
-	_ = ch.conn.out.closing(ch.id, ch.acks, m, because(ErrStale, cause))
+	_ = ch.conn.out.closing(ch.farewell(), m, because(ErrStale, cause))
+}
+
+// farewell returns what precedes the channel's close. The lock is held.
+func (ch *Channel) farewell() farewell {
+	f := farewell{acks: ch.acks}
+	if !ch.conn.givesBack || ch.err != nil {
+		return f
+	}
+	for c := range ch.starting() {
+		if !c.noAck && c.tag != "" {
+			f.cancel = append(f.cancel, c.tag)
+		}
+	}
+	for _, c := range ch.consumers {
+		if !c.noAck {
+			f.cancel = append(f.cancel, c.tag)
+		}
+	}
+	return f
+}
+
+func (ch *Channel) lockedFarewell() farewell {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.closing {
+		return farewell{acks: ch.acks}
+	}
+	return ch.farewell()
 }
 
 // die ends the channel. sent is how many bytes of the data stream count as

@@ -158,7 +158,7 @@ func (ch *Channel) onServerClose(m *wire.ChannelClose) {
 	ours := ch.closing
 	ch.closing, ch.serverClosed = true, true
 	ch.conn.out.abort(ch.id)
-	_ = ch.conn.out.closing(ch.id, ch.acks, &wire.ChannelCloseOk{}, because(ErrStale, cause)) // fails only on a dead connection
+	_ = ch.conn.out.closing(farewell{acks: ch.acks}, &wire.ChannelCloseOk{}, because(ErrStale, cause)) // fails only on a dead connection
 	ch.end(cause, sent)
 	if !ours {
 		ch.conn.free(ch)

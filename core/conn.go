@@ -26,6 +26,7 @@ type Conn struct {
 	tuned  Tuned
 
 	out        *outbox
+	givesBack  bool                      // see acks.appendGiveBack
 	slots      []atomic.Pointer[Channel] // by channel id
 	flushed    atomic.Uint64             // data bytes that the socket has taken
 	counts     traffic
@@ -63,6 +64,8 @@ func newConn(nc net.Conn, h *handshake) *Conn {
 		done:       make(chan struct{}),
 		ids:        newIDPool(h.tuned.ChannelMax),
 	}
+	major, _ := h.server.Release()
+	c.givesBack = major >= 4
 	h.frames.counts = &c.counts
 	h.frames.silent = 2 * h.tuned.Heartbeat
 	h.frames.stall = max(time.Minute, 6*h.tuned.Heartbeat)
@@ -224,13 +227,14 @@ func (c *Conn) unconfirmed() error {
 // beginClose queues the close. It returns nil, nil if the connection already
 // is dead or closing.
 func (c *Conn) beginClose(code Code, text string) (confirmed <-chan struct{}, err error) {
+	open := c.farewells()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cause != nil {
 		return nil, nil
 	}
 	m := &wire.ConnectionClose{ReplyCode: uint16(code), ReplyText: text}
-	switch err := invalid(m.ID(), c.out.last(m, ErrClosed)).(type) {
+	switch err := invalid(m.ID(), c.out.last(m, open, ErrClosed)).(type) {
 	case nil:
 	case *ValidationError:
 		return nil, err
@@ -240,6 +244,19 @@ func (c *Conn) beginClose(code Code, text string) (confirmed <-chan struct{}, er
 	c.cause = ErrClosed
 	c.closed = make(chan struct{})
 	return c.closed, nil
+}
+
+// farewells returns what precedes the close of each channel that is open.
+func (c *Conn) farewells() (all []farewell) {
+	if !c.givesBack {
+		return nil
+	}
+	for i := range c.slots {
+		if ch := c.slots[i].Load(); ch != nil {
+			all = append(all, ch.lockedFarewell())
+		}
+	}
+	return all
 }
 
 // die ends the connection: the socket first, so that whatever is stuck in it

@@ -56,6 +56,8 @@ func (ch *Channel) StartConsume(ctx context.Context, m BasicConsume, opts ...Con
 	ch.bound(c)
 	if m.NoAck {
 		ch.acks.sendSingly() // tags that are never acked leave gaps
+	} else {
+		ch.acks.takes.Add(1)
 	}
 	if err := ch.conn.out.method(ch.id, ch.acks, &m); err != nil {
 		return nil, nil, invalid(m.ID(), err)

@@ -117,6 +117,9 @@ func (c *Consumer) end(err error, drop bool) {
 	}
 	c.err = err
 	c.over.Store(true)
+	if !c.noAck {
+		c.ch.acks.takes.Add(-1) // all that it was sent is here
+	}
 	c.inbox.close(err, drop && !c.noAck)
 	close(c.done)
 }

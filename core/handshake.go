@@ -32,6 +32,19 @@ type Server struct {
 	Locales    string // separated by spaces
 }
 
+// Release returns the release of RabbitMQ, such as 4 and 3; 0 and 0 for what
+// does not say so.
+func (s Server) Release() (major, minor int) {
+	if s.Properties["product"] != "RabbitMQ" {
+		return 0, 0
+	}
+	version, _ := s.Properties["version"].(string)
+	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
+		return 0, 0
+	}
+	return major, minor
+}
+
 // handshake opens one connection, on the dialling goroutine.
 // Rules: specification, chapter 2.2.4; RabbitMQ, "authentication_failure_close".
 type handshake struct {

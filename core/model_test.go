@@ -200,7 +200,7 @@ func (b *broker) settle(tag uint64, multiple bool, how string) error {
 // runAcks plays ops on the acks of a channel: whatever is called, and whenever
 // the writer collects, the broker must end up with exactly what was called.
 func runAcks(ops []byte) error {
-	a := newAcks(1)
+	a := newAcks(1, false)
 	b := &broker{map[uint64]bool{}, map[uint64]string{}}
 	want := map[uint64]string{}
 	delivered, requeued, recovers := uint64(0), uint64(0), 0

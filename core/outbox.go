@@ -95,28 +95,52 @@ func (o *outbox) append(id uint16, a *acks, m wire.Method) (size int, err error)
 
 // closing appends the frame behind which nothing of the channel may follow: its
 // acks are collected one last time, and later ones fail with stale.
-func (o *outbox) closing(id uint16, a *acks, m wire.Method, stale error) error {
+func (o *outbox) closing(f farewell, m wire.Method, stale error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err != nil {
 		return o.err
 	}
-	_, err := o.append(id, a, m)
+	a := f.acks
+	o.cancel(f)
+	_, err := o.append(a.channel, a, m)
 	if err == nil {
 		a.close(stale)
 	}
 	return err
 }
 
+// farewell is what precedes the close of a channel.
+type farewell struct {
+	acks   *acks
+	cancel []string // consumers, which would be sent again what is given back
+}
+
+// cancel appends what ends the consumers. The lock is held.
+func (o *outbox) cancel(f farewell) {
+	for _, tag := range f.cancel {
+		// A tag that was sent once can be sent again.
+		_, _ = o.append(f.acks.channel, f.acks, &wire.BasicCancel{ConsumerTag: tag, NoWait: true})
+	}
+}
+
 // last appends the frame after which nothing may be written, behind
-// everything that is pending, and refuses all later ones with err.
-func (o *outbox) last(m wire.Method, err error) error {
+// everything that is pending and what the open channels give back, and refuses
+// all later ones with err.
+func (o *outbox) last(m wire.Method, open []farewell, err error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err != nil {
 		return o.err
 	}
 	o.collectAcks()
+	for _, f := range open {
+		if !o.lane(f.acks.channel).inside {
+			o.cancel(f)
+			buf := o.forControl(f.acks.channel)
+			*buf = f.acks.collectLast(*buf)
+		}
+	}
 	frame, encodeErr := wire.AppendMethod(o.data, 0, m)
 	if encodeErr != nil {
 		return encodeErr

@@ -30,7 +30,7 @@ const partSize = 40
 func runOutbox(ops []byte) error {
 	m := &outboxModel{o: newOutbox(1<<20, 0), starts: map[string]int{}}
 	for id := uint16(1); id < 4; id++ {
-		m.channels[id] = &Channel{id: id, acks: newAcks(id)}
+		m.channels[id] = &Channel{id: id, acks: newAcks(id, false)}
 	}
 	for ; len(ops) >= 2; ops = ops[2:] {
 		if err := m.step(ops[0]%9, uint16(ops[1]%3)+1); err != nil {
@@ -82,7 +82,7 @@ func (m *outboxModel) step(op byte, id uint16) error {
 	case op == 7:
 		m.sent[id] = append(m.sent[id], "close "+key)
 		m.closed[id] = true
-		return m.o.closing(id, ch.acks, &wire.ChannelClose{ReplyText: key}, ErrStale)
+		return m.o.closing(farewell{acks: ch.acks}, &wire.ChannelClose{ReplyText: key}, ErrStale)
 	}
 	return nil
 }

@@ -103,7 +103,7 @@ func (c *Conn) onConnection(f wire.Frame) error {
 	}
 	switch m := m.(type) {
 	case *wire.ConnectionClose:
-		_ = c.out.last(&wire.ConnectionCloseOk{}, serverClose(m)) // fails only if this side closes too
+		_ = c.out.last(&wire.ConnectionCloseOk{}, nil, serverClose(m)) // fails only if this side closes too
 		c.awaitFlush()
 		return serverClose(m)
 	case *wire.ConnectionCloseOk:
@@ -149,7 +149,7 @@ func (c *Conn) complain(err error) {
 	if !ok || e.Server {
 		return
 	}
-	if c.out.last(&wire.ConnectionClose{ReplyCode: uint16(e.Code), ReplyText: clip(e.Text, 255)}, err) == nil {
+	if c.out.last(&wire.ConnectionClose{ReplyCode: uint16(e.Code), ReplyText: clip(e.Text, 255)}, c.farewells(), err) == nil {
 		c.awaitFlush()
 	}
 }

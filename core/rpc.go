@@ -93,7 +93,7 @@ func (ch *Channel) send(ctx context.Context, m wire.Method, p *pending) error {
 	defer ch.mu.Unlock()
 	var err error
 	if m.ID() == wire.MethodChannelClose {
-		err = ch.conn.out.closing(ch.id, ch.acks, m, because(ErrStale, ErrClosed))
+		err = ch.conn.out.closing(ch.farewell(), m, because(ErrStale, ErrClosed))
 		ch.closing = err == nil
 	} else {
 		err = ch.conn.out.method(ch.id, ch.acks, m)
