@@ -168,3 +168,30 @@ func TestReadBufferGrowsWithTheFrames(t *testing.T) {
 		})
 	}
 }
+
+// Body frames without a byte are odd but allowed, so many in each message, whatever came before on the channel.
+func TestEmptyBodyFramesAreCountedForEachMessage(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{})
+		c := p.consume(ch, BasicConsume{ConsumerTag: "c"})
+		message := func(tag uint64, empty int) []byte {
+			b := encoded(t, 1, &wire.BasicDeliver{ConsumerTag: "c", DeliveryTag: tag})
+			b, err := wire.AppendHeader(b, 1, wire.ClassBasic, 1, &wire.Properties{})
+			noErr(t, err)
+			for range empty {
+				b = append(b, rawFrame(wire.FrameBody, 1, nil)...)
+			}
+			return wire.AppendBody(b, 1, []byte("x"), 0)
+		}
+		for tag := range uint64(3) {
+			p.raw(message(tag+1, maxEmptyFrames))
+			if d := receive(t, c); string(d.Body) != "x" {
+				t.Errorf("body %q", d.Body)
+			}
+		}
+		p.raw(message(4, maxEmptyFrames+1))
+		if m := want[*wire.ConnectionClose](p, 0); Code(m.ReplyCode) != ErrFrame {
+			t.Errorf("%+v", m)
+		}
+	})
+}

@@ -432,3 +432,46 @@ func echoOf(m wire.Method) wire.Method {
 	}
 	return wire.NewMethod(replies[0])
 }
+
+// A channel that ends in the middle of a message leaves nothing behind: what the next one of its id sends
+// leaves at once, acks too.
+func TestNextChannelAfterAnEndInsideAContent(t *testing.T) {
+	for name, givenUp := range map[string]bool{"closed by the server": false, "given up, then closed by the server": true} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c, p := openTuned(t, Config{}, &wire.ConnectionTune{ChannelMax: 1, FrameMax: 131072})
+				ch := p.channel(c)
+				p.nc.In().SetBuffer(100_000)
+				publish := async0(func() error { return ch.Publish(bg, &Publishing{Body: make([]byte, 8<<20)}) })
+				publish.waits(t)
+				if givenUp {
+					p.deliver(1, "nobody", 0, "a tag that cannot be")
+					<-ch.Done()
+				}
+				p.send(1, &wire.ChannelClose{ReplyCode: 404})
+				synctest.Wait()
+				p.nc.In().SetBuffer(16 << 20)
+				publish.fail(t)
+				f := p.frame()
+				for id := wire.MethodID(0); id != wire.MethodChannelCloseOk; id, _ = wire.PeekMethod(f.Payload) {
+					f = p.frame()
+					if f.Type != wire.FrameMethod {
+						f.Payload = nil
+					}
+				}
+				p.quiet()
+
+				next := p.channel(c)
+				if next.ID() != 1 {
+					t.Fatalf("channel %d", next.ID())
+				}
+				consumer := p.consume(next, BasicConsume{ConsumerTag: "c"})
+				p.deliver(1, "c", 1, "x")
+				noErr(t, receive(t, consumer).Ack())
+				if m := want[*wire.BasicAck](p, 1); m.DeliveryTag != 1 {
+					t.Errorf("%+v", m)
+				}
+			})
+		})
+	}
+}

@@ -358,3 +358,22 @@ func TestClientPropertiesTooLargeForTheServer(t *testing.T) {
 		p.hangsUp()
 	})
 }
+
+// A deadline hides no reason: what the network said at the end of it is there too.
+func TestDialTimeoutKeepsTheNetworksError(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		cfg := Config{Addr: "h:1", HandshakeTimeout: time.Second, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.EHOSTUNREACH}
+		}}
+		_, err := Dial(bg, cfg)
+		mustIs(t, err, ErrTimeout)
+		mustIs(t, err, syscall.EHOSTUNREACH)
+		mustAs[*net.OpError](t, err)
+		ctx, cancel := context.WithCancelCause(bg)
+		cancel(errors.New("going home"))
+		_, err = Dial(ctx, cfg)
+		mustIs(t, err, context.Cause(ctx))
+		mustIs(t, err, syscall.EHOSTUNREACH)
+	})
+}

@@ -142,3 +142,27 @@ func TestFrameThatTricklesIn(t *testing.T) {
 		}
 	})
 }
+
+// However the frames of an application fall between them, the peer never waits for longer than two thirds of
+// the interval: there is time for a slow network before it takes this side for dead.
+func TestNoLongGapWhateverWasWrittenWhen(t *testing.T) {
+	for late := time.Duration(0); late < 10*time.Second; late += 300 * time.Millisecond {
+		bubble(t, func(t *testing.T) {
+			c, p := beat(t)
+			ch := p.channel(c)
+			time.Sleep(late)
+			p.raw(wire.AppendHeartbeat(nil))
+			p.quiet()
+			noErr(t, ch.Publish(bg, &Publishing{}))
+			p.content(1)
+			for range 5 {
+				last := time.Now()
+				p.raw(wire.AppendHeartbeat(nil))
+				p.anyFrame()
+				if d := time.Since(last); d > 6700*time.Millisecond {
+					t.Errorf("written at %s: %s without a frame", late, d)
+				}
+			}
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -349,4 +350,43 @@ func TestRequestRefusesWhatHasItsOwnMethod(t *testing.T) {
 		}
 		p.quiet()
 	})
+}
+
+// When the server closes a channel over one request it has done those in front of it and ignores those behind
+// it. What it does not blame may have been done, and is not called ignored.
+func TestWhichRequestsAreIgnored(t *testing.T) {
+	declare := &wire.QueueDeclare{}
+	calls := []wire.Method{&wire.QueueBind{}, declare, &wire.QueueBind{}, &wire.QueueDeclare{}}
+	blamed := Error{Code: ErrNotFound, Scope: ScopeChannel, Server: true, Method: declare.ID().String()}
+	with := func(change func(*Error)) *Error {
+		e := blamed
+		change(&e)
+		return &e
+	}
+	for name, tt := range map[string]struct {
+		cause error
+		want  []bool // ignored
+	}{
+		"the second is blamed":         {&blamed, []bool{false, false, true, true}},
+		"the first is blamed":          {with(func(e *Error) { e.Method = "queue.bind" }), []bool{false, true, true, true}},
+		"another method is blamed":     {with(func(e *Error) { e.Method = "basic.ack" }), make([]bool, 4)},
+		"none is blamed":               {with(func(e *Error) { e.Method = "" }), make([]bool, 4)},
+		"the whole connection ends":    {with(func(e *Error) { e.Scope = ScopeConnection }), make([]bool, 4)},
+		"a fault found on this side":   {with(func(e *Error) { e.Server = false }), make([]bool, 4)},
+		"the connection is lost":       {lost(io.EOF), make([]bool, 4)},
+		"the application closes it":    {ErrClosed, make([]bool, 4)},
+		"wrapped, the last one blamed": {fmt.Errorf("so: %w", &blamed), []bool{false, false, true, true}},
+	} {
+		var all []*pending
+		for _, m := range calls {
+			all = append(all, newPending(m))
+		}
+		failCalls(all, tt.cause)
+		for i, p := range all {
+			_, _, err := p.wait(bg, time.Hour)
+			if !errors.Is(err, tt.cause) || errors.Is(err, ErrIgnored) != tt.want[i] {
+				t.Errorf("%s: call %d: %v, want ignored %v", name, i, err, tt.want[i])
+			}
+		}
+	}
 }

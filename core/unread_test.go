@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"testing"
 	"testing/synctest"
 
@@ -133,4 +134,21 @@ func TestNobodyLooksAtNotifications(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A server that asks and reads the answers may ask for ever: what is bounded is what waits to be written.
+func TestAnswersThatAreReadAreForgotten(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ch, p := openChannel(t, Config{Heartbeat: -1})
+		const each = 5000
+		batch := bytes.Repeat(encoded(t, 1, &wire.ChannelFlow{Active: true}), each)
+		answer := len(encoded(t, 1, &wire.ChannelFlowOk{}))
+		for read := 0; read <= maxAnswers; read += each * answer {
+			p.raw(batch)
+			for range each {
+				want[*wire.ChannelFlowOk](p, 1)
+			}
+		}
+		noErr(t, ch.Err())
+	})
 }
