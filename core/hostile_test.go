@@ -73,6 +73,7 @@ func ignored(n uint64) ends { return ends{ignore: true, count: n} }
 
 // hostile is what a server may send on an open connection: channel 1 is open
 // and in confirm mode, with one publish outstanding and the consumer "c".
+// Answers are twice what may wait unread: the writer may take them once, at any moment.
 func hostile(t *testing.T) map[string]struct {
 	in   []byte
 	ends ends
@@ -142,13 +143,13 @@ func hostile(t *testing.T) map[string]struct {
 		"nacks of what was acked":                      {append(bytes.Clone(ack), bytes.Repeat(wire.AppendNack(nil, 1, 1, true, true), 50_000)...), ignored(50_000)},
 		"delivery tag again":                           {append(contentFrames(t, 1, &wire.BasicDeliver{ConsumerTag: "c", DeliveryTag: 9}, wire.Properties{}, nil), contentFrames(t, 1, &wire.BasicDeliver{ConsumerTag: "c", DeliveryTag: 9}, wire.Properties{}, nil)...), channel(ErrCommandInvalid)},
 		"delivery to nobody":                           {contentFrames(t, 1, &wire.BasicDeliver{ConsumerTag: "nobody", DeliveryTag: 1}, wire.Properties{}, nil), ignored(0)},
-		"deliveries to nobody, unread answers":         {manyDeliveries(t, "nobody", 60_000), conn(ErrResource)},
+		"deliveries to nobody, unread answers":         {manyDeliveries(t, "nobody", 120_000), conn(ErrResource)},
 		"returns of nothing":                           {bytes.Repeat(contentFrames(t, 1, &wire.BasicReturn{ReplyCode: 312}, wire.Properties{}, nil), 10_000), ignored(10_000)},
 		"blocked and unblocked without end":            {bytes.Repeat(encoded(t, 0, &wire.ConnectionBlocked{}, &wire.ConnectionUnblocked{}), 20_000), ignored(0)},
 		"cancels without end":                          {bytes.Repeat(encoded(t, 1, &wire.BasicCancel{ConsumerTag: "c"}), 50_000), ignored(49_999)},
-		"flow without end, unread answers":             {bytes.Repeat(encoded(t, 1, &wire.ChannelFlow{Active: true}), 100_000), conn(ErrResource)},
+		"flow without end, unread answers":             {bytes.Repeat(encoded(t, 1, &wire.ChannelFlow{Active: true}), 200_000), conn(ErrResource)},
 		"channel closes again and again":               {bytes.Repeat(encoded(t, 1, &wire.ChannelClose{ReplyCode: 404}), 1000), channel(ErrNotFound)},
-		"channel closes without end, unread answers":   {bytes.Repeat(encoded(t, 1, &wire.ChannelClose{ReplyCode: 404}), 100_000), conn(ErrResource)},
+		"channel closes without end, unread answers":   {bytes.Repeat(encoded(t, 1, &wire.ChannelClose{ReplyCode: 404}), 200_000), conn(ErrResource)},
 		"channel close-oks without end":                {append(encoded(t, 1, &wire.ChannelClose{ReplyCode: 404}), bytes.Repeat(encoded(t, 1, &wire.ChannelCloseOk{}), 50_000)...), channel(ErrNotFound)},
 		"channel close on a channel never opened":      {encoded(t, 77, &wire.ChannelClose{ReplyCode: 404}), conn(ErrChannel)},
 		"channel close-ok on a channel never opened":   {encoded(t, 77, &wire.ChannelCloseOk{}), conn(ErrChannel)},
