@@ -11,7 +11,8 @@ import (
 // Applied again, it finds everything there. The outcome of each entity is in
 // the comparison, which says Create for what was created:
 //
-//   - [Create], if [Compare] had not found it, and [Adopt], if it had;
+//   - [Create], if [Compare] had not found it, and [Adopt], if it had; a binding
+//     that an inventory shows is left alone, see [With];
 //   - [Ensure], for a binding that was there or is there now;
 //   - [Differs], with the differences that are known;
 //   - [Refused], with the broker's reason.
@@ -52,6 +53,9 @@ func (c *Comparison) phases() [3][]*Change {
 		change := &c.Changes[i]
 		if change.Action == Differs {
 			continue
+		}
+		if _, binding := change.Entity.(Binding); binding && change.Action == Adopt {
+			continue // under widths that the inventory does not show: it would become a second one
 		}
 		phase := bindings
 		switch change.Entity.(type) {

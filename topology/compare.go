@@ -22,7 +22,8 @@ type comparing struct {
 }
 
 // With makes the comparison complete: it shows bindings, properties, unknown
-// arguments, and what is there beyond the topology.
+// arguments, and what is there beyond the topology. A binding that is there with
+// numbers of another width in its arguments counts as there: it routes the same.
 func With(i Inventory) CompareOption { return func(c *comparing) { c.inventory = i } }
 
 // Probe declares exchanges and queues that exist, so that the broker refuses

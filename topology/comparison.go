@@ -16,7 +16,9 @@ const (
 	// [Change.Unseen].
 	Adopt
 	// Ensure: it cannot be seen whether the broker has it; making sure of it
-	// changes nothing if so. Bindings are like that over AMQP alone.
+	// changes nothing if so. Bindings are like that over AMQP alone. (One whose
+	// arguments have numbers of another width is another one to RabbitMQ, though it
+	// routes the same.)
 	Ensure
 	// Differs: the broker has it otherwise. It is left as it is, for only
 	// deleting it, with what it holds, would make room.

@@ -159,16 +159,25 @@ func substituted(args Table, d inequivalent) Table {
 
 // valueOf gives the broker's text its type: the one it named, or that of what was sent.
 func valueOf(d inequivalent, sent any) any {
-	_, whole := integer(sent)
+	_, number := integer(sent)
 	_, flag := sent.(bool)
+	switch sent.(type) {
+	case float32, float64:
+		number = true
+	}
 	switch d.kind {
-	case "byte", "short", "signedint", "long", "unsignedbyte", "unsignedshort", "unsignedint":
-		whole = true
+	case "byte", "short", "signedint", "long", "unsignedbyte", "unsignedshort", "unsignedint", "float", "double":
+		number = true
 	case "bool":
 		flag = true
 	}
-	if n, err := strconv.ParseInt(d.Have, 10, 64); whole && err == nil {
-		return n
+	if number {
+		if n, err := strconv.ParseInt(d.Have, 10, 64); err == nil {
+			return n
+		}
+		if f, err := strconv.ParseFloat(d.Have, 64); err == nil {
+			return f
+		}
 	}
 	if flag {
 		return d.Have == "true"

@@ -94,8 +94,8 @@ func testValidationAgrees(t *testing.T, broker *docker.Broker) {
 	for i, kind := range []string{"", topology.Direct, topology.Fanout, topology.Topic, topology.Headers, "nonsense", "x-local-random"} {
 		all.Exchanges = append(all.Exchanges, topology.Exchange{Name: fmt.Sprintf("validate-%d", i), Kind: kind})
 	}
+	all.Exchanges = append(all.Exchanges, predeclaredExchanges()...)
 	all.Exchanges = append(all.Exchanges,
-		topology.Exchange{Name: "amq.validate"},
 		topology.Exchange{Name: "validate-ae"}.With(topology.AlternateExchange("none")),
 		topology.Exchange{Name: "validate-wrong-ae"}.With(topology.Argument("alternate-exchange", 1)))
 	for _, match := range []any{"all", "any", "all-with-x", "any-with-x", "other", 1} {

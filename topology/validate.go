@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -73,12 +72,12 @@ func (t Topology) Complete() error {
 	}
 	for _, b := range t.Bindings {
 		p.entity = b
-		if !exchanges[b.Source] && !reserved(b.Source) {
+		if !exchanges[b.Source] && !isPredeclared(b.Source) {
 			p.add("Source", "is not declared here")
 		}
 		there := queues[b.Destination]
 		if b.ToExchange {
-			there = exchanges[b.Destination] || reserved(b.Destination)
+			there = exchanges[b.Destination] || isPredeclared(b.Destination)
 		}
 		if !there {
 			p.add("Destination", "is not declared here")
@@ -89,7 +88,7 @@ func (t Topology) Complete() error {
 
 // kinds returns the types of exchanges by name.
 func (t Topology) kinds() map[string]string {
-	k := map[string]string{"amq.headers": Headers, "amq.match": Headers}
+	k := map[string]string{"amq.headers": Headers, "amq.match": Headers} // the ones of which a binding is checked
 	for _, e := range t.Exchanges {
 		k[e.Name] = e.Kind
 	}
@@ -102,7 +101,7 @@ func (p *problems) exchange(e Exchange) {
 	case e.Name == "":
 		p.add("Name", "is empty: the default exchange always exists")
 	case reserved(e.Name):
-		p.add("Name", `begins with "amq.", which is reserved`)
+		p.reservedExchange(e)
 	}
 	switch e.Kind {
 	case "", Direct, Fanout, Topic, Headers:
@@ -119,6 +118,21 @@ func (p *problems) exchange(e Exchange) {
 		p.check("alternate-exchange", aString(v))
 	}
 	p.encodable(e.Declare())
+}
+
+// reservedExchange: a predeclared exchange can be declared as it is. The broker
+// compares the one argument that it knows.
+func (p *problems) reservedExchange(e Exchange) {
+	there, ok := predeclared(e.Name)
+	if !ok {
+		p.add("Name", `begins with "amq.", which is reserved`)
+		return
+	}
+	for _, d := range exchangeDifferences(e, there) {
+		if _, own := e.Args[d.Field]; !own || d.Field == "alternate-exchange" {
+			p.add("Name", "is that of a predeclared exchange: %s", d)
+		}
+	}
 }
 
 func (p *problems) queue(q Queue) {
@@ -186,14 +200,14 @@ func (p *problems) twice(t Topology) {
 	exchanges, queues := map[string]Exchange{}, map[string]Queue{}
 	for _, e := range t.Exchanges {
 		p.entity = e
-		if first, ok := exchanges[e.Name]; ok && !reflect.DeepEqual(first.Declare(), e.Declare()) {
+		if first, ok := exchanges[e.Name]; ok && len(exchangeDifferences(first, e)) > 0 {
 			p.add("", "is declared twice, differently")
 		}
 		exchanges[e.Name] = e
 	}
 	for _, q := range t.Queues {
 		p.entity = q
-		if first, ok := queues[q.Name]; ok && q.Name != "" && !reflect.DeepEqual(first.Declare(), q.Declare()) {
+		if first, ok := queues[q.Name]; ok && q.Name != "" && len(queueDifferences(first, q))+len(queueDifferences(q, first)) > 0 {
 			p.add("", "is declared twice, differently")
 		}
 		queues[q.Name] = q
@@ -211,5 +225,3 @@ func (p *problems) encodable(m wire.Method) {
 	_, err := wire.AppendMethod(nil, 0, m)
 	p.check("", err)
 }
-
-func reserved(name string) bool { return strings.HasPrefix(name, "amq.") }

@@ -120,16 +120,83 @@ func TestValidateNamesEveryProblem(t *testing.T) {
 	}
 }
 
+// predeclaredExchanges are exchanges with reserved names: as they are, otherwise, and
+// one that there is not.
+func predeclaredExchanges() []topology.Exchange {
+	return append(asPredeclared(),
+		topology.Exchange{Name: "amq.validate"},
+		topology.Exchange{Name: "amq.topic", Kind: topology.Fanout},
+		topology.Exchange{Name: "amq.topic"},
+		topology.Exchange{Name: "amq.topic", Kind: topology.Topic, Transient: true},
+		topology.Exchange{Name: "amq.topic", Kind: topology.Topic, AutoDelete: true},
+		topology.Exchange{Name: "amq.topic", Kind: topology.Topic, Internal: true},
+		topology.Exchange{Name: "amq.topic", Kind: topology.Topic}.With(topology.AlternateExchange("x")),
+		topology.Exchange{Name: "amq.rabbitmq.trace", Kind: topology.Topic},
+	)
+}
+
+func asPredeclared() []topology.Exchange {
+	return []topology.Exchange{
+		{Name: "amq.direct"},
+		{Name: "amq.fanout", Kind: topology.Fanout},
+		{Name: "amq.topic", Kind: topology.Topic},
+		{Name: "amq.headers", Kind: topology.Headers},
+		{Name: "amq.match", Kind: topology.Headers},
+		{Name: "amq.rabbitmq.trace", Kind: topology.Topic, Internal: true},
+		topology.Exchange{Name: "amq.direct"}.With(topology.Argument("x-own", 1)), // is not looked at
+	}
+}
+
+// TestPredeclaredExchangesCanBeDeclaredAsTheyAre, and the brokers agree.
+func TestPredeclaredExchangesCanBeDeclaredAsTheyAre(t *testing.T) {
+	conn, _ := dialTestBroker(t)
+	valid := 0
+	for _, e := range predeclaredExchanges() {
+		one := topology.Topology{Exchanges: []topology.Exchange{e}}
+		verdict := one.Validate()
+		results, err := topology.Replay(t.Context(), conn, one.Plan()[0].Steps)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (verdict == nil) != (results[0].Err == nil) {
+			t.Errorf("%v %+v\nbroker: %v\nValidate: %v", e, e, results[0].Err, verdict)
+		}
+		if verdict == nil {
+			valid++
+		}
+	}
+	if want := len(asPredeclared()); valid != want {
+		t.Errorf("%d are valid, want %d", valid, want)
+	}
+}
+
+func TestDeclarable(t *testing.T) {
+	own := topology.Topology{
+		Exchanges: []topology.Exchange{x("a")},
+		Queues:    []topology.Queue{q("q"), {Name: "mine", Exclusive: true}, {Exclusive: true}},
+		Bindings:  []topology.Binding{b("amq.topic", "q"), bx("a", "amq.fanout"), b("a", "mine"), bx("a", "amq.gen-1")},
+	}
+	listed := own.Clone()
+	listed.Exchanges = append(append(listed.Exchanges, x("")), asPredeclared()...)
+	listed.Queues = append(listed.Queues, q("amq.gen-1"))
+	listed.Bindings = append(listed.Bindings, b("", "q"), b("a", "amq.gen-1"))
+	if got := listed.Declarable(); !slices.Equal(names(got), names(own)) || got.Validate() != nil {
+		t.Errorf("declarable %q, %v", names(got), got.Validate())
+	}
+}
+
 func TestComplete(t *testing.T) {
 	in := topology.Topology{
 		Exchanges: []topology.Exchange{x("a")},
 		Queues:    []topology.Queue{q("q")},
-		Bindings:  []topology.Binding{b("a", "q"), b("amq.topic", "q"), bx("a", "amq.fanout"), b("nowhere", "q"), b("a", "none"), bx("a", "q")},
+		Bindings: []topology.Binding{b("a", "q"), b("amq.topic", "q"), bx("a", "amq.fanout"), b("nowhere", "q"), b("a", "none"), bx("a", "q"),
+			b("amq.topics", "q")},
 	}
 	want := []string{
 		`binding of queue "q" to "nowhere" with key "": Source`,
 		`binding of queue "none" to "a" with key "": Destination`,
 		`binding of exchange "q" to "a" with key "": Destination`,
+		`binding of queue "q" to "amq.topics" with key "": Source`,
 	}
 	if got := fields(t, in.Complete()); !slices.Equal(got, want) {
 		t.Errorf("problems %q", got)

@@ -53,6 +53,19 @@ func ValidateTable(t Table) error {
 	return err
 }
 
+// Canonical returns t as a peer decodes it, each value with the type that it has on the wire, nil for nil.
+// The error is that of [AppendTable].
+func (t Table) Canonical() (Table, error) {
+	if t == nil {
+		return nil, nil
+	}
+	b, err := AppendTable(nil, t)
+	if err != nil {
+		return nil, err
+	}
+	return decodeTable(b[4:]), nil // behind its length
+}
+
 // Clone returns a copy that shares no map or slice with t, nil for nil. It does not end for a table that
 // contains itself; [ValidateTable] refuses those.
 func (t Table) Clone() Table {

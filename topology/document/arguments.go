@@ -13,7 +13,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -22,28 +21,13 @@ import (
 //
 //	{$int64: 5}  {$bytes: "AAE="}  {$time: "2006-01-02T15:04:05Z"}  {$decimal: "1.25"}
 //
-// A plain whole number stands for an int32, or an int64 if it does not fit.
-
-// canonical returns t with every value as it is on the wire.
-func canonical(t topology.Table) (topology.Table, error) {
-	b, err := wire.AppendMethod(nil, 0, &wire.QueueDeclare{Arguments: t})
-	if err != nil {
-		return nil, err
-	}
-	f, _, err := wire.ParseFrame(b, 0)
-	if err != nil {
-		return nil, err
-	}
-	m, err := (&wire.Decoder{}).Method(f.Payload)
-	if err != nil {
-		return nil, err
-	}
-	return m.(*wire.QueueDeclare).Arguments, nil // what was encoded
-}
+// A plain whole number stands for an int32, or an int64 if it does not fit. In
+// RabbitMQ's definitions, which have neither widths nor such objects, it is an
+// int64, as it is for RabbitMQ when it imports them.
 
 // argumentsNode writes arguments; exact keeps the widths of whole numbers.
 func argumentsNode(t topology.Table, exact bool) (*node, error) {
-	t, err := canonical(t)
+	t, err := t.Canonical()
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +128,9 @@ func (d *decoder) value(n *node, path string) any {
 	case boolean:
 		return n.boolean
 	case integer:
+		if d.plain {
+			return n.integer
+		}
 		return wholeOf(n.integer)
 	case number:
 		return n.number
@@ -156,7 +143,7 @@ func (d *decoder) value(n *node, path string) any {
 		}
 		return items
 	case object:
-		if len(n.fields) == 1 && strings.HasPrefix(n.fields[0].key, "$") {
+		if !d.plain && len(n.fields) == 1 && strings.HasPrefix(n.fields[0].key, "$") {
 			f := n.fields[0]
 			v, err := d.typed(strings.TrimPrefix(f.key, "$"), f.value, path)
 			if err != nil {
@@ -169,6 +156,7 @@ func (d *decoder) value(n *node, path string) any {
 	return nil
 }
 
+// wholeOf gives a plain number the width that an int has on the wire.
 func wholeOf(n int64) any {
 	if n >= math.MinInt32 && n <= math.MaxInt32 {
 		return int32(n)

@@ -9,7 +9,10 @@ import (
 )
 
 // decoder turns nodes into what they stand for, and collects every mistake.
-type decoder struct{ mistakes []error }
+type decoder struct {
+	mistakes []error
+	plain    bool // arguments are those of RabbitMQ's definitions
+}
 
 func (d *decoder) mistake(line, column int, path, format string, a ...any) {
 	d.mistakes = append(d.mistakes, &Error{Line: line, Column: column, Field: path, Err: fmt.Errorf(format, a...)})

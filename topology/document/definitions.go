@@ -32,13 +32,17 @@ func NewDefinitions() *Definitions {
 // values of wrong types. The error joins an [*Error] for every mistake.
 //
 // Exports leave out exclusive queues, internal exchanges, and the predeclared
-// exchanges, so bindings may lead to what is not there.
+// exchanges, so bindings may lead to what is not there. They do not tell the
+// widths of numbers: each whole one is an int64, which is what RabbitMQ makes of it
+// when it imports them. The binding that was exported may have another width, and
+// RabbitMQ tells bindings apart by it, though it routes alike: so apply what was read
+// with an inventory, which finds it, see [topology.With].
 func ParseDefinitions(data []byte) (*Definitions, error) {
 	root, err := readJSON(data)
 	if err != nil {
 		return nil, err
 	}
-	var d decoder
+	d := decoder{plain: true}
 	if !d.is(root, "", object) {
 		return nil, d.err()
 	}
@@ -163,10 +167,10 @@ func unlessEmpty(t topology.Table) topology.Table {
 
 // Set replaces what a virtual host has. What definitions cannot express is
 // left out, as RabbitMQ does: exclusive and server-named queues, with their
-// bindings. The errors, after which nothing is changed, are what is invalid,
+// bindings, and what is not [topology.Topology.Declarable]. The errors, after which nothing is changed, are what is invalid,
 // and arguments that plain JSON has no way to write, such as a time.
 func (d *Definitions) Set(vhost string, t topology.Topology) error {
-	t = expressible(t.Clone())
+	t = expressible(t.Declarable())
 	if err := errors.Join(t.Validate(), plain(t)); err != nil {
 		return err
 	}
@@ -200,7 +204,7 @@ func (d *Definitions) listVHost(vhost string) {
 func expressible(t topology.Topology) topology.Topology {
 	dropped := map[string]bool{}
 	t.Queues = slices.DeleteFunc(t.Queues, func(q topology.Queue) bool {
-		drop := q.Exclusive || q.Name == "" || strings.HasPrefix(q.Name, "amq.")
+		drop := q.Exclusive || q.Name == ""
 		dropped[q.Name] = dropped[q.Name] || drop
 		return drop
 	})

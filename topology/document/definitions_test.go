@@ -63,14 +63,14 @@ var exported = topology.Topology{
 	},
 	Queues: []topology.Queue{
 		{Name: "plain", Type: topology.Classic},
-		{Name: "log", Type: topology.Stream, Args: topology.Table{"x-max-age": "7D", "x-own": []any{int32(1), "two", topology.Table{"three": int32(3)}}}},
+		{Name: "log", Type: topology.Stream, Args: topology.Table{"x-max-age": "7D", "x-own": []any{int64(1), "two", topology.Table{"three": int64(3)}}}},
 		{Name: "gone", Type: topology.Classic, AutoDelete: true},
 		{Name: "orders.eu", Type: topology.Quorum, Args: topology.Table{
-			"x-dead-letter-exchange": "unrouted", "x-delivery-limit": int32(5), "x-message-ttl": int64(86400000000)}},
+			"x-dead-letter-exchange": "unrouted", "x-delivery-limit": int64(5), "x-message-ttl": int64(86400000000)}},
 	},
 	Bindings: []topology.Binding{
 		{Source: "amq.topic", Destination: "plain", Key: "#"},
-		{Source: "inner", Destination: "log", Args: topology.Table{"kind": "order", "n": int32(7), "x-match": "any"}},
+		{Source: "inner", Destination: "log", Args: topology.Table{"kind": "order", "n": int64(7), "x-match": "any"}},
 		{Source: "orders", Destination: "inner", ToExchange: true, Key: "us.*"},
 		{Source: "orders", Destination: "orders.eu", Key: "eu.#"},
 		{Source: "amq.topic", Destination: "amq.rabbitmq.trace", ToExchange: true},
@@ -231,14 +231,14 @@ func FuzzParseDefinitions(f *testing.F) {
 
 // What plain JSON lacks would come out as a table, and be imported as one.
 func TestDefinitionsRefuseWhatJSONLacks(t *testing.T) {
-	whole := topology.Table{"bool": true, "int": 5, "wide": int64(1) << 40, "text": "a", "float": 1.5, "list": []any{"a", 1}, "table": topology.Table{"k": "v"}, "nil": nil}
+	whole := topology.Table{"bool": true, "int": 5, "wide": int64(1) << 40, "text": "a", "float": 1.5, "list": []any{"a", 1}, "table": topology.Table{"k": "v"}}
 	d := document.NewDefinitions()
 	if err := d.Set("/", topology.Topology{Bindings: []topology.Binding{{Source: "amq.headers", Destination: "q", Args: whole}}}); err != nil {
 		t.Error(err)
 	}
 	before, _ := d.Marshal()
 	for key, v := range map[string]any{
-		"bytes": []byte{0}, "time": time.Unix(0, 0), "decimal": core.Decimal{Scale: 1, Value: 5}, "float32": float32(1),
+		"nil": nil, "bytes": []byte{0}, "time": time.Unix(0, 0), "decimal": core.Decimal{Scale: 1, Value: 5}, "float32": float32(1),
 		"NaN": math.NaN(), "not utf-8": "\xff", "dollar": topology.Table{"$int8": 1},
 		"deep": topology.Table{"list": []any{"a", topology.Table{"k": []byte{1}}}},
 	} {

@@ -20,7 +20,7 @@ func plain(t topology.Topology) error {
 	var errs []error
 	for _, phase := range t.Plan() {
 		for _, step := range phase.Steps {
-			args, err := canonical(argumentsOf(step.Entity))
+			args, err := argumentsOf(step.Entity).Canonical()
 			if err == nil {
 				err = plainTable(args, "")
 			}
@@ -79,6 +79,8 @@ func plainValue(v any, path string) error {
 		lacking = "a number of 32 bits: make it a float64"
 	case []byte:
 		lacking = "bytes: make them a string if they are UTF-8"
+	case nil:
+		lacking = "nothing: an import refuses it"
 	case time.Time:
 		lacking = "a time"
 	case core.Decimal:

@@ -141,8 +141,8 @@ func (d *topologyDecoder) validate(err error) {
 	}
 }
 
-// MarshalYAML writes t in this project's form. The errors are arguments that
-// AMQP cannot carry.
+// MarshalYAML writes t in this project's form, as far as it can be declared: see
+// [topology.Topology.Declarable]. The errors are arguments that AMQP cannot carry.
 func MarshalYAML(t topology.Topology) ([]byte, error) {
 	n, err := topologyNode(t)
 	if err != nil {
@@ -161,6 +161,7 @@ func MarshalJSON(t topology.Topology) ([]byte, error) {
 }
 
 func topologyNode(t topology.Topology) (*node, error) {
+	t = t.Declarable()
 	root := objectNode()
 	root.set("version", intNode(Version))
 	w := &writer{}

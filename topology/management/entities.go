@@ -3,7 +3,6 @@ package management
 import (
 	"bytes"
 	"encoding/json"
-	"math"
 	"strconv"
 
 	"github.com/warren-mq/warren/topology"
@@ -77,14 +76,12 @@ func (a *arguments) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// value turns what JSON has into what AMQP has.
+// value turns what JSON has into what AMQP has. The API does not tell the width
+// of a number; what it is told itself, it takes for an int64.
 func value(v any) any {
 	switch v := v.(type) {
 	case json.Number:
 		if n, err := v.Int64(); err == nil {
-			if n >= math.MinInt32 && n <= math.MaxInt32 {
-				return int32(n)
-			}
 			return n
 		}
 		f, err := strconv.ParseFloat(string(v), 64)

@@ -37,6 +37,10 @@ var defaultHTTP = &http.Client{Timeout: 30 * time.Second}
 // Topology returns the exchanges, queues and bindings of the virtual host,
 // the predeclared ones too. It implements [topology.Inventory].
 //
+// The API shows less of an argument than the broker knows: whole numbers and times
+// come as int64, whatever their width, other numbers as float64, bytes as text, nil
+// as "undefined". Comparisons know that.
+//
 // Errors: [*StatusError] if the API refuses, what net/http says if it cannot
 // be reached, and answers that are not understood or larger than 256 MiB.
 func (c *Client) Topology(ctx context.Context) (topology.Topology, error) {

@@ -47,11 +47,11 @@ func TestTopology(t *testing.T) {
 		Exchanges: []topology.Exchange{{Kind: "direct"}, {Name: "x", Kind: "topic", Transient: true, AutoDelete: true, Internal: true,
 			Args: topology.Table{"alternate-exchange": "ae"}}},
 		Queues: []topology.Queue{
-			{Name: "q", Type: topology.Quorum, Args: topology.Table{"x-delivery-limit": int32(5), "x-big": int64(86400000000),
-				"x-list": []any{int32(1), 2.5, topology.Table{"k": nil}}, "x-huge": 1e20}},
+			{Name: "q", Type: topology.Quorum, Args: topology.Table{"x-delivery-limit": int64(5), "x-big": int64(86400000000),
+				"x-list": []any{int64(1), 2.5, topology.Table{"k": nil}}, "x-huge": 1e20}},
 			{Name: "amq.gen-1", Transient: true, Exclusive: true, AutoDelete: true},
 		},
-		Bindings: []topology.Binding{{Source: "x", Destination: "q", Key: "k", Args: topology.Table{"n": int32(1)}}, {Source: "x", Destination: "y", ToExchange: true}},
+		Bindings: []topology.Binding{{Source: "x", Destination: "q", Key: "k", Args: topology.Table{"n": int64(1)}}, {Source: "x", Destination: "y", ToExchange: true}},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("error %v\ngot  %#v\nwant %#v", err, got, want)
