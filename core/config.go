@@ -46,9 +46,9 @@ type Config struct {
 
 	HandshakeTimeout time.Duration // dial, TLS and AMQP handshake together; default 10 s
 	TLSTimeout       time.Duration // for the TLS handshake; default 5 s
-	RPCTimeout       time.Duration // for an answer, or a large message ahead to move; default 15 s
+	RPCTimeout       time.Duration // for an answer, once the request has left, or a large message ahead to move; default 15 s
 	WriteTimeout     time.Duration // for the peer to take some bytes, unless it blocks; default 30 s
-	CloseTimeout     time.Duration // for the closing handshake; default 5 s
+	CloseTimeout     time.Duration // for the answer to the closing, once that has left; default 5 s
 
 	MaxBody       uint64 // largest body accepted from the server, the channel ends at a larger one; default 64 MiB
 	MaxPublish    uint64 // largest body to publish, at most [MaxBody]; default 16 MiB, as RabbitMQ's since 4.0

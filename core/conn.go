@@ -22,6 +22,7 @@ import (
 type Conn struct {
 	cfg    Config
 	nc     net.Conn
+	link   link
 	server Server
 	tuned  Tuned
 
@@ -38,12 +39,12 @@ type Conn struct {
 	writerDone chan struct{} // closed when nothing is written any more
 	done       chan struct{} // closed last: everything has ended
 
-	mu     sync.Mutex // guards the following
-	cause  error      // why it died or is being closed
-	end    error      // why the socket was closed; cause may be the close before
-	ids    idPool
-	calls  []*pending    // RPCs on channel 0, oldest first
-	closed chan struct{} // closed when the server confirms the close; nil before and after
+	mu      sync.Mutex // guards the following
+	cause   error      // why it died or is being closed
+	end     error      // why the socket was closed; cause may be the close before
+	ids     idPool
+	calls   []*pending // RPCs on channel 0, oldest first
+	closing bool       // this side's close waits for the server's answer
 
 	blockedMu sync.Mutex // guards the following, and the socket's write deadline
 	isBlocked atomic.Bool
@@ -52,11 +53,13 @@ type Conn struct {
 
 	recycled recycler
 	in       inbound // the reader's own
+	chunk    int     // the writer's own: how much one call is asked to take
 }
 
 func newConn(nc net.Conn, h *handshake) *Conn {
 	c := &Conn{
-		cfg: h.cfg, nc: nc, server: h.server, tuned: h.tuned,
+		cfg: h.cfg, nc: nc, link: newLink(nc), server: h.server, tuned: h.tuned,
+		chunk:      4 * minChunk,
 		out:        newOutbox(h.cfg.WriteBuffer, h.tuned.FrameMax),
 		slots:      make([]atomic.Pointer[Channel], int(h.tuned.ChannelMax)+1),
 		dying:      make(chan struct{}),
@@ -161,7 +164,7 @@ func (c *Conn) UpdateSecret(ctx context.Context, secret Secret, reason string) e
 	if err != nil {
 		return err
 	}
-	_, _, err = p.wait(ctx, c.cfg.RPCTimeout)
+	_, err = p.wait(ctx, c.patience(c.cfg.RPCTimeout))
 	return err
 }
 
@@ -180,8 +183,8 @@ func (c *Conn) request(m wire.Method) (*pending, error) {
 	return p, nil
 }
 
-// Close ends the connection: what is queued is written, then the closing
-// handshake runs, within ctx and [Config.CloseTimeout]. The socket is closed
+// Close ends the connection: what is queued is written, as long as it moves,
+// then the closing handshake runs, within [Config.CloseTimeout]; ctx bounds it all. The socket is closed
 // in any case. A nil error means that the server confirmed the end, and so read
 // all that was queued; a connection that was lost first, or closed by the server,
 // is an error. Publishes without a verdict end as [Unknown]. Closing again, or
@@ -192,21 +195,18 @@ func (c *Conn) Close(ctx context.Context) error {
 
 // CloseWith is [Conn.Close] with a reply code and text for the server's log.
 func (c *Conn) CloseWith(ctx context.Context, code Code, text string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.CloseTimeout, ErrTimeout)
-	defer cancel()
-	confirmed, err := c.beginClose(code, text)
+	begun, err := c.beginClose(code, text)
 	if err != nil {
 		return err
 	}
-	if confirmed == nil {
-		return gate.Await(ctx, c.done)
+	if !begun {
+		return ended(c.patience(c.cfg.CloseTimeout).await(ctx, c.done))
 	}
-	select {
-	case <-confirmed:
-	case <-c.dying:
+	err = ended(c.patience(c.cfg.CloseTimeout).await(ctx, c.dying))
+	if err == nil {
 		err = c.unconfirmed()
-	case <-ctx.Done():
-		err = because(context.Cause(ctx), errors.New("the server did not confirm the close"))
+	} else {
+		err = because(err, errors.New("the server did not confirm the close"))
 	}
 	c.die(ErrClosed)
 	<-c.done
@@ -218,32 +218,32 @@ func (c *Conn) CloseWith(ctx context.Context, code Code, text string) error {
 func (c *Conn) unconfirmed() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed == nil {
+	if !c.closing {
 		return nil
 	}
 	return fmt.Errorf("%w, before the server confirmed the close", c.end)
 }
 
-// beginClose queues the close. It returns nil, nil if the connection already
-// is dead or closing.
-func (c *Conn) beginClose(code Code, text string) (confirmed <-chan struct{}, err error) {
+// beginClose queues the close. It reports false if the connection already is
+// dead or closing.
+func (c *Conn) beginClose(code Code, text string) (begun bool, err error) {
 	open := c.farewells()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cause != nil {
-		return nil, nil
+		return false, nil
 	}
 	m := &wire.ConnectionClose{ReplyCode: uint16(code), ReplyText: text}
 	switch err := invalid(m.ID(), c.out.last(m, open, ErrClosed)).(type) {
 	case nil:
 	case *ValidationError:
-		return nil, err
+		return false, err
 	default: // about to die: nothing can be sent any more
-		return nil, nil
+		return false, nil
 	}
 	c.cause = ErrClosed
-	c.closed = make(chan struct{})
-	return c.closed, nil
+	c.closing = true
+	return true, nil
 }
 
 // farewells returns what precedes the close of each channel that is open.

@@ -28,7 +28,7 @@ type frames struct {
 	nc     net.Conn
 	max    uint32        // largest frame accepted
 	silent time.Duration // error out after so long without a byte; 0: never
-	stall  time.Duration // error out when one frame takes longer; 0: never
+	stall  time.Duration // error out when one frame takes longer, and longer than slowest allows; 0: never
 	counts *traffic      // nil during the handshake
 
 	buf        []byte
@@ -114,13 +114,23 @@ func (f *frames) read(b []byte, inside bool) (n int, err error) {
 	return 0, err
 }
 
+// slowest is the rate, in bytes a second, at which a link still counts as one
+// on which a large frame arrives.
+const slowest = 1 << 10
+
+// allowance is what the frame that is arriving may take for its size.
+func (f *frames) allowance() time.Duration {
+	_, payload, _ := wire.PeekFrame(f.buf[f.r:f.w])
+	return time.Duration(payload/slowest) * time.Second
+}
+
 // watch arms the read deadline, at most four times an interval, and notices a
 // frame that trickles in.
 func (f *frames) watch(now time.Time, inside bool) error {
 	if inside && f.stall > 0 {
 		if f.frameSince.IsZero() {
 			f.frameSince = now
-		} else if now.Sub(f.frameSince) > f.stall {
+		} else if now.Sub(f.frameSince) > f.stall+f.allowance() {
 			return because(ErrTimeout, errors.New("one frame took too long to arrive"))
 		}
 	}

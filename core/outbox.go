@@ -27,7 +27,8 @@ type outbox struct {
 	mu      sync.Mutex // guards the following
 	control []byte
 	data    []byte
-	swaps   uint64
+	swaps   uint64     // those that had something to write
+	written uint64     // how many of them the socket has taken
 	taken   uint64     // data bytes handed to the writer: the stream offset of data[0]
 	lanes   []lane     // by channel id
 	acking  []*Channel // channels with acks to collect
@@ -262,10 +263,13 @@ func (o *outbox) take(emptyControl, emptyData []byte) (control, data []byte, sta
 	start = o.taken
 	control, data = o.control, o.data
 	o.control, o.data = emptyControl[:0], emptyData[:0]
+	o.written = o.swaps
 	o.idle = len(control)+len(data) == 0
 	o.answers = 0
-	if len(data) > 0 {
+	if !o.idle {
 		o.swaps++
+	}
+	if len(data) > 0 {
 		o.taken += uint64(len(data))
 		o.queued.Store(0)
 	}

@@ -92,3 +92,28 @@ func (o *outbox) answered(size int) error {
 	}
 	return nil
 }
+
+// pendingSwap returns the swap that takes what is queued now, or the last one.
+func (o *outbox) pendingSwap() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.control)+len(o.data) > 0 {
+		return o.swaps + 1
+	}
+	return o.swaps
+}
+
+// hasWritten reports whether the socket has taken all of a swap.
+func (o *outbox) hasWritten(swap uint64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.written >= swap
+}
+
+// hasWrittenOf reports whether the socket has taken all publishes of channel id.
+func (o *outbox) hasWrittenOf(id uint16) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	l := o.lane(id)
+	return !l.inside && o.written >= l.data
+}

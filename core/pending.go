@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -14,7 +15,6 @@ import (
 type pending struct {
 	request  wire.MethodID
 	replies  []wire.MethodID
-	sent     time.Time
 	consumer *Consumer // for basic.consume and basic.cancel
 	noAck    bool      // for basic.get: what comes is settled
 	orphan   bool      // nobody waits any more; guarded by the channel's lock
@@ -26,7 +26,7 @@ type pending struct {
 }
 
 func newPending(m wire.Method) *pending {
-	p := &pending{request: m.ID(), replies: wire.Replies(m.ID()), sent: time.Now(), done: make(chan struct{})}
+	p := &pending{request: m.ID(), replies: wire.Replies(m.ID()), done: make(chan struct{})}
 	if m, ok := m.(*wire.BasicGet); ok {
 		p.noAck = m.NoAck
 	}
@@ -46,19 +46,29 @@ func (p *pending) fail(err error) {
 	close(p.done)
 }
 
-// wait waits for the reply, at most for limit; expired then is true.
-func (p *pending) wait(ctx context.Context, limit time.Duration) (m wire.Method, expired bool, err error) {
-	t := time.NewTimer(limit)
-	defer t.Stop()
-	select {
-	case <-p.done:
-		return p.reply, false, p.err
-	case <-t.C:
-		return nil, true, errNoAnswer(p.request, limit)
-	case <-ctx.Done():
-		return nil, false, context.Cause(ctx)
+// wait waits for the reply as long as ctx and patience last; the error then is
+// the cause of ctx, or an [ErrTimeout] that is an [unanswered].
+func (p *pending) wait(ctx context.Context, patience *patience) (wire.Method, error) {
+	switch replied, err := patience.await(ctx, p.done); {
+	case replied:
+		return p.reply, p.err
+	case err != nil:
+		return nil, err
 	}
+	return nil, &unanswered{p.request, patience.limit}
 }
+
+// unanswered is the end of patience with a request.
+type unanswered struct {
+	request wire.MethodID
+	limit   time.Duration
+}
+
+func (e *unanswered) Error() string {
+	return fmt.Sprintf("%v: %s was not answered within %s", ErrTimeout, e.request, e.limit)
+}
+
+func (e *unanswered) Unwrap() error { return ErrTimeout }
 
 // failCalls fails the RPCs of a channel that has ended with cause. The server
 // handles them in order, and ignores those behind the one that it refuses.

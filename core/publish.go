@@ -169,6 +169,10 @@ func (ch *Channel) appendBody(part []byte, final bool) (done bool, err error) {
 	return true, err
 }
 
+// Flushed reports whether the socket has taken all that was published on this
+// channel. Until then nobody can have an answer to it.
+func (ch *Channel) Flushed() bool { return ch.conn.out.hasWrittenOf(ch.id) }
+
 func (ch *Channel) currentMode() mode {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()

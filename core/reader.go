@@ -121,11 +121,10 @@ func (c *Conn) onConnection(f wire.Frame) error {
 func (c *Conn) onCloseOk() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed == nil {
+	if !c.closing {
 		return unexpected(&wire.ConnectionCloseOk{})
 	}
-	close(c.closed)
-	c.closed = nil
+	c.closing = false
 	return ErrClosed
 }
 

@@ -3,7 +3,6 @@ package core
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -45,26 +44,24 @@ func (ch *Channel) request(ctx context.Context, m wire.Method) (*Reply, error) {
 // Wait returns the reply, or why there is none: the channel's death, the end
 // of ctx, or [ErrTimeout] when the broker has answered nothing on this channel
 // for [Config.RPCTimeout]; the channel is then given up, since an answer that
-// comes later could no longer be told from the next one's.
+// comes later could no longer be told from the next one's. While the request
+// waits to leave, and other bytes do, the timeout has not begun.
 func (r *Reply) Wait(ctx context.Context) (wire.Method, error) {
-	limit := r.ch.conn.cfg.RPCTimeout
-	for left := limit; left > 0; left = limit - time.Since(r.ch.lastProgress(r.p.sent)) {
-		m, expired, err := r.p.wait(ctx, left)
-		if expired {
-			continue
-		}
-		if err != nil && r.ch.abandon(r.p) {
-			return nil, err
-		}
-		if err != nil { // the reply came in the same instant
-			<-r.p.done
-			m, err = r.p.reply, r.p.err
-		}
-		return m, err
+	patience := r.ch.conn.patience(r.ch.conn.cfg.RPCTimeout)
+	patience.progress = r.ch.lastProgress
+	m, err := r.p.wait(ctx, patience)
+	if _, expired := err.(*unanswered); expired {
+		r.ch.condemn(err)
+		return nil, err
 	}
-	err := errNoAnswer(r.p.request, limit)
-	r.ch.condemn(err)
-	return nil, err
+	if err != nil && r.ch.abandon(r.p) {
+		return nil, err
+	}
+	if err != nil { // the reply came in the same instant
+		<-r.p.done
+		m, err = r.p.reply, r.p.err
+	}
+	return m, err
 }
 
 // abandon notes that nobody waits for p any more: see [Channel] on the end of
@@ -76,13 +73,10 @@ func (ch *Channel) abandon(p *pending) bool {
 	return slices.Contains(ch.calls, p)
 }
 
-func (ch *Channel) lastProgress(sent time.Time) time.Time {
+func (ch *Channel) lastProgress() time.Time {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if ch.progress.After(sent) {
-		return ch.progress
-	}
-	return sent
+	return ch.progress
 }
 
 // send appends m to the outbox, and p, unless nil, to the RPCs in flight.
@@ -163,19 +157,21 @@ func (ch *Channel) lockToSend(ctx context.Context, limit time.Duration) error {
 		}
 		changed := ch.changed.Wait()
 		ch.mu.Unlock()
-		if err := awaitWithin(ctx, changed, limit); err != nil {
+		if err := ch.conn.awaitMove(ctx, changed, limit); err != nil {
 			return err
 		}
 	}
 }
 
-func awaitWithin(ctx context.Context, changed <-chan struct{}, limit time.Duration) error {
-	if limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, limit, errStandsStill)
-		defer cancel()
+func (c *Conn) awaitMove(ctx context.Context, changed <-chan struct{}, limit time.Duration) error {
+	if limit == 0 {
+		return gate.Await(ctx, changed)
 	}
-	return gate.Await(ctx, changed)
+	moved, err := c.patienceAhead(limit).await(ctx, changed)
+	if !moved && err == nil {
+		return errStandsStill
+	}
+	return err
 }
 
 // call sends a request and waits for its reply.
@@ -276,8 +272,4 @@ func waits(noWait bool) error {
 		return errRequestNoWait
 	}
 	return nil
-}
-
-func errNoAnswer(id wire.MethodID, limit time.Duration) error {
-	return fmt.Errorf("%w: %s was not answered within %s", ErrTimeout, id, limit)
 }

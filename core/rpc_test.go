@@ -383,7 +383,8 @@ func TestWhichRequestsAreIgnored(t *testing.T) {
 		}
 		failCalls(all, tt.cause)
 		for i, p := range all {
-			_, _, err := p.wait(bg, time.Hour)
+			<-p.done
+			err := p.err
 			if !errors.Is(err, tt.cause) || errors.Is(err, ErrIgnored) != tt.want[i] {
 				t.Errorf("%s: call %d: %v, want ignored %v", name, i, err, tt.want[i])
 			}

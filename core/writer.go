@@ -1,6 +1,7 @@
 package core
 
 import (
+	"crypto/tls"
 	"errors"
 	"os"
 	"time"
@@ -8,9 +9,25 @@ import (
 	"github.com/warren-mq/warren/core/wire"
 )
 
-// writeChunk is how much one write call is asked to take. A deadline applies
-// to each, so a slow link that moves at all is never mistaken for a dead one.
-const writeChunk = 128 << 10
+// A deadline applies to each write call, so that a slow link that moves is not
+// mistaken for a dead one. How much a call is asked to take follows the link's
+// pace between these bounds.
+const (
+	minChunk = 4 << 10
+	maxChunk = 128 << 10
+)
+
+// nextChunk returns how much the next call is asked to take after one that was
+// asked for chunk took so long.
+func nextChunk(chunk int, took, limit time.Duration) int {
+	switch {
+	case took > limit/16:
+		return max(int(int64(chunk)*int64(limit/32)/int64(took)), minChunk)
+	case took < limit/64:
+		return min(2*chunk, maxChunk)
+	}
+	return chunk
+}
 
 // keepBuffer is the largest buffer kept for reuse after it was written.
 const keepBuffer = 4 << 20
@@ -100,14 +117,21 @@ func (c *Conn) writeBatch(control, data []byte, start uint64) error {
 // stopped reading) there is no deadline: see [Conn.setBlocked].
 func (c *Conn) write(b []byte) (n int, err error) {
 	for len(b) > 0 {
-		c.armWrite()
-		m, err := c.nc.Write(b[:min(len(b), writeChunk)])
+		var before departures
+		watched := c.link.raw != nil && (len(b) >= maxChunk/2 || c.chunk < maxChunk)
+		if watched {
+			before = c.departures()
+		}
+		begun := c.armWrite()
+		m, err := c.nc.Write(b[:min(len(b), c.chunk)])
 		if m > 0 {
-			c.counts.onWrite(m, time.Now())
+			now := time.Now()
+			c.counts.onWrite(m, now)
+			c.chunk = nextChunk(c.chunk, now.Sub(begun), c.cfg.WriteTimeout)
 		}
 		n += m
 		b = b[m:]
-		if err != nil {
+		if err != nil && !(watched && c.resumes(err, before)) {
 			return n, writeError(err)
 		}
 	}
@@ -130,12 +154,22 @@ func reuse(b []byte) []byte {
 
 // armWrite sets the deadline of the next write. It is called by the writer,
 // and by the reader when the blocked state changes during a write.
-func (c *Conn) armWrite() {
+func (c *Conn) armWrite() (now time.Time) {
 	c.blockedMu.Lock()
 	defer c.blockedMu.Unlock()
+	now = time.Now()
 	at := time.Time{}
 	if !c.isBlocked.Load() {
-		at = time.Now().Add(c.cfg.WriteTimeout)
+		at = now.Add(c.cfg.WriteTimeout)
 	}
 	_ = c.nc.SetWriteDeadline(at) // fails only on a closed socket, which the write reports
+	return now
+}
+
+// resumes reports whether a write that ended with err goes on: it was out of
+// time, and bytes have left since before, where that is known. After a timeout
+// TLS cannot go on; there the pace of the link must do.
+func (c *Conn) resumes(err error, before departures) bool {
+	_, secure := c.nc.(*tls.Conn)
+	return !secure && errors.Is(err, os.ErrDeadlineExceeded) && c.departures().moved(before)
 }

@@ -88,7 +88,9 @@ func (p *Publisher) serve(ch *core.Channel) error {
 		case <-p.retryDue():
 			p.retryRefused()
 		case <-p.patience():
-			p.widen()
+			if ch.Flushed() { // else the broker cannot have closed the channel over it yet
+				p.widen()
+			}
 		case <-ch.Done():
 			return ch.Err()
 		case <-p.ctx.Done():

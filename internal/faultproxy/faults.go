@@ -100,7 +100,9 @@ func (p *Proxy) Latency(d, jitter time.Duration) {
 	p.change(func(f *faults) { f.latency, f.jitter = max(d, 0), max(jitter, 0) })
 }
 
-// Bandwidth limits each way of each connection. A limit of 0 or less ends that.
+// Bandwidth limits each way of each connection. A limit of 0 or less ends that. From
+// a connection that comes while there is one, the proxy takes little ahead of the
+// limit: what waits for the slow link waits in the sender's socket.
 func (p *Proxy) Bandwidth(bytesPerSecond int64) {
 	p.change(func(f *faults) { f.bandwidth = max(bytesPerSecond, 0) })
 }

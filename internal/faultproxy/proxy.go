@@ -128,6 +128,9 @@ func (p *Proxy) admit(client *net.TCPConn) {
 		return
 	}
 	p.stats.Accepted++
+	if p.faults.bandwidth > 0 {
+		_ = client.SetReadBuffer(bufferSize) // at worst it takes more
+	}
 	l := newLink(p, client, p.upstream)
 	l.newObserver = p.newObserver
 	p.links[l] = struct{}{}

@@ -18,7 +18,7 @@ var first = map[string]func(t *testing.T, addr string){
 	"connection": testConnection, "exchanges": testExchanges, "queues": testQueues, "publish": testPublish,
 	"large bodies": testLargeBodies, "every field type": testFieldTypes, "confirms": testConfirms, "returns": testReturns,
 	"transactions": testTransactions, "get and acks": testGetAndAcks, "consume": testConsume, "server's cancel": testServerCancel,
-	"channel errors": testChannelErrors, "connection errors": testConnectionErrors, "limits": testLimits,
+	"channel errors": testChannelErrors, "connection errors": testConnectionErrors, "limits": testLimits, "slow link": testSlowLink,
 }
 
 func TestAgainstRabbitMQ(t *testing.T) {
