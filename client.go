@@ -33,6 +33,24 @@ type Client struct {
 	consumers  []*consumer.Consumer
 }
 
+// New returns a client of the broker at url, and has it connect in the
+// background, for a program that is to start while the broker is down. It fails
+// for what no connection is needed to know, with a [*core.ValidationError].
+//
+// Until the first connection is open everything is as in an outage: the client
+// tries without end, [Client.State] and [Client.Health] tell with what result,
+// and so does the event [recovery.Retrying]; messages are kept, and what needs
+// the broker waits within its context, whose end then carries the error of the
+// last attempt. See [Dial].
+func New(url string, opts ...Option) (*Client, error) {
+	c, err := newClient(url, opts, func(cfg *recovery.Config) { cfg.InitialPasses = -1 })
+	if err != nil {
+		return nil, err
+	}
+	c.main.Start()
+	return c, nil
+}
+
 // Dial connects to the broker at url, "amqp://user:password@host:port/vhost"
 // (see [core.ParseURL]), and waits until a connection is open. From then on
 // the client recovers by itself, without end, until it is closed.
@@ -40,8 +58,22 @@ type Client struct {
 // It fails when every endpoint has failed once (unless [WithInitialRetry]), when
 // one has refused the credentials or the vhost, which are those of the cluster, or
 // when ctx ends. Errors: [*core.ValidationError] for the URL or the options,
-// [*core.DialError] with what went wrong, for example [core.ErrAuth].
+// [*core.DialError] with what went wrong, for example [core.ErrAuth], also when
+// ctx ends.
 func Dial(ctx context.Context, url string, opts ...Option) (*Client, error) {
+	c, err := newClient(url, opts, func(*recovery.Config) {})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.main.Connect(ctx); err != nil {
+		c.abandon()
+		return nil, err
+	}
+	return c, nil
+}
+
+// newClient returns a client that is not connected.
+func newClient(url string, opts []Option, main func(*recovery.Config)) (*Client, error) {
 	o := newOptions(opts)
 	resolver, err := o.endpoints(url)
 	if err != nil {
@@ -51,37 +83,48 @@ func Dial(ctx context.Context, url string, opts ...Option) (*Client, error) {
 	for _, f := range o.listener {
 		c.events.Listen(f)
 	}
-	c.main = recovery.New(c.connection(o, resolver, "main", func(cfg *recovery.Config) {
-		cfg.Recorder = c.recorder
-	}))
-	c.publish = recovery.New(c.connection(o, resolver, "publish", func(cfg *recovery.Config) {
-		cfg.InitialPasses = -1 // it is opened late: a broker that is down then is an outage like any other
-		cfg.Gate = c.topologyReady
-	}))
-	if err := c.main.Connect(ctx); err != nil {
-		c.abandon()
+	cfg := c.connection(o, resolver, "main")
+	cfg.Recorder, cfg.Emit = c.recorder, c.emitter(&c.publish)
+	main(&cfg)
+	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	c.main = recovery.New(cfg)
+	cfg = c.connection(o, resolver, "publish")
+	cfg.InitialPasses = -1 // it is opened late: a broker that is down then is an outage like any other
+	cfg.Gate, cfg.Emit = c.topologyReady, c.emitter(&c.main)
+	c.publish = recovery.New(cfg)
 	return c, nil
 }
 
-func (c *Client) connection(o *options, r recovery.Resolver, name string, special func(*recovery.Config)) recovery.Config {
+func (c *Client) connection(o *options, r recovery.Resolver, name string) recovery.Config {
 	cfg := recovery.Config{}
 	for _, f := range o.recovery {
 		f(&cfg)
 	}
-	cfg.Name, cfg.Resolver, cfg.Log, cfg.Emit = name, r, o.log, c.events.Emit
-	special(&cfg)
+	cfg.Name, cfg.Resolver, cfg.Log = name, r, o.log
 	return cfg
 }
 
-// topologyReady holds publishers back until what they publish to is declared
-// again. It never is once the main connection is closed, which is the error.
+// emitter returns what receives the events of a connection. Where one has found
+// the broker, the other need not wait.
+func (c *Client) emitter(other **recovery.Connection) func(Event) {
+	return func(e Event) {
+		c.events.Emit(e)
+		if e.Kind == recovery.Opened {
+			(*other).Found(e.Endpoint)
+		}
+	}
+}
+
+// topologyReady holds publishers back until what they publish to is known to be
+// on the broker that they have reached. That the main connection seems to live
+// does not say so. It never will once that is closed, which is the error.
 func (c *Client) topologyReady(ctx context.Context) error {
 	if c.recorder.Len() == 0 {
 		return nil
 	}
-	return c.main.Await(ctx, func(s State) bool { return s.Stage.Reached(recovery.PublishReady) })
+	return c.main.Verify(ctx)
 }
 
 // abandonTimeout bounds the end of a client that did not connect: a dial that

@@ -160,7 +160,13 @@ func (o *options) endpoints(url string) (recovery.Resolver, error) {
 		}
 		list = append(list, cfg)
 	}
-	return recovery.Endpoints(o.applied(list)...), nil
+	list = o.applied(list)
+	for _, cfg := range list {
+		if err := cfg.Validate(); err != nil {
+			return nil, err
+		}
+	}
+	return recovery.Endpoints(list...), nil
 }
 
 // applied returns a copy of list with the options applied.

@@ -63,6 +63,7 @@ func TestHealth(t *testing.T) {
 		if h := client.Health(); len(h) != 1 || !h[0].Live || !h[0].Ready || h[0].Connection != "main" || h[0].Err() != nil {
 			t.Errorf("%+v", h)
 		}
+		e.declare(client, warren.Topology{Queues: []warren.Queue{{Name: "q"}}}) // which the main connection is to keep
 		pub, err := client.Publisher()
 		if err != nil {
 			t.Fatal(err)

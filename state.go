@@ -4,45 +4,80 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 
+	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
 )
 
 // State returns how far the client is: the least ready of the connections in
-// use counts, above all one that is closed for good, and Degraded names what
-// could not be restored on any of them.
+// use counts (see [Client.Health]), above all one that is closed for good, and
+// Degraded names what could not be restored on any of them.
 func (c *Client) State() State {
-	s := c.main.State()
-	if c.publish.Idle() {
-		return s
+	var least State
+	var degraded []Failure
+	for i, conn := range c.inUse() {
+		s := conn.State()
+		degraded = append(degraded, s.Degraded...)
+		if i == 0 || least.Stage != recovery.Closed && (s.Stage == recovery.Closed || s.Stage < least.Stage) {
+			least = s
+		}
 	}
-	p := c.publish.State()
-	degraded := append(s.Degraded, p.Degraded...)
-	if s.Stage != recovery.Closed && (p.Stage == recovery.Closed || p.Stage < s.Stage) {
-		s = p
-	}
-	s.Degraded = degraded
-	return s
+	least.Degraded = degraded
+	return least
 }
 
-// Health returns what a probe wants to know of each connection in use: the
-// main one, and the one to publish on once it was needed. It costs no I/O. Live
-// and ready is the client whose connections all are.
+// Health returns what a probe wants to know of each connection in use. It costs
+// no I/O. Live and ready is the client whose connections all are.
+//
+// The connection to publish on is in use while there is a publisher, the main one
+// while there is a consumer, a channel or something declared, and if the
+// other is not. One that is closed for good always counts.
 func (c *Client) Health() []Health {
-	all := []Health{c.main.Health()}
-	if !c.publish.Idle() {
-		all = append(all, c.publish.Health())
+	var all []Health
+	for _, conn := range c.inUse() {
+		all = append(all, conn.Health())
 	}
 	return all
 }
 
-// AwaitReady waits until the client is ready, within ctx: connected, topology
-// declared, every consumer subscribed, nothing degraded.
-func (c *Client) AwaitReady(ctx context.Context) error {
-	if err := c.main.Await(ctx, State.Ready); err != nil || c.publish.Idle() {
-		return err
+// inUse returns the connections that count, the main one first.
+func (c *Client) inUse() []*recovery.Connection {
+	switch {
+	case c.publish.Idle() || !c.publishing() && !ended(c.publish):
+		return []*recovery.Connection{c.main}
+	case !c.main.InUse() && !ended(c.main):
+		return []*recovery.Connection{c.publish}
 	}
-	return c.publish.Await(ctx, State.Ready)
+	return []*recovery.Connection{c.main, c.publish}
+}
+
+// publishing reports whether there is a publisher.
+func (c *Client) publishing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.publishers, func(p *publisher.Publisher) bool { return !ended(p) })
+}
+
+func ended(x interface{ Done() <-chan struct{} }) bool {
+	select {
+	case <-x.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// AwaitReady waits until the client is ready, within ctx: connected, topology
+// declared, every consumer subscribed, nothing degraded. When ctx ends first the
+// error says what is missing.
+func (c *Client) AwaitReady(ctx context.Context) error {
+	for _, conn := range c.inUse() {
+		if err := conn.Await(ctx, State.Ready); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Reconnect drops the physical connections in use and makes new ones, for

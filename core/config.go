@@ -101,6 +101,14 @@ const (
 	maxFrameMax      = 64 << 20 // the read buffer grows to hold a frame
 )
 
+// Validate returns the [*ValidationError] that [Dial] would return.
+func (c Config) Validate() error {
+	if _, err := c.withDefaults(); err != nil {
+		return &ValidationError{Method: "connect", Err: err}
+	}
+	return nil
+}
+
 // withDefaults returns a copy with every default filled in.
 func (c Config) withDefaults() (Config, error) {
 	set(&c.Addr, defaultAddr(c.TLS != nil || c.TLSFor != nil))

@@ -95,8 +95,14 @@ func (c *Connection) Channel(ctx context.Context) (*Channel, error) {
 	}
 	ch.ctx, ch.stop = context.WithCancelCause(c.ctx)
 	c.running.Add(1)
+	c.open++
 	c.mu.Unlock()
-	go ch.runChannel()
+	go func() {
+		ch.runChannel()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.open--
+	}()
 	if _, err := ch.ready(ctx); err != nil {
 		_ = ch.Close(ctx) // the first error counts
 		return nil, err

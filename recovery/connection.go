@@ -38,6 +38,10 @@ type Connection struct {
 	failed      int // failures of members
 	flight      flight
 	channels    int // opened so far, for their names
+	open        int // of them
+	found       sighting
+	sighted     gate.Gate // found is another one
+	check       check
 	losses      int
 	recreations map[string]int  // by queue
 	redeclaring map[string]bool // queues, by the name that they had
@@ -71,7 +75,8 @@ func (c *Connection) Connect(ctx context.Context) error {
 }
 
 // Session returns the present session, and waits for one while there is none.
-// It starts the connection if it is idle. Errors: the end of ctx, and why the
+// It starts the connection if it is idle. Errors: the end of ctx with why there
+// is no session, such as the [*core.DialError] of the last attempt, and why the
 // connection is closed, wrapping [core.ErrClosed] unless it was given up.
 func (c *Connection) Session(ctx context.Context) (*Session, error) {
 	return c.SessionAfter(ctx, 0)
@@ -93,10 +98,12 @@ func (c *Connection) SessionAfter(ctx context.Context, after uint64) (*Session, 
 		}
 		changed := c.changed.Wait()
 		c.mu.Unlock()
-		if err := gate.Await(ctx, changed); err != nil {
-			return nil, err
-		}
+		err := gate.Await(ctx, changed)
 		c.mu.Lock()
+		if err != nil {
+			defer c.mu.Unlock()
+			return nil, c.snapshot().inVain(err)
+		}
 	}
 }
 
@@ -136,7 +143,8 @@ func (c *Connection) snapshot() State {
 }
 
 // Await waits until ok returns true for the connection's state. It returns
-// the cause when the connection is closed or ctx ends first.
+// the cause when the connection is closed or ctx ends first, then with what the
+// state has against it, such as the [*core.DialError] of the last attempt.
 func (c *Connection) Await(ctx context.Context, ok func(State) bool) error {
 	c.mu.Lock()
 	for {
@@ -149,7 +157,7 @@ func (c *Connection) Await(ctx context.Context, ok func(State) bool) error {
 			return s.Err
 		}
 		if err := gate.Await(ctx, changed); err != nil {
-			return err
+			return s.inVain(err)
 		}
 		c.mu.Lock()
 	}
@@ -159,6 +167,24 @@ func (c *Connection) isClosed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.closed
+}
+
+// Start starts the connection without waiting for it.
+func (c *Connection) Start() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.start()
+}
+
+// InUse reports whether something lives on the connection: a channel, a
+// consumer, or a recorded entity that it is to keep.
+func (c *Connection) InUse() bool {
+	if c.cfg.Recorder != nil && c.cfg.Recorder.Len() > 0 {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open > 0 || len(c.members) > 0
 }
 
 // Idle reports whether nothing has used the connection yet.

@@ -156,6 +156,17 @@ func (r *rotation) next(list []core.Config) core.Config {
 	return list[best]
 }
 
+// favour has the endpoints at addr tried next.
+func (r *rotation) favour(addr string) {
+	for p := range r.tried {
+		if p.addr == addr {
+			r.tried[p] = 0
+		} else {
+			r.tried[p] = max(r.tried[p], 1) // behind it
+		}
+	}
+}
+
 // settle forgets all attempts but the last: after a long time with one
 // endpoint, preference counts again.
 func (r *rotation) settle() {

@@ -1,9 +1,6 @@
 package recovery
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // Health is what a probe wants to know of a connection, at one moment.
 type Health struct {
@@ -27,16 +24,7 @@ type Health struct {
 
 // Err returns nil if ready, else the reason in one line.
 func (h Health) Err() error {
-	switch {
-	case h.Ready:
-		return nil
-	case h.State.Err != nil:
-		return fmt.Errorf("%s: %w", h.State.Stage, h.State.Err)
-	case len(h.State.Degraded) > 0:
-		return fmt.Errorf("degraded, %d missing, first %w", len(h.State.Degraded), h.State.Degraded[0])
-	default:
-		return fmt.Errorf("not ready: %s", h.State.Stage)
-	}
+	return h.State.why()
 }
 
 // Health returns the connection's health. It costs no I/O.

@@ -16,7 +16,7 @@ import (
 // waits for the gate. Entities that are refused are quarantined; only the
 // loss of the connection, or its being closed, is an error.
 func (s *supervision) restore(conn *core.Conn) error {
-	begun := time.Now()
+	begun, asked := time.Now(), s.checksAsked()
 	phases, err := s.lossPlan(conn)
 	if err != nil {
 		return err
@@ -33,6 +33,7 @@ func (s *supervision) restore(conn *core.Conn) error {
 		s.report.Phases[phase.Name] = time.Since(begun)
 	}
 	s.complete = true
+	s.checked(asked)
 	if s.cfg.Gate == nil {
 		return nil
 	}

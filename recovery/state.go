@@ -48,6 +48,28 @@ type State struct {
 // Ready reports whether everything works: [ConsumeReady] and nothing degraded.
 func (s State) Ready() bool { return s.Stage == ConsumeReady && len(s.Degraded) == 0 }
 
+// why returns nil if the state is ready, else the reason in one line.
+func (s State) why() error {
+	switch {
+	case s.Ready():
+		return nil
+	case s.Err != nil:
+		return fmt.Errorf("%s: %w", s.Stage, s.Err)
+	case len(s.Degraded) > 0:
+		return fmt.Errorf("degraded, %d missing, first %w", len(s.Degraded), s.Degraded[0])
+	default:
+		return fmt.Errorf("not ready: %s", s.Stage)
+	}
+}
+
+// inVain returns err, the end of a wait, with what the state has against what was waited for.
+func (s State) inVain(err error) error {
+	if why := s.why(); why != nil {
+		return fmt.Errorf("%w: %w", err, why)
+	}
+	return err
+}
+
 // Failure is an entity or a consumer that could not be restored.
 type Failure struct {
 	Entity string

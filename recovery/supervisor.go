@@ -57,6 +57,7 @@ type supervision struct {
 	untrusted int         // attempts in a row that ended over TLS
 	cause     error       // why the last connection was lost, nil at first
 	lostAt    time.Time   // when; at first, the beginning
+	triedAt   time.Time   // when the last attempt began
 	report    *Report     // of the recovery under way
 	dialled   core.Config // the endpoint of the present connection
 	renewAt   time.Time   // when its credentials are to be renewed; zero: never
@@ -106,6 +107,7 @@ func (s *supervision) final(cause error) error {
 
 func (s *supervision) lost(cause error, uptime time.Duration) {
 	s.cause, s.lostAt, s.untrusted = cause, time.Now(), 0
+	s.triedAt = s.lostAt
 	s.schedule.lost(uptime)
 	if !isFault(cause) || uptime >= s.cfg.StableAfter {
 		s.faults = 0
@@ -149,6 +151,7 @@ func (s *supervision) connect() (*core.Conn, error) {
 
 // attempt dials the next endpoint once.
 func (s *supervision) attempt() (*core.Conn, core.Config, error) {
+	s.triedAt = time.Now()
 	list, err := lookUp(s.ctx, s.cfg.Resolver)
 	if err == nil && len(list) == 0 {
 		err = errNoEndpoint
@@ -161,7 +164,9 @@ func (s *supervision) attempt() (*core.Conn, core.Config, error) {
 	s.dialled = endpoint
 	s.dialled.Credentials = s.wallet.provider(endpoint)
 	// It calls functions of the application: to dial, for TLS, and to log in.
-	conn, err := hook.Call(func() (*core.Conn, error) { return core.Dial(s.ctx, s.observed(s.dialled)) })
+	ctx, done := s.untilFound()
+	defer done()
+	conn, err := hook.Call(func() (*core.Conn, error) { return core.Dial(ctx, s.observed(s.dialled)) })
 	return conn, endpoint, err
 }
 
@@ -200,8 +205,7 @@ func gaveUp(attempts int, err error) error {
 	return fmt.Errorf("gave up after %d attempts: %w", attempts, err)
 }
 
-// pause waits before an attempt as the schedule says. [Connection.Reconnect]
-// cuts it short.
+// pause waits before an attempt as the schedule says.
 func (s *supervision) pause(attempt int, last class, lastErr error) error {
 	delay, ok := s.schedule.next(s.endpoints, last)
 	if s.fresh {
@@ -218,17 +222,9 @@ func (s *supervision) pause(attempt int, last class, lastErr error) error {
 		s.Emit(Event{Kind: Retrying, Err: lastErr, Attempt: attempt, Delay: delay})
 	}
 	s.mu.Lock()
-	s.attempts, s.nextAttempt = attempt-1, time.Now().Add(delay)
+	s.attempts = attempt - 1
 	s.mu.Unlock()
-	t := time.NewTimer(delay)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-s.force:
-	case <-s.ctx.Done():
-		return context.Cause(s.ctx)
-	}
-	return nil
+	return s.sleep(delay)
 }
 
 // maxFaults is after how many faults of protocol in a row, found by this side,

@@ -52,8 +52,10 @@ func (s *supervision) nextChore() (time.Time, bool) {
 	s.mu.Lock()
 	at, ok := s.quarantine.next()
 	s.mu.Unlock()
-	if !s.renewAt.IsZero() && (!ok || s.renewAt.Before(at)) {
-		return s.renewAt, true
+	for _, other := range []time.Time{s.renewAt, s.checkAt()} {
+		if !other.IsZero() && (!ok || other.Before(at)) {
+			at, ok = other, true
+		}
 	}
 	return at, ok
 }
@@ -63,6 +65,9 @@ func (s *supervision) chores(conn *core.Conn, now time.Time) error {
 		s.renewSecret(conn)
 	}
 	err := s.retryQuarantined(conn, now)
+	if err == nil {
+		err = s.checkNow(conn, now)
+	}
 	if err == nil || conn.Err() != nil || s.ctx.Err() != nil || isFinal(err) {
 		return err
 	}

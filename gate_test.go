@@ -1,0 +1,126 @@
+package warren_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren"
+	"github.com/warren-mq/warren/brokertest"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/publisher"
+	"github.com/warren-mq/warren/recovery"
+)
+
+// routes is an exchange, a queue and a binding, none of which a broker keeps over a restart.
+var routes = warren.Topology{
+	Exchanges: []warren.Exchange{{Name: "x", Kind: "fanout", Transient: true}},
+	Queues:    []warren.Queue{{Name: "q", Transient: true}},
+	Bindings:  []warren.Binding{{Source: "x", Destination: "q"}},
+}
+
+// TestNothingIsPublishedBeforeTheTopologyIsThere: the publishing connection may find the broker, or another one, long
+// before the main connection is known to be dead, or while it lives: on another node, for example. What is published is
+// confirmed and in the queue all the same.
+func TestNothingIsPublishedBeforeTheTopologyIsThere(t *testing.T) {
+	for name, lose := range map[string]func(e *env, main, publish *brokertest.Link){
+		"the main connection is half open and the broker starts anew": func(e *env, main, _ *brokertest.Link) {
+			main.HalfOpen()
+			e.broker.Restart(brokertest.Forget)
+		},
+		"it loses what is transient": func(e *env, main, _ *brokertest.Link) {
+			main.HalfOpen()
+			e.broker.Restart()
+		},
+		"it starts anew twice": func(e *env, main, _ *brokertest.Link) {
+			main.HalfOpen()
+			e.broker.Restart(brokertest.Forget)
+			time.Sleep(5 * time.Second)
+			e.broker.Restart(brokertest.Forget)
+		},
+		"the main connection was lost long before": func(e *env, main, _ *brokertest.Link) {
+			e.broker.RefuseConnections()
+			main.Reset()
+			time.Sleep(time.Minute)
+			e.broker.Stop(brokertest.Forget)
+			e.broker.Start()
+		},
+		"the main connection lives on another node": func(e *env, _, publish *brokertest.Link) {
+			e.broker.DeleteQueue("q") // it was on the node that is lost
+			publish.Reset()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(e *env) {
+				client := e.dial()
+				e.declare(client, routes)
+				pub, err := client.Publisher(publisher.Exchange("x"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := pub.Publish(e.ctx, warren.Message{}); err != nil {
+					t.Fatal(err)
+				}
+				links := e.broker.Links()
+				lose(e, links[0], links[1])
+				synctest.Wait()
+				begun := time.Now()
+				receipt, err := pub.Send(e.ctx, warren.Message{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if outcome, err := receipt.Wait(e.ctx); outcome != core.Confirmed {
+					t.Errorf("%v, %v", outcome, err)
+				}
+				if took := time.Since(begun); took > 30*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				if q, ok := e.broker.Queue("q"); !ok || q.Ready == 0 {
+					t.Errorf("the queue holds %+v, is there %v", q, ok)
+				}
+				e.close(client)
+			})
+		})
+	}
+}
+
+// TestWhatAPublisherFindsMissingIsToldOf: a queue that is declared again is empty, whoever finds out.
+func TestWhatAPublisherFindsMissingIsToldOf(t *testing.T) {
+	inBubble(t, func(e *env) {
+		client := e.dial()
+		var recreated int
+		client.Listen(func(ev warren.Event) {
+			if ev.Kind == recovery.Recreated && ev.Connection == "main" {
+				recreated++
+			}
+		})
+		e.declare(client, routes)
+		pub, err := client.Publisher(publisher.Exchange("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := pub.Publish(e.ctx, warren.Message{}); err != nil {
+			t.Fatal(err)
+		}
+		declared := e.broker.OnReceive(wire.MethodQueueDeclare, brokertest.Always(brokertest.Pass))
+		publish := e.broker.Links()[1]
+		publish.Reset()
+		synctest.Wait()
+		if err := pub.Publish(e.ctx, warren.Message{}); err != nil || declared.Hits() != 1 { // a look
+			t.Errorf("%v, after %d declarations", err, declared.Hits())
+		}
+		e.broker.DeleteQueue("q")
+		publish = e.broker.Links()[1]
+		publish.Reset()
+		synctest.Wait()
+		if err := pub.Publish(e.ctx, warren.Message{}); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if recreated != 1 || client.State().Epoch == 0 || !client.State().Ready() {
+			t.Errorf("%d queues are said to be recreated; %+v", recreated, client.State())
+		}
+		e.close(client)
+	})
+}
