@@ -23,6 +23,7 @@ type channel struct {
 
 	direct directReply
 
+	late     lateAnswers
 	confirms confirms
 	tx       *transaction
 }
@@ -96,6 +97,9 @@ func (ch *channel) method(m wire.Method) {
 			return
 		}
 	}
+	if ch.whileCommitting(m.ID()) {
+		return
+	}
 	ch.finish(ch.do(m), m.ID())
 }
 
@@ -147,6 +151,7 @@ func (ch *channel) abort() {
 	ch.unacked.takeIf(func(d delivery) bool { return consumed[d.queue] },
 		func(d delivery) { d.settle(state.Return) })
 	ch.incoming = incoming{}
+	ch.late = lateAnswers{}
 	ch.confirms = confirms{}
 }
 
@@ -162,6 +167,7 @@ func (ch *channel) release() {
 		ch.tx.abandon()
 	}
 	ch.incoming = incoming{}
+	ch.late = lateAnswers{}
 	ch.confirms = confirms{}
 }
 

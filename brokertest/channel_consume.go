@@ -49,7 +49,7 @@ func (ch *channel) consume(m *wire.BasicConsume) *state.Refusal {
 		return r
 	}
 	ch.consumers[tag] = consumer
-	return ch.reply(m.NoWait, &wire.BasicConsumeOk{ConsumerTag: tag})
+	return ch.replyLate(m.NoWait, &wire.BasicConsumeOk{ConsumerTag: tag})
 }
 
 func (ch *channel) cancel(m *wire.BasicCancel) *state.Refusal {
@@ -59,6 +59,7 @@ func (ch *channel) cancel(m *wire.BasicCancel) *state.Refusal {
 	if consumer := ch.consumers[m.ConsumerTag]; consumer != nil {
 		delete(ch.consumers, m.ConsumerTag)
 		consumer.Cancel()
+		return ch.replyLate(m.NoWait, &wire.BasicCancelOk{ConsumerTag: m.ConsumerTag})
 	}
 	return ch.reply(m.NoWait, &wire.BasicCancelOk{ConsumerTag: m.ConsumerTag})
 }
@@ -116,6 +117,9 @@ func (ch *channel) Accepts(consumer *state.Consumer) bool {
 
 // Deliver implements [state.Sink].
 func (ch *channel) Deliver(consumer *state.Consumer, e *state.Entry) {
+	if len(ch.late.consumers) > 0 {
+		ch.flushConsumers()
+	}
 	ch.lastTag++
 	if !consumer.NoAck {
 		ch.unacked.add(delivery{tag: ch.lastTag, queue: consumer.Queue, entry: e, consumer: consumer,
@@ -136,6 +140,7 @@ func (ch *channel) Cancel(consumer *state.Consumer) {
 
 func (ch *channel) sayCancel(tag string) {
 	if ch.c.can("consumer_cancel_notify") && !ch.closing {
+		ch.flushConsumers()
 		ch.send(&wire.BasicCancel{ConsumerTag: tag, NoWait: true})
 	}
 }

@@ -103,6 +103,7 @@ func (ch *channel) complete() {
 		ch.c.close(state.Refuse(state.ChannelError, "expected 'channel.open'"), in.what().ID())
 	case in.other != nil:
 		ch.finish(state.Refuse(state.CommandInvalid, "unimplemented method"), in.what().ID())
+	case ch.whileCommitting(in.what().ID()):
 	default:
 		ch.finish(ch.publish(&in, a), wire.MethodBasicPublish)
 	}

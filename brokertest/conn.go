@@ -50,6 +50,7 @@ type conn struct {
 	heartbeat    time.Duration
 	channels     map[uint16]*channel
 	confirming   []*channel    // with verdicts to send
+	lagging      []*channel    // with late answers
 	publishes    bool          // has published since the broker last began to block
 	told         bool          // that the broker blocks
 	out          []byte        // to write
@@ -143,7 +144,7 @@ func (c *conn) release() {
 		ch.release()
 		delete(c.channels, ch.id)
 	}
-	c.confirming = nil
+	c.confirming, c.lagging = nil, nil
 	if c.vhost != nil {
 		c.vhost.DeleteOwned(c)
 	}

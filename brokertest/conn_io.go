@@ -58,6 +58,7 @@ func (c *conn) handle() bool {
 	for {
 		c.b.mu.Lock()
 		more := c.in.frames(c)
+		c.flushLate()
 		c.flushConfirms()
 		c.b.settle()
 		c.b.wake()

@@ -60,6 +60,7 @@ func (b *Broker) receivingHooks() []*Hook {
 
 // unlocked calls user code. What was done before takes effect first.
 func (c *conn) unlocked(f func()) {
+	c.flushLate()
 	c.flushConfirms()
 	c.b.settle()
 	c.b.wake()

@@ -80,6 +80,11 @@ func (p *player) send(line string) error {
 		return nil
 	case "hangup":
 		return p.clients[conn].conn.Close()
+	case "cork":
+		p.clients[conn].corked = true
+		return nil
+	case "uncork":
+		return p.clients[conn].uncork()
 	}
 	if err := p.open(conn, channel); err != nil {
 		return err

@@ -13,8 +13,10 @@ import (
 // rawClient is one connection to a broker that does nothing by itself: the test says each frame, and
 // everything that comes is kept as text.
 type rawClient struct {
-	conn net.Conn
-	done chan struct{} // closed when the reader has ended
+	conn   net.Conn
+	done   chan struct{} // closed when the reader has ended
+	corked bool          // what is written is held
+	held   []byte
 
 	mu       sync.Mutex // guards received and changed
 	received []received
@@ -41,8 +43,19 @@ func (c *rawClient) close() {
 }
 
 func (c *rawClient) write(b []byte) error {
+	if c.corked {
+		c.held = append(c.held, b...)
+		return nil
+	}
 	_, err := c.conn.Write(b)
 	return err
+}
+
+// uncork writes what was held, in one piece.
+func (c *rawClient) uncork() error {
+	b := c.held
+	c.corked, c.held = false, nil
+	return c.write(b)
 }
 
 func (c *rawClient) send(channel uint16, m wire.Method, content *script.Content) error {

@@ -27,6 +27,8 @@ import (
 //	> a1 frame TYPE "…"    send a frame of any type and payload
 //	> a1 content 16777217  send the header and the body of a message of so many octets
 //	> a hangup             close the socket
+//	> a cork               hold what follows, to send it in one piece
+//	> a uncork             which now goes
 //	> a as limited         log in, when the connection is opened, as another user than guest
 //	> sleep 20ms
 //

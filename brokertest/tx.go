@@ -54,7 +54,10 @@ func (ch *channel) txCommit() *state.Refusal {
 	if rejected {
 		return state.Refuse(state.PreconditionFailed, "partial tx completion")
 	}
-	return ch.reply(false, &wire.TxCommitOk{})
+	if len(tx.publishes) == 0 {
+		return ch.reply(false, &wire.TxCommitOk{})
+	}
+	return ch.commitLate()
 }
 
 func (ch *channel) txRollback() *state.Refusal {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
@@ -211,11 +212,12 @@ func (ch *Channel) onReply(m wire.Method, d *Delivery) error {
 		ch.mu.Unlock()
 		return ch.lateMethod(m.ID())
 	}
-	if len(ch.calls) == 0 || !ch.calls[0].takes(m.ID()) {
+	i := answered(ch.calls, m)
+	if i < 0 {
 		ch.mu.Unlock()
 		return unexpected(m)
 	}
-	p := ch.calls[0]
+	p := ch.calls[i]
 	if m, ok := m.(*wire.BasicConsumeOk); ok {
 		if err := ch.addConsumer(p.consumer, m.ConsumerTag); err != nil {
 			ch.mu.Unlock()
@@ -225,13 +227,19 @@ func (ch *Channel) onReply(m wire.Method, d *Delivery) error {
 	if d != nil && p.noAck {
 		d.settled.Store(true)
 	}
-	ch.calls = ch.calls[1:]
+	if i == 0 {
+		ch.calls = ch.calls[1:] // as a rule
+	} else {
+		ch.calls = slices.Delete(ch.calls, i, i+1)
+	}
 	ch.progress = time.Now()
-	orphan := p.orphan
+	orphan, ended := p.orphan, !isCancelled(ch.calls, p.consumer)
 	ch.mu.Unlock()
 	switch m.ID() { // whoever waits finds it done
 	case wire.MethodBasicCancelOk:
-		ch.remove(p.consumer)
+		if ended {
+			ch.remove(p.consumer)
+		}
 	case wire.MethodTxCommitOk, wire.MethodTxRollbackOk:
 		ch.acks.txEnded(m.ID())
 	case wire.MethodBasicRecoverOk:

@@ -36,6 +36,8 @@ func (ch *Channel) Consume(ctx context.Context, m BasicConsume, opts ...ConsumeO
 // StartConsume is [Channel.Consume] without waiting for the answer, so that
 // several can be in flight, as with [Channel.Request]. Use the consumer only
 // after [Reply.Wait] has returned a nil error. With NoWait there is no reply.
+// If the broker refuses one of several, the answers to those before it may not
+// have come, and never do: any that has no answer may be the one.
 func (ch *Channel) StartConsume(ctx context.Context, m BasicConsume, opts ...ConsumeOption) (*Consumer, *Reply, error) {
 	c := &Consumer{tag: m.ConsumerTag, noAck: m.NoAck, ch: ch, inbox: newInbox(0, 0), done: make(chan struct{})}
 	for _, opt := range opts {

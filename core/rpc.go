@@ -104,8 +104,10 @@ func (ch *Channel) send(ctx context.Context, m wire.Method, p *pending) error {
 // await notes that m, which was just sent, has an answer to come. The lock is held.
 func (ch *Channel) await(m wire.Method, p *pending) {
 	switch m := m.(type) {
+	case *wire.BasicConsume:
+		p.tag = m.ConsumerTag
 	case *wire.BasicCancel:
-		p.consumer = ch.bearer(m.ConsumerTag)
+		p.tag, p.consumer = m.ConsumerTag, ch.bearer(m.ConsumerTag)
 	case *wire.BasicQos:
 		ch.setPrefetch(m)
 	}

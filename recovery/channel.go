@@ -159,6 +159,9 @@ func (ch *Channel) Done() <-chan struct{} { return ch.ctx.Done() }
 func (ch *Channel) Err() error {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
+	if ch.err == nil && ch.ctx.Err() != nil { // with the connection, which its goroutine has not noticed yet
+		return context.Cause(ch.ctx)
+	}
 	return ch.err
 }
 

@@ -9,35 +9,40 @@ import (
 	"github.com/warren-mq/warren/core/wire"
 )
 
-// refuse notes which consumer the physical channel, or the connection, died
-// of: the first of those in flight. It returns why.
+// refuse notes which of the consumers in flight the physical channel, or the
+// connection, died of. It returns why.
 func (ch *Channel) refuse(physical *core.Channel, inFlight []*Consumer, err error) error {
-	if ch.ctx.Err() != nil || !ch.blamed(physical, inFlight, err) {
+	if ch.ctx.Err() != nil || !overConsumer(physical, err) {
+		return err
+	}
+	if e, ok := errors.AsType[*core.Error](err); ok && len(inFlight) > 1 {
+		ch.suspect(inFlight)
+		if e.Scope == core.ScopeChannel {
+			return errLeftOut{err} // so far none; the next channel tells which
+		}
 		return err
 	}
 	ch.putOff(inFlight[0], Classify(err), err)
 	return errLeftOut{err}
 }
 
-// blamed reports whether the first of the consumers in flight was refused. If
-// it may have been another one that made the broker close the connection, they
-// are started one by one from now on.
-func (ch *Channel) blamed(physical *core.Channel, inFlight []*Consumer, err error) bool {
+// overConsumer reports whether err came of starting consumers.
+func overConsumer(physical *core.Channel, err error) bool {
 	e, ok := errors.AsType[*core.Error](err)
-	switch {
-	case !ok: // a connection can die of a timeout too
+	if !ok { // a connection can die of a timeout too
 		return errors.Is(err, core.ErrTimeout) && physical.Conn().Err() == nil || invalid(err)
-	case !e.Server || e.Method != wire.MethodBasicConsume.String():
-		return false // whatever happened, it was not over a consumer
-	case e.Scope == core.ScopeChannel || len(inFlight) == 1:
-		return true
 	}
+	return e.Server && e.Method == wire.MethodBasicConsume.String()
+}
+
+// suspect has consumers started one by one from now on. The answers to those before
+// the one that the broker refused need not have come, so any may have been it.
+func (ch *Channel) suspect(inFlight []*Consumer) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	for _, c := range inFlight {
 		c.suspect = true
 	}
-	return false
 }
 
 // firstFatalConsumer is shorter than for entities: a consumer that was being

@@ -11,17 +11,25 @@ import (
 )
 
 // runChannel is the goroutine that opens one physical channel after another,
-// until the channel or the connection is closed.
+// until the channel or the connection is closed. Whichever end it notices first,
+// nothing waits for a channel behind it.
 func (ch *Channel) runChannel() {
 	defer ch.conn.running.Done()
 	defer close(ch.done)
+	physical, err := ch.reopen()
+	ch.end(err)
+	ch.closed(physical)
+}
+
+// reopen opens one physical channel after another. It returns why there will be
+// no more, and the last one if that may still be open.
+func (ch *Channel) reopen() (*core.Channel, error) {
 	var after uint64 // sessions up to this epoch are dead
 	for b := (breaker{}); ; {
 		// 1st: a session, and a physical channel on it.
 		s, err := ch.conn.SessionAfter(ch.ctx, after)
 		if err != nil {
-			ch.end(err)
-			return
+			return nil, err
 		}
 		opened := time.Now()
 		physical, err := ch.open(s)
@@ -30,15 +38,13 @@ func (ch *Channel) runChannel() {
 			err = ch.serve(s, physical)
 		}
 		if ch.ctx.Err() != nil {
-			ch.closed(physical)
-			return
+			return physical, context.Cause(ch.ctx)
 		}
 		if physical != nil && physical.Err() == nil {
 			_ = closePhysical(physical, abandonLimit) // in any case it is given up
 		}
 		if ch.lost(err); ch.hopeless(err) {
-			ch.end(err)
-			return
+			return nil, err
 		}
 		if s.Conn.Err() != nil {
 			after = s.Epoch

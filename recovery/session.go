@@ -102,7 +102,6 @@ func (c *Connection) retire(conn *core.Conn, cause error) {
 
 // end closes the connection for good.
 func (c *Connection) end(cause error) {
-	c.stop(cause)
 	c.mu.Lock()
 	if !c.closed {
 		c.closed = true
@@ -110,5 +109,6 @@ func (c *Connection) end(cause error) {
 	}
 	c.update()
 	c.mu.Unlock()
+	c.stop(cause) // behind the state, which whoever finds the connection done asks for
 	c.Emit(Event{Kind: Ended, Err: cause})
 }
