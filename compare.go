@@ -28,7 +28,8 @@ func (c *Client) Compare(ctx context.Context, t Topology, opts ...topology.Compa
 // made again, for then it could no longer be told what was created: the
 // comparison says what was reached, the error is a
 // [*topology.InterruptedError], and applying t again is harmless. Other errors:
-// those of [Client.Compare].
+// those of [Client.Compare], and a [*topology.UnsettledError], with the whole
+// comparison, if the broker has something otherwise or refused it.
 func (c *Client) Apply(ctx context.Context, t Topology, opts ...topology.CompareOption) (*topology.Comparison, error) {
 	return c.comparing(ctx, func(conn *core.Conn) (*topology.Comparison, error) {
 		return topology.Apply(ctx, conn, t, opts...)

@@ -19,7 +19,9 @@ import (
 //
 // The error is that of [Compare], or an [*InterruptedError]; then the
 // comparison says what was reached: the rest still has the action it would
-// have had. Applying does not record anything: see [Recorder].
+// have had. If all was reached and something differs or was refused, it is an
+// [*UnsettledError], with the whole comparison. Applying does not record anything:
+// see [Recorder].
 func Apply(ctx context.Context, conn *core.Conn, t Topology, options ...CompareOption) (*Comparison, error) {
 	c, err := Compare(ctx, conn, t, options...)
 	if err != nil {
@@ -43,7 +45,7 @@ func Apply(ctx context.Context, conn *core.Conn, t Topology, options ...CompareO
 			return c, err
 		}
 	}
-	return c, nil
+	return c, c.Err()
 }
 
 // phases returns what is to be declared, exchanges first, then queues, then bindings.

@@ -16,9 +16,9 @@ import (
 	"github.com/warren-mq/warren/topology"
 )
 
-func dialTestBroker(t *testing.T) (*core.Conn, *brokertest.Broker) {
+func dialTestBroker(t *testing.T, options ...brokertest.Option) (*core.Conn, *brokertest.Broker) {
 	t.Helper()
-	broker := brokertest.New(t)
+	broker := brokertest.New(t, options...)
 	conn, err := core.Dial(t.Context(), core.Config{DialContext: broker.DialContext})
 	if err != nil {
 		t.Fatal(err)
@@ -129,18 +129,109 @@ func testCompare(t *testing.T, conn *core.Conn) {
 	}
 
 	applied, err := topology.Apply(t.Context(), conn, wanted)
-	if err != nil || applied.Count(topology.Create) != 3 || applied.Count(topology.Adopt) != 2 || applied.Count(topology.Differs) != 2 ||
+	if !unsettled(err, 2) || applied.Count(topology.Create) != 3 || applied.Count(topology.Adopt) != 2 || applied.Count(topology.Differs) != 2 ||
 		applied.Count(topology.Ensure) != 2 {
 		t.Errorf("applied:\n%v\nerror %v", applied, err)
 	}
 	again, err := topology.Apply(t.Context(), conn, wanted)
-	if err != nil || again.Count(topology.Create) != 0 || again.Count(topology.Adopt) != 4 || again.Count(topology.Differs) != 2 ||
+	if !unsettled(err, 2) || !errors.Is(err, core.ErrPreconditionFailed) || again.Count(topology.Create) != 0 || again.Count(topology.Adopt) != 4 || again.Count(topology.Differs) != 2 ||
 		again.Count(topology.Ensure) != 3 {
 		t.Errorf("applied again:\n%v\nerror %v", again, err)
 	}
 	for _, change := range again.Changes {
 		if change.Action == topology.Differs && (len(change.Differences) != 1 || !errors.Is(change.Err, core.ErrPreconditionFailed)) {
 			t.Errorf("%+v", change)
+		}
+	}
+}
+
+// unsettled reports whether err tells of n entities that are not as wanted.
+func unsettled(err error, n int) bool {
+	e, ok := errors.AsType[*topology.UnsettledError](err)
+	return ok && len(e.Changes) == n
+}
+
+// TestAnUnsettledErrorNamesWhatIsWrong, and does not fill a log.
+func TestAnUnsettledErrorNamesWhatIsWrong(t *testing.T) {
+	var want, have topology.Topology
+	for i := range 5 {
+		want.Queues = append(want.Queues, queueWith("", topology.MaxLength(1)))
+		want.Queues[i].Name = fmt.Sprintf("q%d", i)
+		have.Queues = append(have.Queues, topology.Queue{Name: want.Queues[i].Name})
+	}
+	want.Queues = append(want.Queues, q("new"))
+	c, err := topology.Compare(t.Context(), nil, want, topology.With(inventory{has: have}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := `topology: 5 of 6 entities are not as wanted: queue "q0" differs: x-max-length is none, want 1; ` +
+		`queue "q1" differs: x-max-length is none, want 1; queue "q2" differs: x-max-length is none, want 1; and 2 more`
+	if err := c.Err(); !unsettled(err, 5) || err.Error() != text {
+		t.Errorf("%v", err)
+	}
+	c, err = topology.Compare(t.Context(), nil, topology.Topology{Queues: []topology.Queue{q("new")}}, topology.With(inventory{}))
+	if err != nil || c.Err() != nil {
+		t.Errorf("%v, %v", err, c.Err())
+	}
+}
+
+// TestDifferencesAreInOneUnit: what is wanted and what is there can be compared by eye.
+func TestDifferencesAreInOneUnit(t *testing.T) {
+	for _, c := range []struct {
+		d    topology.Difference
+		want string
+	}{
+		{topology.Difference{Field: "x-max-age", Have: "7D", Want: "86400s"}, "x-max-age is 7D (168h0m0s), want 86400s (24h0m0s)"},
+		{topology.Difference{Field: "x-max-age", Have: "1D", Want: "86400s"},
+			"x-max-age is 1D, want 86400s (24h0m0s): the same, but RabbitMQ compares how it is written"},
+		{topology.Difference{Field: "x-max-age", Have: "none", Want: "1Y"}, "x-max-age is none, want 1Y (8760h0m0s)"},
+		{topology.Difference{Field: "x-message-ttl", Have: "1500", Want: "none"}, "x-message-ttl is 1500 (1.5s), want none"},
+		{topology.Difference{Field: "x-max-length-bytes", Have: "1048576", Want: "1500000000"}, "x-max-length-bytes is 1048576 (1 MiB), want 1500000000 (1.39 GiB)"},
+		{topology.Difference{Field: "x-max-length-bytes", Have: "1", Want: "1023"}, "x-max-length-bytes is 1, want 1023"},
+		{topology.Difference{Field: "x-max-length", Have: "1048576", Want: "2"}, "x-max-length is 1048576, want 2"},
+		{topology.Difference{Field: "x-expires", Have: "9223372036854775807", Want: "-1"}, "x-expires is 9223372036854775807, want -1"},
+		{topology.Difference{Field: "durable", Have: "true", Want: "false"}, "durable is true, want false"},
+	} {
+		if got := c.d.String(); got != c.want {
+			t.Errorf("%s\nwant %s", got, c.want)
+		}
+	}
+}
+
+// TestAges: RabbitMQ 4.3 takes the same time in another unit for the same and shows
+// ages in milliseconds, earlier ones do neither.
+func TestAges(t *testing.T) {
+	stream := func(age string) topology.Queue {
+		return queueWith(topology.Stream, topology.Argument("x-max-age", age))
+	}
+	for _, c := range []struct {
+		version, want string
+		action        topology.Action
+		line          string
+	}{
+		{"4.3", "86400s", topology.Adopt, `= adopt   queue "q"`},
+		{"4.0", "86400s", topology.Differs, `~ differs queue "q": x-max-age is 1D, want 86400s (24h0m0s): the same, but RabbitMQ compares how it is written`},
+		{"4.3", "2D", topology.Differs, `~ differs queue "q": x-max-age is 86400s (24h0m0s), want 172800s (48h0m0s)`},
+		{"3.10", "2D", topology.Differs, `~ differs queue "q": x-max-age is 1D (24h0m0s), want 2D (48h0m0s)`},
+	} {
+		conn, _ := dialTestBroker(t, brokertest.WithVersion(c.version))
+		declareAll(t, conn, topology.Topology{Queues: []topology.Queue{stream("1D").With(topology.MaxSegmentBytes(1000))}})
+		want := topology.Topology{Queues: []topology.Queue{stream(c.want).With(topology.MaxSegmentBytes(1000))}}
+		got, err := topology.Compare(t.Context(), conn, want, topology.Probe())
+		if err != nil || got.Changes[0].Action != c.action || got.Changes[0].String() != c.line {
+			t.Errorf("%s, %s: error %v\n%s", c.version, c.want, err, got)
+		}
+		want.Queues[0] = want.Queues[0].With(topology.MaxSegmentBytes(2000)) // a further difference is found behind the age
+		got, err = topology.Compare(t.Context(), conn, want, topology.Probe())
+		if err != nil || !strings.Contains(got.String(), "x-stream-max-segment-size-bytes is 1000, want 2000") {
+			t.Errorf("%s, %s: error %v\n%s", c.version, c.want, err, got)
+		}
+	}
+	have := topology.Topology{Queues: []topology.Queue{stream("1D")}}
+	for age, action := range map[string]topology.Action{"86400s": topology.Adopt, "24h": topology.Adopt, "2D": topology.Differs} {
+		got, err := topology.Compare(t.Context(), nil, topology.Topology{Queues: []topology.Queue{stream(age)}}, topology.With(inventory{has: have}))
+		if err != nil || got.Changes[0].Action != action {
+			t.Errorf("%s: error %v\n%s", age, err, got)
 		}
 	}
 }
@@ -187,10 +278,10 @@ func TestCompareWithAnInventory(t *testing.T) {
 = adopt   binding of queue "cmp.same" to "cmp.same" with key "k"
 + create  binding of queue "cmp.same" to "cmp.same" with key "k"
 + create  binding of queue "cmp.same" to "cmp.new" with key ""
-- extra   exchange "cmp.extra"
-- extra   queue "cmp.extra"
-- extra   queue "log"
-- extra   binding of queue "cmp.extra" to "cmp.same" with key ""
+. extra   exchange "cmp.extra" (left as it is)
+. extra   queue "cmp.extra" (left as it is)
+. extra   queue "log" (left as it is)
+. extra   binding of queue "cmp.extra" to "cmp.same" with key "" (left as it is)
 4 to create, 3 to adopt, 0 to make sure of, 2 differ, 0 refused, 4 extra
 `
 	if got := c.String(); got != want {
@@ -239,7 +330,7 @@ func TestApplyReportsRefusals(t *testing.T) {
 		Queues:   []topology.Queue{q("q"), {}},
 		Bindings: []topology.Binding{b("nowhere", "q"), b("amq.topic", "q")},
 	})
-	if err != nil {
+	if !unsettled(err, 1) || !errors.Is(err, core.ErrNotFound) {
 		t.Fatal(err)
 	}
 	if c.Count(topology.Create) != 3 || c.Count(topology.Refused) != 1 || c.Count(topology.Ensure) != 0 {

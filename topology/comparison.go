@@ -53,25 +53,47 @@ type Difference struct {
 	Have  string // "none" if there is none
 }
 
-// String returns the difference in words.
-func (d Difference) String() string { return fmt.Sprintf("%s is %s, want %s", d.Field, d.Have, d.Want) }
+// String returns the difference in words, times and sizes also in a common unit.
+func (d Difference) String() string {
+	have, want := measured(d.Field, d.Have), measured(d.Field, d.Want)
+	if have != d.Have && have[len(d.Have):] == want[len(d.Want):] {
+		return fmt.Sprintf("%s is %s, want %s: the same, but RabbitMQ compares how it is written", d.Field, d.Have, want)
+	}
+	return fmt.Sprintf("%s is %s, want %s", d.Field, have, want)
+}
 
 // String returns the change in one line: a sign, the entity, and the differences.
 func (c Change) String() string {
 	line := fmt.Sprintf("%s %-7s %s", actions[c.Action].sign, c.Action, c.Entity)
-	switch {
-	case len(c.Differences) > 0:
-		var parts []string
-		for _, d := range c.Differences {
-			parts = append(parts, d.String())
-		}
-		line += ": " + strings.Join(parts, "; ")
-	case c.Err != nil:
-		line += ": " + c.Err.Error()
+	switch why := c.why(); {
+	case why != "":
+		line += ": " + why
 	case c.Action == Adopt && c.Unseen:
 		line += " (properties not seen)"
 	}
 	return line
+}
+
+// outcome says in words what differs, or why it was refused.
+func (c Change) outcome() string {
+	if why := c.why(); why != "" {
+		return c.Action.String() + ": " + why
+	}
+	return c.Action.String()
+}
+
+func (c Change) why() string {
+	if len(c.Differences) == 0 {
+		if c.Err != nil {
+			return c.Err.Error()
+		}
+		return ""
+	}
+	var parts []string
+	for _, d := range c.Differences {
+		parts = append(parts, d.String())
+	}
+	return strings.Join(parts, "; ")
 }
 
 // Comparison is how a topology stands to a broker, or what became of it there.
@@ -103,6 +125,51 @@ func (c *Comparison) Settled() bool {
 	return c.Count(Create)+c.Count(Differs)+c.Count(Refused) == 0
 }
 
+// Err returns an [*UnsettledError] with what differs or was refused, nil if nothing.
+func (c *Comparison) Err() error {
+	e := &UnsettledError{Of: len(c.Changes)}
+	for _, change := range c.Changes {
+		if change.Action == Differs || change.Action == Refused {
+			e.Changes = append(e.Changes, change)
+		}
+	}
+	if len(e.Changes) == 0 {
+		return nil
+	}
+	return e
+}
+
+// UnsettledError says which entities a broker does not have as they are wanted.
+// errors.Is finds the broker's reasons, such as [core.ErrPreconditionFailed].
+type UnsettledError struct {
+	Changes []Change // those that differ or were refused
+	Of      int      // how many entities were wanted
+}
+
+// Error names the first entities and what is wrong with each.
+func (e *UnsettledError) Error() string {
+	const most = 3
+	var parts []string
+	for _, c := range e.Changes[:min(most, len(e.Changes))] {
+		parts = append(parts, fmt.Sprintf("%s %s", c.Entity, c.outcome()))
+	}
+	if more := len(e.Changes) - most; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Sprintf("topology: %d of %d entities are not as wanted: %s", len(e.Changes), e.Of, strings.Join(parts, "; "))
+}
+
+// Unwrap returns the broker's reasons.
+func (e *UnsettledError) Unwrap() []error {
+	var errs []error
+	for _, c := range e.Changes {
+		if c.Err != nil {
+			errs = append(errs, c.Err)
+		}
+	}
+	return errs
+}
+
 // String returns a line for each change, each extra entity and each warning, and a summary.
 func (c *Comparison) String() string {
 	var b strings.Builder
@@ -111,7 +178,7 @@ func (c *Comparison) String() string {
 	}
 	for _, p := range c.Extra.Plan() {
 		for _, s := range p.Steps {
-			fmt.Fprintf(&b, "- extra   %s\n", s.Entity)
+			fmt.Fprintf(&b, ". extra   %s (left as it is)\n", s.Entity)
 		}
 	}
 	for _, w := range c.Warnings {

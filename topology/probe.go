@@ -104,7 +104,11 @@ func parseInequivalent(err error) (inequivalent, bool) {
 	if m == nil {
 		return inequivalent{}, false
 	}
-	return inequivalent{Difference{Field: m[1], Want: m[2] + m[3] + m[4], Have: m[5] + m[6] + m[8]}, m[7]}, true
+	d := Difference{Field: m[1], Want: m[2] + m[3] + m[4], Have: m[5] + m[6] + m[8]}
+	if d.Field == maxAge {
+		d.Want, d.Have = ageText(d.Want), ageText(d.Have)
+	}
+	return inequivalent{d, m[7]}, true
 }
 
 // substitute returns the declaration with what the broker has, nil if that

@@ -46,6 +46,7 @@ func (v *VHost) Bind(spec BindingSpec) *Refusal {
 			return r
 		}
 		b.header = newHeadersMatch(spec.Arguments)
+		b.header.loose = v.Before40
 	}
 	if x.Type == Topic {
 		b.topic = words(b.Key)

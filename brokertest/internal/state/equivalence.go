@@ -43,6 +43,19 @@ func sameArgument(key string, received, current wire.Table, what string) *Refusa
 	}
 }
 
+// sameAge is sameArgument for x-max-age since RabbitMQ 4.3, which compares the time and not its unit, and shows
+// it in milliseconds.
+func sameAge(received, current wire.Table, what string) *Refusal {
+	r, _ := received[argMaxAge].(string)
+	c, _ := current[argMaxAge].(string)
+	one, ok := parseMaxAge(r)
+	two, too := parseMaxAge(c)
+	if !ok || !too {
+		return sameArgument(argMaxAge, received, current, what)
+	}
+	return sameField(argMaxAge, one*1000, two*1000, what)
+}
+
 func inequivalent(key, what, received, current string) *Refusal {
 	return Refuse(PreconditionFailed, "inequivalent arg '%s' for %s: received %s but current is %s",
 		key, what, received, current)

@@ -2,6 +2,7 @@ package state
 
 import (
 	"strings"
+	"time"
 
 	"github.com/warren-mq/warren/core/wire"
 )
@@ -12,6 +13,7 @@ const argMatch = "x-match"
 type headersMatch struct {
 	any    bool
 	wanted wire.Table
+	loose  bool // as before RabbitMQ 4.0
 }
 
 func newHeadersMatch(args wire.Table) headersMatch {
@@ -30,12 +32,46 @@ func newHeadersMatch(args wire.Table) headersMatch {
 func (m headersMatch) matches(headers wire.Table) bool {
 	for k, v := range m.wanted {
 		got, ok := headers[k]
-		ok = ok && (v == nil || equalTerm(v, got))
+		ok = ok && m.same(v, got)
 		if ok == m.any {
 			return ok
 		}
 	}
 	return !m.any
+}
+
+// same compares a header with what is wanted of it. Before RabbitMQ 4.0 numbers are compared by value
+// alone, of whatever type. Since then a wanted time is a whole number, and no header that is a time is found.
+func (m headersMatch) same(want, got any) bool {
+	if want == nil {
+		return true
+	}
+	if m.loose {
+		x, ok := numeric(want)
+		y, too := numeric(got)
+		return ok && too && x == y || equalTerm(want, got)
+	}
+	if _, never := got.(time.Time); never {
+		return false
+	}
+	if t, ok := want.(time.Time); ok {
+		want = t.Unix()
+	}
+	return equalTerm(want, got)
+}
+
+// numeric returns the value of any number and of a time.
+func numeric(v any) (float64, bool) {
+	switch v := v.(type) {
+	case float32:
+		return float64(v), true
+	case float64:
+		return v, true
+	case time.Time:
+		return float64(v.Unix()), true
+	}
+	n, ok := integer(v)
+	return float64(n), ok
 }
 
 func checkMatch(args wire.Table) *Refusal {

@@ -157,7 +157,11 @@ func (q *Queue) equivalent(spec QueueSpec) *Refusal {
 		sameField("durable", spec.Durable, q.Durable, what),
 		sameField("auto_delete", spec.AutoDelete, q.AutoDelete, what))
 	for _, key := range queueArguments[q.Kind] {
-		if r == nil {
+		switch {
+		case r != nil:
+		case key == argMaxAge && !q.vhost.Before43:
+			r = sameAge(spec.Arguments, q.Arguments, what)
+		default:
 			r = sameArgument(key, spec.Arguments, q.Arguments, what)
 		}
 	}
