@@ -525,13 +525,15 @@ func TestAConsumerThatCannotBeSentIsLeftOut(t *testing.T) {
 		c, j := connected(t, Config{}, a.endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
+		var all []*Consumer
 		for i := range 6 {
 			m := core.BasicConsume{Queue: "q", ConsumerTag: fmt.Sprint(i)}
 			if i == 2 || i == 3 {
 				m.Arguments = core.Table{"x-long": strings.Repeat("x", 10_000)}
 			}
-			_, err := ch.Consume(t.Context(), m)
+			consumer, err := ch.Consume(t.Context(), m)
 			must(t, err)
+			all = append(all, consumer)
 		}
 		a.on(func(p *peer, _ uint16, m wire.Method) bool {
 			_, ok := m.(*wire.ConnectionStartOk)
@@ -555,6 +557,8 @@ func TestAConsumerThatCannotBeSentIsLeftOut(t *testing.T) {
 		if lost := j.of(ChannelLost); len(lost) != 0 {
 			t.Errorf("channels lost: %v", lost)
 		}
+		must(t, all[3].Cancel(t.Context()))
+		consume(t, ch, "q", "3") // its tag is free again
 		a.on(nil)
 		a.drop()
 		must(t, c.Await(t.Context(), State.Ready))

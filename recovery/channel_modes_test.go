@@ -469,3 +469,132 @@ func TestAChannelThatCannotBeOpened(t *testing.T) {
 		}
 	})
 }
+
+// What is asked for while the next physical channel is being set up is in force there, whatever it is, before
+// anything can be published.
+func TestAModeThatChangesDuringTheSetUpIsInForce(t *testing.T) {
+	global := core.BasicQos{PrefetchCount: 200, Global: true}
+	for name, tt := range map[string]struct {
+		note func(*modes)
+		want string
+	}{
+		"qos":                       {func(m *modes) { m.qos, m.hasQos = core.BasicQos{PrefetchCount: 20}, true }, "basic.qos 20"},
+		"qos for the whole channel": {func(m *modes) { m.global, m.hasGlobal = global, true }, "basic.qos 200"},
+		"confirm":                   {func(m *modes) { m.confirm = true }, "confirm.select"},
+		"tx":                        {func(m *modes) { m.tx = true }, "tx.select"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				c, _ := connected(t, Config{}, a.endpoint())
+				ch, err := c.Channel(t.Context())
+				must(t, err)
+				must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 100, Global: true}))
+				must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 10}))
+				consume(t, ch, "q", "tag")
+				var answer func() // for the consumer on the second connection
+				settingUp := make(chan struct{})
+				a.on(func(p *peer, channel uint16, m wire.Method) bool {
+					_, ok := m.(*wire.BasicConsume)
+					if ok && p.number == 2 {
+						answer = func() { p.answer(channel, m) }
+						close(settingUp)
+					}
+					return ok && p.number == 2
+				})
+				a.received()
+				must(t, ch.change(t.Context(), &wire.BasicQos{}, func(*core.Channel) error { // succeeds as the connection is lost
+					a.drop()
+					<-settingUp
+					return nil
+				}, tt.note))
+				answer()
+				synctest.Wait()
+				must(t, ch.Publish(t.Context(), &core.Publishing{RoutingKey: "k"}))
+				synctest.Wait()
+				got := a.received()
+				if !equal(got, "basic.qos 100", "basic.qos 10", "basic.consume q tag", tt.want, "basic.publish k") {
+					t.Errorf("sent %q, want %s in front of the publish", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// A commit whose failure is noticed late, when the next physical channel is in use: what follows is one
+// transaction on that, and its loss is told.
+func TestACommitThatFailsLateEndsItsTransactionOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, ch, one := transacting(t)
+		must(t, ch.Publish(t.Context(), one))
+		err := ch.endTx(t.Context(), &wire.TxCommit{}, func(physical *core.Channel) error {
+			b.cut(t)
+			b.ready(t)
+			return physical.TxCommit(t.Context())
+		}, ErrTxLost)
+		if err == nil || errors.Is(err, ErrTxLost) {
+			t.Errorf("commit: %v; want what was lost", err)
+		}
+		must(t, ch.Publish(t.Context(), one))
+		b.cut(t)
+		b.ready(t)
+		if err := ch.TxCommit(t.Context()); !errors.Is(err, ErrTxLost) {
+			t.Errorf("commit of what went with its channel: %v", err)
+		}
+	})
+}
+
+// Only what the broker is known not to have looked at is repeated.
+func TestWhichCallsAreRepeated(t *testing.T) {
+	with := func(change func(*core.Error)) error {
+		e := &core.Error{Code: core.ErrNotFound, Scope: core.ScopeChannel, Server: true, Method: "basic.publish"}
+		change(e)
+		return e
+	}
+	for name, tt := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"closed over another method":          {with(func(*core.Error) {}), true},
+		"closed over this method":             {with(func(e *core.Error) { e.Method = "queue.declare" }), false},
+		"closed, nobody knows over what":      {with(func(e *core.Error) { e.Method = "" }), false},
+		"the connection was closed":           {with(func(e *core.Error) { e.Scope = core.ScopeConnection }), false},
+		"a fault found on this side":          {with(func(e *core.Error) { e.Server = false }), false},
+		"behind one of its kind":              {fmt.Errorf("%w: %w", core.ErrIgnored, with(func(e *core.Error) { e.Method = "queue.declare" })), true},
+		"the connection was lost":             {core.ErrLost, false},
+		"no answer":                           {core.ErrTimeout, false},
+		"wrapped, closed over another method": {fmt.Errorf("so: %w", with(func(*core.Error) {})), true},
+	} {
+		if got := ignored(&wire.QueueDeclare{}, tt.err); got != tt.want {
+			t.Errorf("%s: %t, want %t", name, got, tt.want)
+		}
+	}
+}
+
+// Bindings that differ in their arguments are told apart when one is taken back.
+func TestABindingIsForgottenWithItsArguments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		for _, name := range []string{"from", "to"} {
+			must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: name, Type: "headers", Durable: true}))
+		}
+		declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
+		one, two := core.Table{"x-match": "all", "n": int32(1)}, core.Table{"x-match": "all", "n": int32(2)}
+		for _, args := range []core.Table{one, two, nil} {
+			must(t, ch.QueueBind(t.Context(), core.QueueBind{Queue: "q", Exchange: "from", RoutingKey: "k", Arguments: args}))
+			must(t, ch.ExchangeBind(t.Context(), core.ExchangeBind{Destination: "to", Source: "from", RoutingKey: "k", Arguments: args}))
+		}
+		for _, args := range []core.Table{one, nil} {
+			must(t, ch.QueueUnbind(t.Context(), core.QueueUnbind{Queue: "q", Exchange: "from", RoutingKey: "k", Arguments: args}))
+			must(t, ch.ExchangeUnbind(t.Context(), core.ExchangeUnbind{Destination: "to", Source: "from", RoutingKey: "k", Arguments: args}))
+		}
+		got := b.recorder.Snapshot().Bindings
+		want := []topology.Binding{
+			{Source: "from", Destination: "q", Key: "k", Args: two}, {Source: "from", Destination: "to", ToExchange: true, Key: "k", Args: two},
+		}
+		if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
+			t.Errorf("recorded %+v\nwant %+v", got, want)
+		}
+	})
+}

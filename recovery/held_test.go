@@ -381,3 +381,33 @@ func TestTheConsumerOfAQueueThatIsRefusedOtherwiseIsStarted(t *testing.T) {
 		roundTrips(t, ch, all)
 	})
 }
+
+// What could not be tried though it was time waits before it is time again: else it would be tried without end.
+func TestWhatCannotBeTriedIsPutOff(t *testing.T) {
+	locked := closed(core.ScopeChannel, core.ErrResourceLocked, "")
+	missing := closed(core.ScopeChannel, core.ErrNotFound, "")
+	for name, refuse := range map[string]func(q *quarantine, now time.Time){
+		"held":    func(q *quarantine, now time.Time) { q.refuse(topology.Queue{Name: "q", Exclusive: true}, locked, now) },
+		"another": func(q *quarantine, now time.Time) { q.refuse(topology.Queue{Name: "q"}, missing, now) },
+		"both": func(q *quarantine, now time.Time) {
+			q.refuse(topology.Queue{Name: "q", Exclusive: true}, locked, now)
+			q.refuse(topology.Queue{Name: "other"}, missing, now)
+		},
+	} {
+		var q quarantine
+		now := time.Unix(0, 0)
+		refuse(&q, now)
+		tries := 0
+		for end := now.Add(time.Hour); now.Before(end) && tries < 10_000; tries++ {
+			at, ok := q.next()
+			if !ok || at.Before(now) {
+				t.Fatalf("%s: next %s, %t at %s", name, at, ok, now)
+			}
+			now = at
+			q.putOff(now)
+		}
+		if tries > 3600/int(lastLocked.Seconds())+200 {
+			t.Errorf("%s: put off %d times within an hour", name, tries)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,6 +9,8 @@ import (
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/topology"
 )
 
 // What the application declares again, or deletes, is not refused any more, however rarely it was to be tried.
@@ -85,6 +88,41 @@ func TestAQueueThatIsDeclaredLateIsBoundAgain(t *testing.T) {
 		}
 		if n := len(b.journal.of(Restored)); n != 1 {
 			t.Errorf("restored %d times", n)
+		}
+	})
+}
+
+// What missed an entity that comes back is tried at once, not when its own wait is over.
+func TestWhatMissedSomethingIsTriedWhenThatIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		var down atomic.Bool
+		down.Store(true)
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			switch m.(type) {
+			case *wire.ExchangeDeclare:
+				return down.Load() && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+			case *wire.QueueBind:
+				return down.Load() && p.refuse(channel, m, core.ErrNotFound, "NOT_FOUND - no exchange 'x'")
+			}
+			return false
+		})
+		r := topology.NewRecorder()
+		must(t, r.Exchange(topology.Exchange{Name: "x"}))
+		must(t, r.Queue(topology.Queue{Name: "q"}, "q"))
+		must(t, r.Binding(topology.Binding{Source: "x", Destination: "q"}))
+		c, j := connected(t, Config{Recorder: r}, a.endpoint())
+		time.Sleep(10 * time.Minute) // both are tried every half minute by now, not in step
+		down.Store(false)
+		for range 60_000 {
+			if len(j.of(Restored)) > 0 {
+				break
+			}
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+		}
+		if s := c.State(); !s.Ready() {
+			t.Errorf("the exchange is back, and still %s waits", entities(s.Degraded))
 		}
 	})
 }

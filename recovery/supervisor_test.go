@@ -434,3 +434,33 @@ func TestAPeerThatBreaksTheProtocolIsMetInTheSlowLane(t *testing.T) {
 		}
 	})
 }
+
+// A secret that is rotated again and again is asked for at each refusal: one loss uses up nothing of the next.
+func TestFreshCredentialsAreTriedAtOnceAfterEachLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		var rotation atomic.Int64
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			if s, ok := m.(*wire.ConnectionStartOk); ok && strings.HasSuffix(string(s.Response), fmt.Sprint("secret-", rotation.Load())) {
+				return false
+			}
+			return refusePassword(p, channel, m)
+		})
+		cached := rotation.Load()
+		c, _ := connected(t, Config{Credentials: func(_ context.Context, renew bool) (Grant, error) {
+			if renew {
+				cached = rotation.Load()
+			}
+			return Grant{Credentials: core.Credentials{Username: "u", Password: core.Secret(fmt.Sprint("secret-", cached))}}, nil
+		}}, a.endpoint())
+		for range 3 {
+			time.Sleep(time.Minute)
+			rotation.Add(1)
+			a.drop()
+			synctest.Wait()
+			if s := c.State(); s.Stage < PublishReady {
+				t.Fatalf("after rotation %d: %+v", rotation.Load(), s)
+			}
+		}
+	})
+}

@@ -1,6 +1,9 @@
 package recovery
 
 import (
+	"context"
+	"errors"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,5 +86,66 @@ func TestRetriesDoNotPileUp(t *testing.T) {
 		}
 		s.retire(conn, core.ErrClosed)
 		c.stop(core.ErrClosed)
+	})
+}
+
+// A decision made at a later refusal, in the background, is carried out like one made at the first.
+func TestTheApplicationMayDecideOtherwiseLater(t *testing.T) {
+	for _, decision := range []Decision{Adopt, Skip, Fail} {
+		t.Run(decision.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				a.on(func(p *peer, channel uint16, m wire.Method) bool {
+					d, ok := m.(*wire.QueueDeclare)
+					return ok && d.Queue == "bad" && !d.Passive && p.refuse(channel, m, core.ErrPreconditionFailed, "inequivalent arg")
+				})
+				c, j := start(t, Config{
+					Recorder: recorded(t, queues("one bad")...),
+					Refused: func(_ context.Context, r Refusal) Decision {
+						if r.Attempts < 3 {
+							return Retry
+						}
+						return decision
+					},
+				}, a.endpoint())
+				must(t, c.Connect(t.Context()))
+				if got := entities(c.State().Degraded); got != `queue "bad"` {
+					t.Fatalf("degraded: %s", got)
+				}
+				time.Sleep(time.Hour)
+				_, err := c.Session(t.Context())
+				if decision == Fail {
+					if !errors.Is(err, core.ErrPreconditionFailed) || len(j.times()) != 1 {
+						t.Errorf("%v after %d connections, want the refusal after one", err, len(j.times()))
+					}
+					return
+				}
+				if s := c.State(); err != nil || !s.Ready() || s.Epoch != 1 {
+					t.Errorf("%v, %+v", err, s)
+				}
+				if n := a.count("queue.declare bad"); n != 3 {
+					t.Errorf("tried %d times, want 3", n)
+				}
+			})
+		})
+	}
+}
+
+// What is done for a connection in the background leaves no goroutine behind.
+func TestChoresLeaveNothingRunning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		_, j := connected(t, Config{Credentials: func(context.Context, bool) (Grant, error) {
+			return Grant{Credentials: core.Credentials{Username: "u"}, Expires: time.Now().Add(time.Minute)}, nil
+		}}, a.endpoint())
+		synctest.Wait()
+		before := runtime.NumGoroutine()
+		for len(j.of(SecretRenewed)) < 100 {
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		if n := runtime.NumGoroutine(); n > before+10 {
+			t.Errorf("%d goroutines after 100 renewals, %d before", n, before)
+		}
 	})
 }
