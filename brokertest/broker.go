@@ -78,6 +78,7 @@ func NewBroker(opts ...Option) *Broker {
 func (b *Broker) newVHost(name string) *state.VHost {
 	v := state.NewVHost(name, time.Now, b.newName)
 	v.Before43, v.Before40 = b.before43(), b.before40()
+	v.Delays = b.delays
 	return v
 }
 

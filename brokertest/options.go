@@ -21,6 +21,7 @@ type config struct {
 	consumerTimeout time.Duration
 	version         string
 	release         release // of version
+	delays          bool
 	seed            uint64
 	transcribe      bool
 	tls             *tls.Config // nil: of a certificate of its own
@@ -81,6 +82,13 @@ func WithConsumerTimeout(d time.Duration) Option {
 // are likely to meet: "3.10", "4.0" or "4.3", the default.
 func WithVersion(version string) Option {
 	return func(c *config) { c.version, c.release = version, releaseOf(version) }
+}
+
+// WithDelayedExchanges has exchanges of the type x-delayed-message, as the plugin rabbitmq_delayed_message_exchange
+// does: a message with the header x-delay is routed after so many milliseconds. Until then it counts as routed
+// nowhere, so that a mandatory one is returned, and delivered later all the same.
+func WithDelayedExchanges() Option {
+	return func(c *config) { c.delays = true }
 }
 
 // largestMessage is the limit of the body of a message.

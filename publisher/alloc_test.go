@@ -48,7 +48,7 @@ func TestSendAllocatesTheReceipt(t *testing.T) {
 	var last *Receipt
 	n := testing.AllocsPerRun(10_000, func() {
 		last = &Receipt{p: p, ctx: context.Background()}
-		p.publishing(&last.pub, &m)
+		p.publishing(last, &m)
 		if _, err := p.admit(context.Background(), last); err != nil {
 			t.Fatal(err)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/warren-mq/warren/internal/memnet"
 	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
+	"github.com/warren-mq/warren/topology"
 )
 
 // env is a broker in memory and a logical connection to it, in a bubble of
@@ -23,10 +24,11 @@ import (
 // fail it.
 type env struct {
 	*testing.T
-	broker *brokertest.Broker
-	conn   *recovery.Connection
-	ctx    context.Context
-	wrap   func(net.Conn) net.Conn // if set, what the client sees of a socket
+	broker   *brokertest.Broker
+	conn     *recovery.Connection
+	recorder *topology.Recorder // of conn
+	ctx      context.Context
+	wrap     func(net.Conn) net.Conn // if set, what the client sees of a socket
 
 	mu      sync.Mutex // guards the following
 	sockets []*memnet.Conn
@@ -37,11 +39,12 @@ type env struct {
 func inBubble(t *testing.T, test func(e *env), opts ...brokertest.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		e := &env{T: t, broker: brokertest.New(t, opts...), ctx: t.Context()}
+		e := &env{T: t, broker: brokertest.New(t, opts...), recorder: topology.NewRecorder(), ctx: t.Context()}
 		e.conn = recovery.New(recovery.Config{
 			Name: "publish", InitialPasses: -1,
 			Resolver: recovery.Endpoints(core.Config{Addr: "broker:5672", DialContext: e.dial, MaxPublish: 64 << 20}),
 			Emit:     e.emit,
+			Recorder: e.recorder,
 		})
 		defer func() {
 			_ = e.conn.Close(context.Background()) // fails where the test has stalled the socket

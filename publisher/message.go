@@ -11,20 +11,21 @@ type Message struct {
 	Key        string // routing key
 	Body       []byte
 	Properties core.Properties
+	Mandatory  Mandatory // whether it comes back if no queue takes it; MandatoryAuto: see there
 }
 
 // persistent is the delivery mode of messages that survive a broker's restart.
 const persistent = 2
 
 // publishing fills in what is sent for m, but for the message id.
-func (p *Publisher) publishing(out *core.Publishing, m *Message) {
-	*out = core.Publishing{
-		Exchange: m.Exchange, RoutingKey: m.Key, Mandatory: !p.cfg.unroutable,
-		Properties: m.Properties, Body: m.Body,
-	}
+func (p *Publisher) publishing(r *Receipt, m *Message) {
+	out := &r.pub
+	*out = core.Publishing{Exchange: m.Exchange, RoutingKey: m.Key, Properties: m.Properties, Body: m.Body}
 	if out.Exchange == "" {
 		out.Exchange = p.cfg.exchange
 	}
+	mandatory := p.mandatory(out.Exchange, m)
+	out.Mandatory, r.insisted = mandatory != MandatoryOff, mandatory == MandatoryOn
 	if out.Properties.DeliveryMode == 0 {
 		out.Properties.DeliveryMode = p.cfg.deliveryMode
 	}

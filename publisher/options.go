@@ -14,6 +14,7 @@ type config struct {
 	name         string
 	exchange     string
 	unroutable   bool
+	mandatory    map[string]Mandatory // by exchange
 	deliveryMode uint8
 	messageIDs   bool
 	atMostOnce   bool
@@ -62,9 +63,20 @@ func Name(name string) Option { return func(c *config) { c.name = name } }
 // exchange, whose routing keys are the names of queues.
 func Exchange(name string) Option { return func(c *config) { c.exchange = name } }
 
-// AllowUnroutable counts a message as confirmed though no queue took it.
-// Without it every message is mandatory and then ends as returned.
+// AllowUnroutable counts a message as confirmed though no queue took it: no
+// message is mandatory unless it, or its exchange, says so. Default: see [MandatoryAuto].
 func AllowUnroutable() Option { return func(c *config) { c.unroutable = true } }
+
+// ExchangeMandatory is what messages to one exchange are that do not choose
+// themselves. "" is the default exchange.
+func ExchangeMandatory(exchange string, m Mandatory) Option {
+	return func(c *config) {
+		if c.mandatory == nil {
+			c.mandatory = map[string]Mandatory{}
+		}
+		c.mandatory[exchange] = m
+	}
+}
 
 // Transient makes messages that set no delivery mode transient: faster, and
 // gone when the broker restarts. Default: persistent.
@@ -93,5 +105,6 @@ func MaxAttempts(n int) Option { return func(c *config) { c.maxAttempts = n } }
 // exchange that does not exist, is sent again instead: another node of the
 // cluster may not know of the route yet. Each reconnect begins it anew, so that a
 // message that no queue takes has its result once a connection has lived so
-// long. Default: [DefaultReturnGrace]; 0 turns it off, a negative time is an error.
+// long. What the broker may deliver though it returned it is never sent again: see [MandatoryAuto],
+// and messages to exchanges of types that are not RabbitMQ's own. Default: [DefaultReturnGrace]; 0 turns it off, a negative time is an error.
 func ReturnGrace(d time.Duration) Option { return func(c *config) { c.returnGrace = d } }

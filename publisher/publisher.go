@@ -68,7 +68,7 @@ func New(conn *recovery.Connection, opts ...Option) (*Publisher, error) {
 }
 
 // Publish publishes m and waits for its outcome. A nil error means that the
-// broker has confirmed it and, unless [AllowUnroutable], that at least one
+// broker has confirmed it and, unless it was not [Mandatory], that at least one
 // queue took it.
 //
 // Errors: a [*core.OutcomeError] with the outcome, whose cause is the end of
@@ -93,7 +93,7 @@ func (p *Publisher) pooled(ctx context.Context, m *Message) *Receipt {
 		r = &Receipt{p: p, signal: make(chan struct{}, 1)}
 	}
 	r.ctx = ctx
-	p.publishing(&r.pub, m)
+	p.publishing(r, m)
 	return r
 }
 
@@ -124,7 +124,7 @@ func (p *Publisher) recycle(r *Receipt) {
 // anything sent if ctx has ended before.
 func (p *Publisher) Send(ctx context.Context, m Message) (*Receipt, error) {
 	r := &Receipt{p: p, ctx: ctx}
-	p.publishing(&r.pub, &m)
+	p.publishing(r, &m)
 	if err := p.send(ctx, r); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,8 @@ type Receipt struct {
 	ctx context.Context // the sender's
 	pub core.Publishing
 
+	insisted bool // on being mandatory, whatever a return says
+
 	// Guarded by the publisher's lock.
 	phase     phase
 	attempts  int

@@ -23,6 +23,9 @@ func (p *Publisher) settle(r *Receipt, v core.Verdict) {
 	}
 	r.phase = queued
 	switch {
+	case v.Outcome == core.Returned && p.mayDeliver(r):
+		r.free = !r.handing
+		p.returned(r, v)
 	case v.Outcome == core.Confirmed, v.Outcome == core.Returned && !p.inGrace():
 		r.free = !r.handing
 		p.finish(r, v)

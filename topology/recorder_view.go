@@ -29,6 +29,16 @@ func (r *Recorder) Len() int {
 	return r.graph.size()
 }
 
+// ExchangeType returns the type of a recorded exchange, "" if it is not known.
+func (r *Recorder) ExchangeType(name string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if v := r.graph.find(vertexKey{name: name}); v != nil && v.exchange != nil {
+		return v.exchange.Declare().Type
+	}
+	return ""
+}
+
 // Snapshot returns a copy of what is recorded, under present names, in the
 // order of declaration.
 func (r *Recorder) Snapshot() Topology {

@@ -25,7 +25,7 @@ func TestPublishingWithRabbitMQ(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			broker := dockertest.Run(t, version, docker.Options{})
 			for name, run := range map[string]func(e *env){
-				"returns of equal messages": testEqualReturns,
+				"returns of equal messages": testEqualReturns, "direct replies": testDirectReplies,
 			} {
 				t.Run(name, func(t *testing.T) {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -44,8 +44,9 @@ func TestPublishingWithRabbitMQ(t *testing.T) {
 	}
 }
 
-// testEqualReturns has the route of a message taken away while it is not confirmed yet, and the same one sent again.
-func testEqualReturns(e *env) {
+// plain returns a channel of a connection of its own.
+func (e *env) plain() *core.Channel {
+	e.Helper()
 	cfg, err := core.ParseURL(e.broker.URL())
 	if err != nil {
 		e.Fatal(err)
@@ -54,12 +55,52 @@ func testEqualReturns(e *env) {
 	if err != nil {
 		e.Fatal(err)
 	}
-	defer func() { _ = conn.Close(e.ctx) }()
+	e.Cleanup(func() { _ = conn.Close(context.Background()) })
 	ch, err := conn.Channel(e.ctx)
 	if err != nil {
 		e.Fatal(err)
 	}
-	_, err = ch.QueueDeclare(e.ctx, core.QueueDeclare{Queue: "equal", Durable: true, Arguments: core.Table{"x-queue-type": "quorum"}})
+	return ch
+}
+
+// testDirectReplies answers requests, also right after a reconnect: each reply is confirmed, and sent once.
+func testDirectReplies(e *env) {
+	// A node that answers may still be starting, and then delivers no replies.
+	if out, err := e.broker.Exec(e.ctx, "rabbitmqctl", "await_startup"); err != nil {
+		e.Fatalf("%v: %s", err, out)
+	}
+	e.declare(warren.Queue{Name: "requests"})
+	p := e.publisher()
+	for _, body := range []string{"1", "2"} {
+		ch := e.plain()
+		replies, err := ch.Consume(e.ctx, core.BasicConsume{Queue: "amq.rabbitmq.reply-to", NoAck: true})
+		if err != nil {
+			e.Fatal(err)
+		}
+		if err := ch.Publish(e.ctx, &core.Publishing{RoutingKey: "requests", Properties: core.Properties{ReplyTo: "amq.rabbitmq.reply-to"}}); err != nil {
+			e.Fatal(err)
+		}
+		request, err := ch.Get(e.ctx, core.BasicGet{Queue: "requests", NoAck: true}) // behind the publish on its channel
+		if err != nil || request == nil {
+			e.Fatalf("no request: %v", err)
+		}
+		if err := p.Publish(e.ctx, warren.Message{Key: request.Properties().ReplyTo, Body: []byte(body)}); err != nil {
+			e.Errorf("reply %s: %v", body, err)
+		}
+		if d, err := replies.Receive(e.ctx); err != nil || string(d.Body) != body {
+			e.Errorf("want reply %s, got %v, %v", body, d, err)
+		}
+		e.client.Reconnect(errors.New("test")) // the second one is answered within the grace
+	}
+	if s := p.Stats(); s.Confirmed != 2 || s.Republished != 0 {
+		e.Errorf("%+v", s)
+	}
+}
+
+// testEqualReturns has the route of a message taken away while it is not confirmed yet, and the same one sent again.
+func testEqualReturns(e *env) {
+	ch := e.plain()
+	_, err := ch.QueueDeclare(e.ctx, core.QueueDeclare{Queue: "equal", Durable: true, Arguments: core.Table{"x-queue-type": "quorum"}})
 	err = errors.Join(err, ch.ExchangeDeclare(e.ctx, core.ExchangeDeclare{Exchange: "equal", Type: "direct", Durable: true}), ch.Confirm(e.ctx, core.ConfirmSelect{}))
 	if err != nil {
 		e.Fatal(err)

@@ -41,14 +41,14 @@ func (v *VHost) Bind(spec BindingSpec) *Refusal {
 		return r
 	}
 	x := b.Source
-	if x.Type == Headers {
+	if x.kind == Headers {
 		if r := checkMatch(spec.Arguments); r != nil {
 			return r
 		}
 		b.header = newHeadersMatch(spec.Arguments)
 		b.header.loose = v.Before40
 	}
-	if x.Type == Topic {
+	if x.kind == Topic {
 		b.topic = words(b.Key)
 		if r := checkTopic(b.Key, b.topic); r != nil && !v.Before43 {
 			return r

@@ -12,14 +12,19 @@ func (v *VHost) Next() time.Time { return v.next }
 // due notes that q has something to do at a time.
 func (v *VHost) due(q *Queue, at time.Time) {
 	v.timed[q] = true
+	v.wakeAt(at)
+}
+
+func (v *VHost) wakeAt(at time.Time) {
 	if v.next.IsZero() || at.Before(v.next) {
 		v.next = at
 	}
 }
 
-// Tick drops messages and queues whose time is over.
+// Tick drops messages and queues whose time is over, and routes what was delayed until now.
 func (v *VHost) Tick() {
 	now := v.Now()
+	v.release(now)
 	for _, q := range bySerial(slices.Collect(maps.Keys(v.timed))) {
 		if q.expires >= 0 && len(q.consumers) == 0 && !q.lastUsed.Add(q.expires).After(now) {
 			q.Delete()
@@ -33,6 +38,9 @@ func (v *VHost) Tick() {
 		if !q.nextDue() {
 			delete(v.timed, q)
 		}
+	}
+	if len(v.delayed) > 0 {
+		v.wakeAt(v.delayed[0].at)
 	}
 }
 

@@ -13,6 +13,7 @@ const (
 	Fanout  = "fanout"
 	Topic   = "topic"
 	Headers = "headers"
+	Delayed = "x-delayed-message" // of a plugin
 )
 
 const alternateExchange = "alternate-exchange"
@@ -30,6 +31,7 @@ type Exchange struct {
 	ExchangeSpec
 	vhost    *VHost
 	serial   uint64
+	kind     string                 // how it routes: its type, or what a delayed one has underneath
 	alt      string                 // name of the alternate exchange
 	bindings []*Binding             // from here, in the order of their making
 	byID     map[bindingID]*Binding // the same
@@ -40,7 +42,11 @@ type Exchange struct {
 
 func newExchange(v *VHost, spec ExchangeSpec) *Exchange {
 	alt, _ := v.governed(spec.Name, spec.Arguments, ofExchanges)[alternateExchange].(string)
-	return &Exchange{ExchangeSpec: spec, vhost: v, serial: v.serial(), alt: alt,
+	kind := spec.Type
+	if kind == Delayed {
+		kind, _ = spec.Arguments[delayedType].(string)
+	}
+	return &Exchange{ExchangeSpec: spec, vhost: v, serial: v.serial(), kind: kind, alt: alt,
 		byID: map[bindingID]*Binding{}, byKey: map[string][]*Binding{}}
 }
 
@@ -73,7 +79,7 @@ func (v *VHost) DeclareExchange(spec ExchangeSpec) *Refusal {
 	if strings.HasPrefix(spec.Name, "amq.") {
 		return reserved("exchange", spec.Name)
 	}
-	if r := v.checkExchangeName(spec.Arguments, alternateExchange, v.resource("exchange", spec.Name)); r != nil {
+	if r := firstRefusal(v.checkExchangeName(spec.Arguments, alternateExchange, v.resource("exchange", spec.Name)), v.checkDelayed(spec)); r != nil {
 		return r
 	}
 	v.exchanges[spec.Name] = newExchange(v, spec)
@@ -123,6 +129,10 @@ func (v *VHost) CheckExchangeType(kind string) *Refusal {
 	switch kind {
 	case Direct, Fanout, Topic, Headers:
 		return nil
+	case Delayed:
+		if v.Delays {
+			return nil
+		}
 	}
 	if v.Before40 {
 		return Refuse(CommandInvalid, "invalid exchange type '%s'", kind)

@@ -41,9 +41,12 @@ func (v *VHost) found(q *Queue) {
 	}
 }
 
-// follow goes along the bindings of x that match and returns their number.
+// follow goes along the bindings of x that match and returns their number. What x delays finds nothing for now.
 func (v *VHost) follow(x *Exchange, m *Message, seen *[]*Exchange) int {
 	hits := 0
+	if x.Type == Delayed && v.delay(x, m) {
+		return hits
+	}
 	take := func(b *Binding) {
 		hits++
 		if b.Queue != nil {
@@ -52,7 +55,7 @@ func (v *VHost) follow(x *Exchange, m *Message, seen *[]*Exchange) int {
 			addExchange(b.Exchange, seen)
 		}
 	}
-	switch x.Type {
+	switch x.kind {
 	case Fanout:
 		for _, b := range x.bindings {
 			take(b)
@@ -74,7 +77,7 @@ func (v *VHost) follow(x *Exchange, m *Message, seen *[]*Exchange) int {
 }
 
 func followKey(x *Exchange, key string, take func(*Binding)) {
-	if x.Type == Direct {
+	if x.kind == Direct {
 		for _, b := range x.byKey[key] {
 			take(b)
 		}

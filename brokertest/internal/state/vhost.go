@@ -14,6 +14,8 @@ type VHost struct {
 	// Before40 has streams, exchanges and dead letters too behave as RabbitMQ 3.10 does. Such a broker is
 	// Before43 as well.
 	Before40 bool
+	// Delays has exchanges of the type x-delayed-message.
+	Delays bool
 	// NewName returns a name that starts with prefix and that no other call returns.
 	NewName func(prefix string) string
 
@@ -23,6 +25,7 @@ type VHost struct {
 	policies  []Policy        // higher priority first
 	touched   []*Queue        // in which something may follow, see Settle
 	timed     map[*Queue]bool // in which time counts
+	delayed   []delayed       // in exchanges, the one that is due first in front
 	next      time.Time       // when to look at them, or earlier
 	created   uint64          // serial number of the last queue or exchange
 
