@@ -23,7 +23,8 @@ type Consumer struct {
 	offsets  *offsets     // of a stream; nil: it is none
 	failures atomic.Int64 // of handlers, in a row
 	counters counters
-	stop     chan struct{} // closed by Stop
+	stop     chan struct{}  // closed by Stop
+	hurries  chan time.Time // capacity 1: when a stop must be over
 	stopOnce sync.Once
 	done     chan struct{} // closed when Run or All has ended
 	late     error         // ErrHandlers, or nil; written before done is closed
@@ -49,7 +50,7 @@ func New(conn *recovery.Connection, queue string, opts ...Option) (*Consumer, er
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w", err)
 	}
-	c := &Consumer{conn: conn, cfg: cfg, stop: make(chan struct{}), done: make(chan struct{})}
+	c := &Consumer{conn: conn, cfg: cfg, stop: make(chan struct{}), hurries: make(chan time.Time, 1), done: make(chan struct{})}
 	c.queue.Store(&queue)
 	if cfg.stream {
 		c.offsets = newOffsets()
@@ -114,7 +115,8 @@ func (c *Consumer) All(ctx context.Context) iter.Seq2[*core.Delivery, error] {
 		defer func() { <-c.done }()
 		defer leave()
 		for {
-			d, _, err := f.next()
+			h, err := f.next()
+			d := h.d
 			if err != nil {
 				leave()
 				yield(nil, err)

@@ -23,28 +23,35 @@ type feed struct {
 	stop     context.CancelCauseFunc
 	handlers context.Context // parent of every handler's context
 	abort    context.CancelCauseFunc
-	taking   context.Context // ends when no delivery shall be taken any more: with automatic ack later than ctx
-	done     chan struct{}   // closed when the feed has ended
-	consumed atomic.Bool     // it was subscribed at least once
+	done     chan struct{} // closed when the feed has ended
+	consumed atomic.Bool   // it was subscribed at least once
+
+	finishing context.Context // ends when a consumer that stops begins nothing more of what it holds
+	endFinish context.CancelCauseFunc
+	later     later
+	turns     atomic.Uint64  // of deliveries, while some wait to be handled again
+	slots     sync.WaitGroup // runSlots
 
 	recreations int       // of the stream, as far as is known; of runFeed
 	isolation   isolation // of runFeed
 
-	mu      sync.Mutex // guards the following
-	latest  *subscription
-	current *subscription // latest while it may have deliveries, else nil
-	err     error         // why it ended
-	stopped bool          // it ended because it was asked to
-	changed gate.Gate
+	mu        sync.Mutex // guards the following
+	latest    *subscription
+	current   *subscription           // latest while it may have deliveries, else nil
+	err       error                   // why it ended
+	stopped   bool                    // it ended because it was asked to
+	round     context.Context         // in which the present subscription is received from; nil: none yet
+	interrupt context.CancelCauseFunc // of round
+	adding    bool                    // runSlots is at work
+	changed   gate.Gate
 }
 
 func newFeed(c *Consumer, ctx context.Context) *feed {
 	f := &feed{c: c, member: c.conn.Join(c.cfg.name), done: make(chan struct{}), recreations: c.conn.Recreations(c.Queue())}
 	f.ctx, f.stop = context.WithCancelCause(ctx)
 	f.handlers, f.abort = context.WithCancelCause(context.WithoutCancel(ctx))
-	if f.taking = f.ctx; c.cfg.autoAck {
-		f.taking = f.handlers
-	}
+	f.finishing, f.endFinish = context.WithCancelCause(f.handlers)
+	f.later = later{c: c, release: f.release, changed: f.changeSlots}
 	return f
 }
 
@@ -117,6 +124,7 @@ func (f *feed) serve(s *recovery.Session, sub *subscription) error {
 	again := f.consumed.Load()
 	if !again {
 		f.added()
+		f.warn(sub.known)
 	}
 	f.set(sub)
 	f.member.Restored(s)

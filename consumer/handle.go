@@ -18,8 +18,13 @@ import (
 //
 //   - nil: ack
 //   - an error that is [ErrReject]: reject, to the dead-letter exchange if the queue has one, else gone
-//   - an error that is [ErrRequeue]: back to the queue at once
-//   - another error, a panic, or [ErrExited]: back to the queue after a pause, see [RequeuePause]
+//   - an error that is [ErrRequeue]: back to the queue, at once if it is new there, else after a pause, see
+//     [RequeuePause]; RabbitMQ 4.3 does not count it as a failed delivery
+//   - another error, or a panic: the message is tried again after a pause. It goes back to the queue as
+//     a failed delivery, which quorum queues count: beyond their limit they dead-letter the message, or drop it. A classic
+//     queue does not count: what comes back to it a second time stays here and its handler is called again, for up
+//     to ten minutes. So does a message of a quorum queue that was declared by this client without a dead-letter exchange when
+//     half of its limit is spent, since beyond it is nothing.
 //
 // A handler may settle the delivery itself; its result then means nothing, and
 // only a panic, or [ErrExited], is still reported.
@@ -32,7 +37,7 @@ type Handler func(ctx context.Context, d *core.Delivery) error
 var (
 	// ErrReject: the message is bad, and will be no better next time.
 	ErrReject = errors.New("consumer: reject")
-	// ErrRequeue: somebody else shall have it, now.
+	// ErrRequeue: not this handler's failure; somebody else shall have it.
 	ErrRequeue = errors.New("consumer: requeue")
 )
 
@@ -56,10 +61,11 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// inHand is a delivery, and the context of its handler.
+// inHand is a delivery, the context of its handler, and how often that has failed since it came.
 type inHand struct {
-	d   *core.Delivery
-	ctx context.Context
+	d     *core.Delivery
+	ctx   context.Context
+	tries int
 }
 
 // runWorker handles deliveries one after another. A handler may end its
@@ -72,38 +78,38 @@ func (c *Consumer) runWorker(f *feed, workers *sync.WaitGroup, handle Handler, l
 		}
 	}()
 	if left.d != nil {
-		c.conclude(left.ctx, f, left.d, handle, ErrExited)
+		c.conclude(f, left, handle, ErrExited)
 	}
 	for {
-		d, ctx, err := f.next()
+		h, err := f.next()
 		if err != nil {
 			done = true
 			return
 		}
-		at = inHand{d, ctx}
-		if !c.cfg.autoAck && d.Stale() != nil { // died between the inbox and here
+		at = h
+		if !c.cfg.autoAck && h.d.Stale() != nil { // died between the inbox and here
 			c.counters.stale.Add(1)
 			continue
 		}
-		c.handle(ctx, f, d, handle)
+		c.handle(f, h, handle)
 	}
 }
 
 // handle handles and settles one delivery.
-func (c *Consumer) handle(ctx context.Context, f *feed, d *core.Delivery, handle Handler) {
+func (c *Consumer) handle(f *feed, h inHand, handle Handler) {
 	if c.cfg.warnAfter > 0 {
 		// Deliveries come to their handlers in order, so none of those that wait is older.
-		defer time.AfterFunc(c.cfg.warnAfter-d.Age(), c.warn).Stop()
+		defer time.AfterFunc(c.cfg.warnAfter-h.d.Age(), c.warn).Stop()
 	}
-	c.conclude(ctx, f, d, handle, c.call(ctx, d, handle))
+	c.conclude(f, h, handle, c.call(h.ctx, h.d, handle))
 }
 
 // conclude settles a delivery by what its handler returned. One of a stream is handled until that is possible.
-func (c *Consumer) conclude(ctx context.Context, f *feed, d *core.Delivery, handle Handler, result error) {
+func (c *Consumer) conclude(f *feed, h inHand, handle Handler, result error) {
 	if c.offsets != nil {
-		result = c.repeat(ctx, f, d, handle, result)
+		result = c.repeat(h.ctx, f, h.d, handle, result)
 	}
-	c.settle(ctx, f, d, result)
+	c.settle(f, h, result)
 }
 
 // call calls the handler once.
@@ -126,28 +132,57 @@ func (c *Consumer) warn() {
 	c.conn.Emit(recovery.Event{Kind: recovery.HandlerSlow, Entity: c.cfg.name, Delay: c.cfg.warnAfter})
 }
 
-// settle settles d as the handler's result says.
-func (c *Consumer) settle(ctx context.Context, f *feed, d *core.Delivery, result error) {
+// settle settles a delivery as the handler's result says, or holds it until it is time to.
+func (c *Consumer) settle(f *feed, h inHand, result error) {
+	d := h.d
 	if c.cfg.autoAck || d.Settled() {
 		c.meaningless(f, d, result)
 		return
 	}
-	var err error
 	switch {
 	case result == nil:
 		c.failures.Store(0)
-		err = d.Ack()
+		c.note(d, result, d.Ack())
 	case errors.Is(result, ErrReject):
-		err = d.Reject(false)
+		c.note(d, result, d.Reject(false))
 	case errors.Is(result, ErrRequeue):
-		err = d.Nack(true)
+		c.putOff(f, h, result, back, f.knowledge().afterRequeue(pastOf(d, h.tries), c.cfg.minPause, c.cfg.maxPause))
 	case d.Stale() != nil: // it comes again: not the handler's failure
-		err = core.ErrStale
+		c.note(d, result, core.ErrStale)
 	default:
 		f.report(result)
-		c.rest(ctx, f)
-		err = d.Nack(true)
+		w, pause := f.knowledge().afterFailure(pastOf(d, h.tries), d.Age(), c.cfg.minPause, c.cfg.maxPause)
+		c.putOff(f, h, result, w, pause)
 	}
+}
+
+// putOff has a delivery tried again after a pause, in which it occupies no worker; at once where the
+// consumer stops.
+func (c *Consumer) putOff(f *feed, h inHand, result error, w way, pause time.Duration) {
+	if c.offsets != nil {
+		w, pause = back, 0 // a stream gives nothing again; it was handled as often as could be
+	}
+	if pause > 0 && f.ctx.Err() == nil {
+		h.tries++
+		if f.later.put(h, w, pause) {
+			f.changeSlots()
+			return
+		}
+	}
+	c.giveBack(held{inHand: h, way: w}, result)
+}
+
+// giveBack gives a delivery back to its queue.
+func (c *Consumer) giveBack(h held, result error) {
+	if h.way == failed {
+		c.note(h.d, result, h.d.Reject(true))
+		return
+	}
+	c.note(h.d, result, h.d.Nack(true))
+}
+
+// note counts a handler's result, and what became of settling its delivery.
+func (c *Consumer) note(d *core.Delivery, result, err error) {
 	if errors.Is(err, core.ErrStale) {
 		c.conn.Tally(recovery.Tally{StaleAcks: 1})
 	}
@@ -170,17 +205,7 @@ func (c *Consumer) meaningless(f *feed, d *core.Delivery, result error) {
 	c.settled(d)
 }
 
-// pauseAfter returns the pause after so many failures in a row.
-func pauseAfter(failures int64, first, limit time.Duration) time.Duration {
-	pause := first
-	for ; failures > 1 && pause < limit; failures-- {
-		pause = min(2*pause, limit)
-	}
-	return pause
-}
-
-// rest pauses after a failure, so that a message that fails at once does not
-// go round and round; not while stopping, and not longer than the channel lives.
+// rest pauses after a failure at a message of a stream; not while stopping, and not longer than the channel lives.
 func (c *Consumer) rest(ctx context.Context, f *feed) {
 	t := time.NewTimer(pauseAfter(c.failures.Add(1), c.cfg.minPause, c.cfg.maxPause))
 	defer t.Stop()
@@ -189,4 +214,14 @@ func (c *Consumer) rest(ctx context.Context, f *feed) {
 	case <-ctx.Done():
 	case <-f.ctx.Done():
 	}
+}
+
+// warn tells of a queue that drops what fails.
+func (f *feed) warn(k knowledge) {
+	if !k.drops {
+		return
+	}
+	f.c.conn.Emit(recovery.Event{Kind: recovery.FailuresDropped, Entity: f.c.cfg.name, Name: f.c.Queue(), Err: fmt.Errorf(
+		"queue %q drops for good what comes back from its consumers as failed more than %d times: declare it with topology.DeadLetter, "+
+			"or with topology.DeliveryLimit(-1) if that must never happen", f.c.Queue(), k.limit)})
 }

@@ -9,44 +9,97 @@ import (
 	"github.com/warren-mq/warren/recovery"
 )
 
-// next returns the next delivery and the context for its handler. It waits for
-// one, across subscriptions, until the feed ends.
-func (f *feed) next() (*core.Delivery, context.Context, error) {
+// errReady ends a wait for the next delivery: one that has failed is to be handled again.
+var errReady = errors.New("consumer: a message is to be handled again")
+
+// next returns the next delivery. It waits for one, across subscriptions, until the feed ends.
+func (f *feed) next() (inHand, error) {
 	for {
-		sub, err := f.present()
+		sub, round, err := f.present()
 		if err != nil {
-			return nil, nil, err
+			return inHand{}, err
 		}
-		d, err := f.c.receive(f.taking, sub)
+		if h, ok := f.retried(sub); ok {
+			return h, nil
+		}
+		d, err := f.c.receive(round, sub)
 		if err == nil && f.c.cfg.autoAck {
-			return d, f.handlers, nil // nobody delivers it again: it is never stale
+			return inHand{d: d, ctx: f.handlers}, nil // nobody delivers it again: it is never stale
 		}
 		if err == nil {
-			return d, sub.ctx, nil
+			return inHand{d: d, ctx: sub.ctx}, nil
 		}
-		if f.taking.Err() == nil {
+		if !errors.Is(err, errReady) && f.taking(sub).Err() == nil {
 			f.unset(sub)
 		}
 	}
 }
 
-// present returns the present subscription, and waits while there is none.
-func (f *feed) present() (*subscription, error) {
+// retried returns a delivery that is to be handled again, if there is one and it is its turn: new ones
+// and those alternate while there are both, so that neither wait for the other for ever.
+func (f *feed) retried(sub *subscription) (inHand, bool) {
+	if !f.later.some.Load() {
+		return inHand{}, false
+	}
+	if f.turns.Add(1)%2 == 0 {
+		return f.later.take()
+	}
+	if d, _ := sub.consumer.TryReceive(); d != nil {
+		return inHand{d: d, ctx: sub.ctx}, true
+	}
+	return f.later.take()
+}
+
+// taking returns the context in which the deliveries of sub are taken: with automatic ack, and where it
+// would cost them a delivery to be given back, longer than new ones are asked for.
+func (f *feed) taking(sub *subscription) context.Context {
+	switch {
+	case f.c.cfg.autoAck:
+		return f.handlers
+	case sub != nil && sub.finishes:
+		return f.finishing
+	default:
+		return f.ctx
+	}
+}
+
+// present returns the present subscription, and the context in which to receive from it. It waits while
+// there is none.
+func (f *feed) present() (*subscription, context.Context, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for {
+		taking := f.taking(f.latest)
 		switch {
-		case f.current != nil && f.taking.Err() == nil:
-			return f.current, nil
+		case f.current != nil && taking.Err() == nil:
+			if f.round == nil {
+				f.round, f.interrupt = context.WithCancelCause(taking)
+			}
+			return f.current, f.round, nil
 		case f.err != nil:
-			return nil, f.err
-		case f.taking.Err() != nil:
-			return nil, context.Cause(f.taking)
+			return nil, nil, f.err
+		case taking.Err() != nil:
+			return nil, nil, context.Cause(taking)
 		}
 		changed := f.changed.Wait()
 		f.mu.Unlock()
-		_ = gate.Await(f.taking, changed) // the end is found above
+		_ = gate.Await(taking, changed) // the end is found above
 		f.mu.Lock()
+	}
+}
+
+// release has the workers look at what is to be handled again.
+func (f *feed) release() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.endRound(errReady)
+}
+
+// endRound ends the wait of those who receive. The lock is held.
+func (f *feed) endRound(cause error) {
+	if f.round != nil {
+		f.interrupt(cause)
+		f.round, f.interrupt = nil, nil
 	}
 }
 
@@ -54,6 +107,7 @@ func (f *feed) set(sub *subscription) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.latest, f.current = sub, sub
+	f.endRound(errReady) // it may have another context
 	f.changed.Wake()
 }
 

@@ -18,6 +18,7 @@ type config struct {
 	name        string
 	tag         string
 	prefetch    int
+	sized       bool // prefetch was given
 	workers     int
 	autoAck     bool
 	exclusive   bool
@@ -34,14 +35,15 @@ type config struct {
 // Defaults of the options.
 const (
 	DefaultPrefetch    = 100
-	DefaultStopTimeout = 30 * time.Second
+	SmallPrefetch      = 20 // where every return counts as a delivery, or twice the workers if that is more
+	DefaultStopTimeout = 20 * time.Second
 	DefaultMinPause    = 100 * time.Millisecond
 	DefaultMaxPause    = 10 * time.Second
 )
 
 func newConfig(queue string, opts []Option) (config, error) {
 	c := config{
-		prefetch: DefaultPrefetch, workers: 1, stopTimeout: DefaultStopTimeout,
+		workers: 1, stopTimeout: DefaultStopTimeout,
 		minPause: DefaultMinPause, maxPause: DefaultMaxPause,
 	}
 	for _, opt := range opts {
@@ -57,7 +59,7 @@ func newConfig(queue string, opts []Option) (config, error) {
 	switch {
 	case queue == "":
 		err = errors.New("the name of the queue is missing")
-	case c.prefetch < 1 || c.prefetch > math.MaxUint16:
+	case c.sized && (c.prefetch < 1 || c.prefetch > math.MaxUint16):
 		err = fmt.Errorf("prefetch %d: want 1 to %d", c.prefetch, math.MaxUint16)
 	case c.workers < 1:
 		err = fmt.Errorf("%d workers: want at least 1", c.workers)
@@ -75,12 +77,21 @@ func Name(name string) Option { return func(c *config) { c.name = name } }
 // Tag is the consumer tag, the same after every recovery. Default: a random one.
 func Tag(tag string) Option { return func(c *config) { c.tag = tag } }
 
-// Prefetch bounds the deliveries that the broker sends ahead of their acks.
-// Default: [DefaultPrefetch]; at most 65535.
-func Prefetch(n int) Option { return func(c *config) { c.prefetch = n } }
+// Prefetch bounds the deliveries that the broker sends ahead of their acks, at
+// most 65535. Default: [DefaultPrefetch]; where RabbitMQ counts whatever is given back as a
+// failed delivery (before 4.3, unless the queue was declared by this client as a classic one)
+// [SmallPrefetch], or two for each worker if that is more.
+//
+// Messages whose handler has failed occupy it until they are tried again. When more than
+// half is occupied by them, further consumers, up to nine, with the same prefetch and tags that
+// end in a number are added on the same channel while it lasts, so that messages behind the failing ones get through.
+// With a prefetch of 1 none are: a message that fails holds up those behind it, and the order is
+// kept. Nor are there any with [Exclusive], or in a queue declared here with a single active consumer.
+func Prefetch(n int) Option { return func(c *config) { c.prefetch, c.sized = n, true } }
 
 // Workers is how many handlers run at once. Default 1, which keeps the
-// queue's order; give it a prefetch of at least as many.
+// queue's order but for messages that fail: others pass them, unless [Prefetch] is 1. Give it a
+// prefetch of at least as many.
 func Workers(n int) Option { return func(c *config) { c.workers = n } }
 
 // AutoAck has the broker forget each message as it sends it: at most once. The
@@ -100,7 +111,9 @@ func Args(t core.Table) Option {
 }
 
 // StopTimeout is how long handlers may go on when the consumer stops; their
-// contexts end then. Default: [DefaultStopTimeout].
+// contexts end then. Default: [DefaultStopTimeout], which fits into the 30 s that Kubernetes grants.
+// Where giving back counts as a failed delivery, see [Prefetch], what the consumer holds is
+// still begun in the first half of it; elsewhere it goes back at once. A context of [Consumer.Stop] that ends earlier shortens it.
 func StopTimeout(d time.Duration) Option { return func(c *config) { c.stopTimeout = d } }
 
 // Timeout bounds one call of the handler: its context ends then. Default: none.
@@ -113,8 +126,10 @@ func Timeout(d time.Duration) Option { return func(c *config) { c.timeout = d } 
 // unless configured otherwise), so be warned well before. Default: no warning.
 func WarnAfter(d time.Duration) Option { return func(c *config) { c.warnAfter = d } }
 
-// RequeuePause is how long a worker waits before it requeues a message whose
-// handler failed: from first, doubling with every failure in a row, to limit.
+// RequeuePause is how long a message waits after its handler has failed until it
+// is tried again: from first, doubling with every failure of this message that is known of, to limit;
+// less up to an eighth by chance. No worker waits with it. The attempts at messages
+// that have failed come to at most a hundred a second.
 // Defaults: [DefaultMinPause], [DefaultMaxPause].
 func RequeuePause(first, limit time.Duration) Option {
 	return func(c *config) { c.minPause, c.maxPause = first, limit }

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/warren-mq/warren/core"
@@ -18,6 +19,9 @@ import (
 // their hands comes again. A loop breaks; a handler calls it on another
 // goroutine.
 func (c *Consumer) Stop(ctx context.Context) error {
+	if end, bounded := ctx.Deadline(); bounded {
+		c.hurry(end)
+	}
 	c.stopOnce.Do(func() { close(c.stop) })
 	if !c.started.Swap(true) {
 		close(c.done)
@@ -33,36 +37,59 @@ func (c *Consumer) Stop(ctx context.Context) error {
 // for those whose context has ended by the stop timeout.
 func (c *Consumer) finish(f *feed, idle <-chan struct{}, grace time.Duration) {
 	defer close(c.done)
-	defer f.release()
+	defer f.leave()
 	select {
 	case <-f.ctx.Done():
 	case <-f.done:
 	case <-idle:
 	}
-	// 1st: no more deliveries, and a bound for the handlers.
+	// 1st: no more deliveries, what nobody has begun goes back, and a bound for the handlers.
 	f.cancel()
+	f.giveBack()
 	c.late = c.await(f, idle, grace)
 	// 2nd: acks first, then the channel; what is left on it goes back to the queue, or is lost.
 	f.close()
 	c.counters.dropped.Add(f.left())
 }
 
-// await waits for the handlers.
+// await waits for the handlers. What a consumer holds and finishes is begun in the first half of the bound.
 func (c *Consumer) await(f *feed, idle <-chan struct{}, grace time.Duration) error {
-	bound := time.NewTimer(c.cfg.stopTimeout)
+	end := time.Now().Add(c.cfg.stopTimeout)
+	bound := time.NewTimer(c.cfg.stopTimeout / 2)
 	defer bound.Stop()
-	select {
-	case <-idle:
-		return nil
-	case <-bound.C:
+	for aborted := false; ; {
+		select {
+		case <-idle:
+			return nil
+		case by := <-c.hurries:
+			if by.Before(end) && !aborted {
+				end = by
+				bound.Reset(time.Until(end) / 2)
+			}
+			continue
+		case <-bound.C:
+		}
+		switch left := time.Until(end); {
+		case aborted:
+			return ErrHandlers
+		case left > 0:
+			f.endFinish(ErrStopped)
+			bound.Reset(left)
+		default:
+			f.abort(ErrStopped)
+			bound.Reset(grace)
+			aborted = true
+		}
 	}
-	f.abort(ErrStopped)
-	bound.Reset(grace)
+}
+
+// hurry has the consumer, when it stops, leave its handlers less time than the stop timeout, so that what they
+// hold is given back in order before whoever stops it runs out of time.
+func (c *Consumer) hurry(end time.Time) {
+	left := time.Until(end)
 	select {
-	case <-idle:
-		return nil
-	case <-bound.C:
-		return ErrHandlers
+	case c.hurries <- end.Add(-min(left/5, 2*time.Second)):
+	default: // it was told before
 	}
 }
 
@@ -72,13 +99,31 @@ func (c *Consumer) await(f *feed, idle <-chan struct{}, grace time.Duration) err
 func (f *feed) cancel() {
 	f.stop(ErrStopped)
 	<-f.done
+	f.awaitSlots()
 	if sub := f.latestSubscription(); sub != nil {
 		ctx, cancel := context.WithTimeoutCause(f.handlers, closeTimeout, core.ErrTimeout)
 		defer cancel()
-		err := sub.consumer.Cancel(ctx)
-		if err != nil && f.c.cfg.autoAck {
-			_ = sub.ch.Close(ctx) // it is given up in any case
-		} // else the channel is closed next, which ends it too
+		for _, c := range slices.Concat(sub.extra, []*core.Consumer{sub.consumer}) { // whose inbox it is comes last
+			if err := c.Cancel(ctx); err != nil && (f.c.cfg.autoAck || sub.finishes) {
+				_ = sub.ch.Close(ctx) // it is given up in any case
+			} // else the channel is closed next, which ends it too
+		}
+	}
+}
+
+// giveBack gives back what failed and waits, and what nobody has begun, so that others
+// can have it while the handlers finish. Where that costs a delivery, what is not begun is finished
+// instead, or left to the end of the channel, which keeps the order.
+func (f *feed) giveBack() {
+	for _, h := range f.later.close() {
+		f.c.giveBack(h, ErrRequeue)
+	}
+	sub := f.latestSubscription()
+	if sub == nil || f.c.cfg.autoAck || f.c.offsets != nil || sub.known.counts {
+		return
+	}
+	for d, _ := sub.consumer.TryReceive(); d != nil; d, _ = sub.consumer.TryReceive() {
+		_ = d.Nack(true) // stale: it is back already
 	}
 }
 
@@ -113,8 +158,8 @@ func (f *feed) latestSubscription() *subscription {
 	return f.latest
 }
 
-// release ends what the feed holds of its connection.
-func (f *feed) release() {
+// leave ends what the feed holds of its connection.
+func (f *feed) leave() {
 	f.member.Leave()
 	f.abort(ErrStopped)
 	if r := f.c.conn.Recorder(); r != nil && f.consumed.Load() {

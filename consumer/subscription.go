@@ -18,6 +18,12 @@ type subscription struct {
 	consumer *core.Consumer
 	ctx      context.Context // of handlers: ends when their deliveries go stale, with the cause
 	end      context.CancelCauseFunc
+	known    knowledge
+	prefetch int
+	finishes bool // what it holds when the consumer stops is handled, since giving it back would count
+
+	extra  []*core.Consumer // further ones whose deliveries come to consumer; guarded by the feed's lock
+	extras int              // so far; of runSlots
 }
 
 // runWatch ends the handlers' context when their deliveries go stale: with the
@@ -47,14 +53,17 @@ func (f *feed) subscribe(s *recovery.Session) (_ *subscription, guilty bool, err
 	}
 	f.checkReplaced()
 	args, round := f.c.arguments()
-	consumer, guilty, err := f.consume(s, ch, args)
+	known := f.c.known(s)
+	prefetch := f.c.cfg.prefetchFor(known)
+	consumer, guilty, err := f.consume(s, ch, args, prefetch)
 	if err != nil {
 		// The first error counts. A channel that is closed requeues whatever a
 		// consume-ok that came too late has started.
 		_ = ch.Close(f.handlers)
 		return nil, guilty, err
 	}
-	sub := &subscription{ch: ch, round: round, consumer: consumer}
+	sub := &subscription{ch: ch, round: round, consumer: consumer, known: known, prefetch: prefetch}
+	sub.finishes = known.counts && f.c.handled && !f.c.cfg.autoAck && f.c.offsets == nil
 	sub.ctx, sub.end = context.WithCancelCause(f.handlers)
 	go sub.runWatch()
 	return sub, false, nil
@@ -62,7 +71,7 @@ func (f *feed) subscribe(s *recovery.Session) (_ *subscription, guilty bool, err
 
 // consume consumes the queue, without company if the last connection may have
 // ended because of it. guilty: the broker closed the connection over it.
-func (f *feed) consume(s *recovery.Session, ch *core.Channel, args core.Table) (_ *core.Consumer, guilty bool, err error) {
+func (f *feed) consume(s *recovery.Session, ch *core.Channel, args core.Table, prefetch int) (_ *core.Consumer, guilty bool, err error) {
 	if err := f.member.Begin(f.ctx, f.isolation.suspect); err != nil {
 		return nil, false, err
 	}
@@ -70,7 +79,7 @@ func (f *feed) consume(s *recovery.Session, ch *core.Channel, args core.Table) (
 		f.member.End()
 		return nil, false, err
 	}
-	consumer, err := f.c.consume(f.ctx, ch, args)
+	consumer, err := f.c.consume(f.ctx, ch, args, prefetch)
 	alone := f.member.End()
 	if lost := s.Conn.Err(); err != nil && lost != nil {
 		return nil, f.isolation.accuse(lost, alone, time.Now()), lost
@@ -81,15 +90,15 @@ func (f *feed) consume(s *recovery.Session, ch *core.Channel, args core.Table) (
 	return consumer, false, err
 }
 
-func (c *Consumer) consume(ctx context.Context, ch *core.Channel, args core.Table) (*core.Consumer, error) {
+func (c *Consumer) consume(ctx context.Context, ch *core.Channel, args core.Table, prefetch int) (*core.Consumer, error) {
 	if !c.cfg.autoAck {
-		if err := ch.Qos(ctx, core.BasicQos{PrefetchCount: uint16(c.cfg.prefetch)}); err != nil {
+		if err := ch.Qos(ctx, core.BasicQos{PrefetchCount: uint16(prefetch)}); err != nil {
 			return nil, err
 		}
 	}
 	var options []core.ConsumeOption
 	if c.offsets != nil {
-		options = append(options, core.MaxBuffered(2*(c.cfg.prefetch+largestChunk), 0))
+		options = append(options, core.MaxBuffered(2*(prefetch+largestChunk), 0))
 	}
 	if c.handled {
 		options = append(options, core.KeepDeliveries())

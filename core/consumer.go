@@ -18,6 +18,7 @@ type Consumer struct {
 	ch         *Channel
 	inbox      *inbox
 	bounded    bool        // by MaxBuffered
+	joined     bool        // the inbox is that of another one, see Into
 	kept       bool        // its deliveries are not used again
 	shares     bool        // bounded by the channel's prefetch; guarded by its lock
 	overflowed atomic.Bool // it was cancelled because its buffer was full
@@ -120,7 +121,9 @@ func (c *Consumer) end(err error, drop bool) {
 	if !c.noAck {
 		c.ch.acks.takes.Add(-1) // all that it was sent is here
 	}
-	c.inbox.close(err, drop && !c.noAck)
+	if !c.joined {
+		c.inbox.close(err, drop && !c.noAck)
+	}
 	close(c.done)
 }
 
@@ -146,6 +149,14 @@ func MaxBuffered(count, bytes int) ConsumeOption {
 // KeepDeliveries has [Delivery.Release] do nothing, where a delivery is given to code that must not
 // release it because it is settled afterwards.
 func KeepDeliveries() ConsumeOption { return func(c *Consumer) { c.kept = true } }
+
+// Into has what comes for the new consumer received from other, which lives on the same
+// channel and needs acks as well: a consumer's prefetch cannot be changed, but that of
+// another one adds to it. When other has ended, what still comes for the new one is
+// not received any more, so cancel that first.
+func Into(other *Consumer) ConsumeOption {
+	return func(c *Consumer) { c.joined, c.inbox = true, other.inbox }
+}
 
 // DefaultConsumerBytes bounds a consumer without prefetch, counted as in
 // [MaxBuffered]: about 240,000 small deliveries.

@@ -57,6 +57,15 @@ func (b *inbox) push(batch []*Delivery) (refused []*Delivery) {
 	return nil
 }
 
+// extend raises the bound of deliveries, if there is one, for another consumer.
+func (b *inbox) extend(by int) {
+	b.in.Lock()
+	defer b.in.Unlock()
+	if b.maxCount > 0 {
+		b.maxCount += by
+	}
+}
+
 // force adds d beyond the bounds, up to four times as much.
 func (b *inbox) force(d *Delivery) bool {
 	b.in.Lock()

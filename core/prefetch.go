@@ -18,6 +18,8 @@ type prefetch struct {
 func (ch *Channel) bound(c *Consumer) {
 	each, shared := ch.prefetch.each, ch.prefetch.shared
 	switch {
+	case c.joined:
+		c.inbox.extend(2 * each)
 	case c.bounded: // MaxBuffered
 	case c.noAck || each == 0 && shared == 0:
 		c.inbox.maxBytes = DefaultConsumerBytes

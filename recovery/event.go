@@ -51,6 +51,9 @@ const (
 	// HandlerSlow: a consumer has had a delivery for long that its handler has not settled (Entity,
 	// Delay); RabbitMQ takes it away when its consumer timeout has passed.
 	HandlerSlow
+	// FailuresDropped: a consumer has begun with a queue that drops messages that fail often,
+	// for good (Entity, Name is the queue; Err says what to set).
+	FailuresDropped
 	// Recreated: a queue that should have survived was gone, with its messages (Entity).
 	Recreated
 	// SecretRenewed: the credentials of the open connection were replaced before they expired.
@@ -71,7 +74,7 @@ var kindNames = [...]string{
 	Quarantined: "quarantined", Restored: "restored", Renamed: "renamed", Blocked: "blocked", Unblocked: "unblocked",
 	ConsumerLost: "consumer lost", ConsumerRestored: "consumer restored", ConsumerEnded: "consumer ended",
 	ChannelLost: "channel lost", ChannelRestored: "channel restored", Ended: "ended",
-	HandlerFailed: "handler failed", HandlerSlow: "handler slow", Recreated: "recreated",
+	HandlerFailed: "handler failed", HandlerSlow: "handler slow", FailuresDropped: "failures dropped", Recreated: "recreated",
 	SecretRenewed: "secret renewed", SecretNotRenewed: "secret not renewed", NotRecorded: "not recorded",
 	QosDropped: "qos dropped", Dropped: "events dropped",
 }

@@ -67,3 +67,13 @@ func values[T any](l *list.List) func(yield func(T) bool) {
 		}
 	}
 }
+
+// Lookup returns what is recorded of a queue, under its present or an earlier name.
+func (r *Recorder) Lookup(queue string) (Queue, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if q := r.queue(queue); q != nil {
+		return Topology{Queues: []Queue{q.Queue}}.Clone().Queues[0], true
+	}
+	return Queue{}, false
+}
