@@ -6,7 +6,8 @@
 //
 // [Broker.URL] is an address on the loopback interface. [Broker.DialContext] connects without a socket, and
 // so works inside a [testing/synctest] bubble, where hours pass in an instant; make the broker inside the
-// bubble too. The broker ends with the test, and keeps nothing.
+// bubble too. [Await] waits for a condition, in a bubble and without. The broker ends with the test, and keeps
+// nothing.
 //
 // What a broker does to its clients on bad days can be ordered: [Broker.Cut], [Broker.Restart],
 // [Broker.Block], [Broker.CloseConnections] and others. What it holds can be looked at: [Broker.Queues],

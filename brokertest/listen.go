@@ -9,13 +9,17 @@ import (
 )
 
 // URL returns the broker's address as an AMQP URL, for the user guest and the virtual host "/". The first
-// call opens a listener on the loopback interface, with a port that stays the same across [Broker.Restart].
+// call opens a listener on the loopback interface, with a port that stays the same across [Broker.Restart]. It
+// panics inside a [testing/synctest] bubble, which cannot wait for sockets: use [Broker.DialContext] there.
 func (b *Broker) URL() string {
 	return "amqp://guest:guest@" + b.Addr() + "/"
 }
 
 // Addr returns the host and port of [Broker.URL].
 func (b *Broker) Addr() string {
+	if bubbled() {
+		panic("brokertest: " + errBubble.Error())
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.addr == "" && !b.closed {
@@ -26,8 +30,12 @@ func (b *Broker) Addr() string {
 	return b.addr
 }
 
-// Listen opens the listener of [Broker.Addr] on an address of choice, unless it is open.
+// Listen opens the listener of [Broker.Addr] on an address of choice, unless it is open. It fails inside a
+// [testing/synctest] bubble.
 func (b *Broker) Listen(addr string) error {
+	if bubbled() {
+		return errBubble
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed || b.addr != "" {
