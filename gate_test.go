@@ -1,6 +1,7 @@
 package warren_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -120,6 +121,61 @@ func TestWhatAPublisherFindsMissingIsToldOf(t *testing.T) {
 		synctest.Wait()
 		if recreated != 1 || client.State().Epoch == 0 || !client.State().Ready() {
 			t.Errorf("%d queues are said to be recreated; %+v", recreated, client.State())
+		}
+		e.close(client)
+	})
+}
+
+// Who declares nothing depends on nothing of the main connection: messages leave also while that cannot come back.
+func TestWithoutATopologyPublishersDoNotWaitForTheMainConnection(t *testing.T) {
+	inBubble(t, func(e *env) {
+		other := e.dial()
+		e.declare(other, warren.Topology{Queues: []warren.Queue{{Name: "q"}}})
+		e.close(other)
+		client := e.dial()
+		e.broker.Stop()
+		time.Sleep(10 * time.Second) // the main connection is waiting to try again
+		opened := 0
+		e.broker.OnConnect(func(l *brokertest.Link) {
+			if opened++; opened > 1 {
+				l.Reset()
+			}
+		})
+		e.broker.Start()
+		pub, err := client.Publisher()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(e.ctx, time.Second)
+		defer cancel()
+		if err := pub.Publish(ctx, warren.Message{Key: "q"}); err != nil {
+			t.Errorf("publish: %v", err)
+		}
+	})
+}
+
+// The publish connection is opened late. A broker that is down then is an outage like any other: the message is
+// kept until it is back, however often connecting fails.
+func TestAPublisherMadeDuringAnOutageWaitsForTheBroker(t *testing.T) {
+	inBubble(t, func(e *env) {
+		client := e.dial()
+		e.declare(client, warren.Topology{Queues: []warren.Queue{{Name: "q"}}})
+		e.broker.Stop()
+		pub, err := client.Publisher()
+		if err != nil {
+			t.Fatal(err)
+		}
+		receipt, err := pub.Send(e.ctx, warren.Message{Key: "q"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		if v := receipt.Verdict(); v.Outcome != core.Pending {
+			t.Fatalf("%s during the outage: %v", v.Outcome, v.Error())
+		}
+		e.broker.Start()
+		if outcome, err := receipt.Wait(e.ctx); outcome != core.Confirmed {
+			t.Errorf("%s: %v", outcome, err)
 		}
 		e.close(client)
 	})
