@@ -160,8 +160,9 @@ func (c *Client) Publisher(opts ...publisher.Option) (*publisher.Publisher, erro
 	return p, nil
 }
 
-// Consumer returns a consumer of queue, to be started with Run or All. It
-// belongs to the client: it is stopped with it. The error is about the options.
+// Consumer returns a consumer of queue, to be started with Start, Run or All:
+// until it is subscribed the client is not ready. It belongs to the client: it
+// is stopped with it. The error is about the options.
 func (c *Client) Consumer(queue string, opts ...consumer.Option) (*consumer.Consumer, error) {
 	cons, err := consumer.New(c.main, queue, opts...)
 	if err != nil {
@@ -178,13 +179,19 @@ func (c *Client) Consumer(queue string, opts ...consumer.Option) (*consumer.Cons
 }
 
 // Consume consumes queue with handle until ctx ends; it is
-// [consumer.Consumer.Run] on a new consumer.
+// [consumer.Consumer.Run] on a new consumer. Its error is not to be lost: a
+// queue that does not exist is told here. A program that goes on meanwhile
+// uses [Client.Consumer] and [consumer.Consumer.Start].
 func (c *Client) Consume(ctx context.Context, queue string, handle Handler, opts ...consumer.Option) error {
 	cons, err := c.Consumer(queue, opts...)
 	if err != nil {
 		return err
 	}
-	return cons.Run(ctx, handle)
+	err = cons.Run(ctx, handle)
+	if handle == nil {
+		_ = cons.Stop(ctx) // it was refused before it began
+	}
+	return err
 }
 
 // pruned drops what has ended, so that a client's lists do not grow.

@@ -43,7 +43,13 @@ func readme(ctx context.Context, url string, handle warren.Handler, wait func())
 	if err != nil {
 		return err
 	}
-	go client.Consume(ctx, "orders.eu", handle, consumer.Prefetch(200), consumer.Workers(8)) // acks what handle returns nil for
+	eu, err := client.Consumer("orders.eu", consumer.Prefetch(200), consumer.Workers(8))
+	if err != nil {
+		return err
+	}
+	if err := eu.Start(ctx, handle); err != nil { // it is subscribed, or says why not; acks what handle returns nil for
+		return err
+	}
 
 	orders, err := client.Publisher(publisher.Exchange("orders"))
 	if err != nil {

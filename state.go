@@ -69,7 +69,9 @@ func ended(x interface{ Done() <-chan struct{} }) bool {
 }
 
 // AwaitReady waits until the client is ready, within ctx: connected, topology
-// declared, every consumer subscribed, nothing degraded. When ctx ends first the
+// declared, every consumer subscribed, nothing degraded. A consumer counts from
+// when it is made: make it by [Client.Consumer], not by a [Client.Consume] on
+// another goroutine, which may not have begun. When ctx ends first the
 // error says what is missing.
 func (c *Client) AwaitReady(ctx context.Context) error {
 	for _, conn := range c.inUse() {

@@ -9,7 +9,8 @@
 //	report, err := client.Declare(ctx, warren.Topology{…})
 //	pub, err := client.Publisher(publisher.Exchange("orders"))
 //	err = pub.Publish(ctx, warren.Message{Key: "eu.created", Body: body})
-//	err = client.Consume(ctx, "orders.eu", handle, consumer.Prefetch(200), consumer.Workers(8))
+//	eu, err := client.Consumer("orders.eu", consumer.Prefetch(200), consumer.Workers(8))
+//	err = eu.Start(ctx, handle)
 //
 // The floors below can be used on their own: package core is one physical
 // connection, package recovery a logical one, package topology what is declared.

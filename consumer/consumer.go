@@ -13,12 +13,18 @@ import (
 	"github.com/warren-mq/warren/recovery"
 )
 
-// Consumer consumes one queue. Start it once, with [Consumer.Run] or
-// [Consumer.All]; it goes on across outages until it is stopped.
+// Consumer consumes one queue. Start it once, with [Consumer.Start],
+// [Consumer.Run] or [Consumer.All]; it goes on across outages until it is
+// stopped.
+//
+// It counts from when it is made: until it is subscribed its connection is not
+// ready. One that ended by itself stays in the connection's state as degraded,
+// until it is stopped, or another one of the same name is made.
 type Consumer struct {
-	conn  *recovery.Connection
-	queue atomic.Pointer[string] // its latest name that was seen
-	cfg   config
+	conn   *recovery.Connection
+	member *recovery.Member
+	queue  atomic.Pointer[string] // its latest name that was seen
+	cfg    config
 
 	offsets  *offsets     // of a stream; nil: it is none
 	failures atomic.Int64 // of handlers, in a row
@@ -26,8 +32,9 @@ type Consumer struct {
 	stop     chan struct{}  // closed by Stop
 	hurries  chan time.Time // capacity 1: when a stop must be over
 	stopOnce sync.Once
-	done     chan struct{} // closed when Run or All has ended
+	done     chan struct{} // closed when it has ended
 	late     error         // ErrHandlers, or nil; written before done is closed
+	err      error         // why it ended; written before done is closed
 	started  atomic.Bool
 	handled  bool // by a handler, whose result is the end of a delivery; written by start
 }
@@ -55,25 +62,62 @@ func New(conn *recovery.Connection, queue string, opts ...Option) (*Consumer, er
 	if cfg.stream {
 		c.offsets = newOffsets()
 	}
+	c.member = conn.Join(cfg.name)
 	return c, nil
 }
 
-// Run consumes with handle until ctx ends or [Consumer.Stop] is called, and
-// then stops in order: no new message is begun, running handlers finish and
-// their acks are written, what was prefetched goes back to the queue. With
-// [AutoAck] nothing goes back: what has arrived is handled too, as far as
-// [StopTimeout] suffices; the rest counts as [Stats.Dropped]. It then
-// returns nil, or [ErrHandlers] if handlers did not finish.
-//
-// It returns an error as soon as the broker refuses the first subscription (an
-// unknown queue: [core.ErrNotFound]), the connection has no channel left for it
-// ([core.ErrChannelsExhausted]), or is closed. Once
-// it has consumed, it never gives up: losses are reported as events and in the
-// connection's state.
+// Run is [Consumer.Start], and waits until the consumer has ended. It returns
+// nil when ctx ended or [Consumer.Stop] was called, [ErrHandlers] if handlers
+// did not finish then, and otherwise the error of Start, or why the connection
+// was closed.
 func (c *Consumer) Run(ctx context.Context, handle Handler) error {
-	f, err := c.start(ctx, true)
+	if _, err := c.begin(ctx, handle); err != nil {
+		return err
+	}
+	<-c.done
+	return c.err
+}
+
+// Start starts to consume with handle, and returns nil once the broker has
+// taken the subscription. The consumer goes on until ctx ends or
+// [Consumer.Stop] is called, and then stops in order: no new message is begun,
+// running handlers finish and their acks are written, what was prefetched goes
+// back to the queue. With [AutoAck] nothing goes back: what has arrived is
+// handled too, as far as [StopTimeout] suffices; the rest counts as
+// [Stats.Dropped]. [Consumer.Done] and [Consumer.Err] tell of the end.
+//
+// It returns an error, and the consumer has ended, when the broker refuses the
+// first subscription (an unknown queue: [core.ErrNotFound]), the connection has
+// no channel left for it ([core.ErrChannelsExhausted]), or is closed, and when
+// ctx ends or Stop is called before. During an outage it waits for the
+// connection. Once it has consumed, it never gives up: losses are reported as
+// events and in the connection's state.
+func (c *Consumer) Start(ctx context.Context, handle Handler) error {
+	f, err := c.begin(ctx, handle)
 	if err != nil {
 		return err
+	}
+	select {
+	case <-f.subscribed:
+		return nil
+	case <-c.done:
+	}
+	if f.consumed.Load() {
+		return nil
+	}
+	return f.cause()
+}
+
+var errNoHandler = &core.ValidationError{Method: "basic.consume", Err: errors.New("the handler is nil")}
+
+// begin starts the feed, and workers that handle what it brings.
+func (c *Consumer) begin(ctx context.Context, handle Handler) (*feed, error) {
+	if handle == nil {
+		return nil, errNoHandler
+	}
+	f, err := c.start(ctx, true)
+	if err != nil {
+		return nil, err
 	}
 	var workers sync.WaitGroup
 	for range c.cfg.workers {
@@ -81,8 +125,8 @@ func (c *Consumer) Run(ctx context.Context, handle Handler) error {
 	}
 	idle := make(chan struct{})
 	go runClose(&workers, idle)
-	c.finish(f, idle, abortTimeout)
-	return errors.Join(f.failure(), c.late)
+	go c.runFinish(f, idle, abortTimeout)
+	return f, nil
 }
 
 // abortTimeout is how long a handler may take to notice that its context has ended.
@@ -111,7 +155,7 @@ func (c *Consumer) All(ctx context.Context) iter.Seq2[*core.Delivery, error] {
 		}
 		left := make(chan struct{})
 		leave := sync.OnceFunc(func() { close(left) })
-		go c.runFinish(f, left)
+		go c.runFinish(f, left, 0)
 		defer func() { <-c.done }()
 		defer leave()
 		for {
@@ -132,9 +176,6 @@ func (c *Consumer) All(ctx context.Context) iter.Seq2[*core.Delivery, error] {
 		}
 	}
 }
-
-// runFinish stops the consumer in order when the loop is left, or before.
-func (c *Consumer) runFinish(f *feed, left <-chan struct{}) { c.finish(f, left, 0) }
 
 // start starts the feed.
 func (c *Consumer) start(ctx context.Context, handled bool) (*feed, error) {
@@ -160,6 +201,17 @@ func (c *Consumer) startError() error {
 
 // Done is closed when the consumer has ended.
 func (c *Consumer) Done() <-chan struct{} { return c.done }
+
+// Err returns nil until Done, then why the consumer ended: nil if it was
+// stopped, [ErrHandlers] if handlers did not finish then.
+func (c *Consumer) Err() error {
+	select {
+	case <-c.done:
+		return c.err
+	default:
+		return nil
+	}
+}
 
 // Tag returns the consumer tag.
 func (c *Consumer) Tag() string { return c.cfg.tag }

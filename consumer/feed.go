@@ -25,6 +25,8 @@ type feed struct {
 	abort    context.CancelCauseFunc
 	done     chan struct{} // closed when the feed has ended
 	consumed atomic.Bool   // it was subscribed at least once
+	// subscribed is closed once that shows in the connection's state.
+	subscribed chan struct{}
 
 	finishing context.Context // ends when a consumer that stops begins nothing more of what it holds
 	endFinish context.CancelCauseFunc
@@ -47,7 +49,7 @@ type feed struct {
 }
 
 func newFeed(c *Consumer, ctx context.Context) *feed {
-	f := &feed{c: c, member: c.conn.Join(c.cfg.name), done: make(chan struct{}), recreations: c.conn.Recreations(c.Queue())}
+	f := &feed{c: c, member: c.member, done: make(chan struct{}), subscribed: make(chan struct{}), recreations: c.conn.Recreations(c.Queue())}
 	f.ctx, f.stop = context.WithCancelCause(ctx)
 	f.handlers, f.abort = context.WithCancelCause(context.WithoutCancel(ctx))
 	f.finishing, f.endFinish = context.WithCancelCause(f.handlers)
@@ -130,6 +132,8 @@ func (f *feed) serve(s *recovery.Session, sub *subscription) error {
 	f.member.Restored(s)
 	if again {
 		f.c.conn.Emit(recovery.Event{Kind: recovery.ConsumerRestored, Entity: f.c.cfg.name, Name: sub.consumer.Tag()})
+	} else {
+		close(f.subscribed)
 	}
 	select {
 	case <-sub.consumer.Done():

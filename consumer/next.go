@@ -148,6 +148,13 @@ func (f *feed) end(err error) {
 	f.changed.Wake()
 }
 
+// cause returns why the feed ended.
+func (f *feed) cause() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
+
 // failure returns why the feed ended, nil if it was stopped.
 func (f *feed) failure() error {
 	f.mu.Lock()

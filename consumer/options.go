@@ -46,7 +46,10 @@ func newConfig(queue string, opts []Option) (config, error) {
 		workers: 1, stopTimeout: DefaultStopTimeout,
 		minPause: DefaultMinPause, maxPause: DefaultMaxPause,
 	}
-	for _, opt := range opts {
+	for i, opt := range opts {
+		if opt == nil {
+			return c, fmt.Errorf("option %d is nil", i+1)
+		}
 		opt(&c)
 	}
 	if c.name == "" {

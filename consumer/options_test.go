@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/recovery"
 )
 
 func TestOptionsAreValidated(t *testing.T) {
@@ -22,10 +23,11 @@ func TestOptionsAreValidated(t *testing.T) {
 		"no worker":             {"q", []Option{Workers(0)}},
 		"long tag":              {"q", []Option{Tag(long)}},
 		"bad argument":          {"q", []Option{Args(core.Table{"x": struct{}{}})}},
+		"nil option":            {"q", []Option{Prefetch(1), nil}},
 		"no pause":              {"q", []Option{RequeuePause(0, time.Second)}},
 		"pauses in wrong order": {"q", []Option{RequeuePause(2*time.Second, time.Second)}},
 	} {
-		if _, err := New(nil, test.queue, test.opts...); err == nil || !strings.HasPrefix(err.Error(), "consumer: ") {
+		if _, err := New(recovery.New(recovery.Config{}), test.queue, test.opts...); err == nil || !strings.HasPrefix(err.Error(), "consumer: ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -50,11 +52,11 @@ func TestPauseAfterIsBounded(t *testing.T) {
 }
 
 func TestTagsAreTheirOwn(t *testing.T) {
-	a, err := New(nil, "q")
+	a, err := New(recovery.New(recovery.Config{}), "q")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := New(nil, "q")
+	b, err := New(recovery.New(recovery.Config{}), "q")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,20 +69,20 @@ func TestStreamOffsetsAreValidated(t *testing.T) {
 	asArgument := func(from any) Option { return Args(core.Table{"x-stream-offset": from}) }
 	for _, option := range []func(any) Option{FromOffset, asArgument} {
 		for _, from := range []any{nil, -1, int32(-1), 1.5, uint64(math.MaxUint64), struct{}{}} {
-			if _, err := New(nil, "s", option(from)); err == nil {
+			if _, err := New(recovery.New(recovery.Config{}), "s", option(from)); err == nil {
 				t.Errorf("%v was accepted", from)
 			}
 		}
 		for _, from := range []any{"first", 5, int32(5), uint32(5), int64(5), uint64(5), time.Now()} {
-			if c, err := New(nil, "s", option(from)); err != nil || c.offsets == nil {
+			if c, err := New(recovery.New(recovery.Config{}), "s", option(from)); err != nil || c.offsets == nil {
 				t.Errorf("%v: %v", from, err)
 			}
 		}
-		if _, err := New(nil, "s", option("first"), AutoAck()); err == nil {
+		if _, err := New(recovery.New(recovery.Config{}), "s", option("first"), AutoAck()); err == nil {
 			t.Error("a stream with automatic ack was accepted")
 		}
 	}
-	if c, err := New(nil, "s", FromOffset(7), asArgument("first")); err != nil || c.cfg.from != int64(7) {
+	if c, err := New(recovery.New(recovery.Config{}), "s", FromOffset(7), asArgument("first")); err != nil || c.cfg.from != int64(7) {
 		t.Errorf("%v: the option says more than the argument", err)
 	}
 }

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -12,7 +13,8 @@ import (
 
 // Stop stops the consumer as the end of its context does, and waits for it
 // within ctx. It returns [ErrHandlers] if handlers did not finish. A consumer
-// that was not started never will be.
+// that was not started never will be; one that ended by itself leaves the
+// connection's state.
 //
 // It waits for the handlers, so none of them may call it and wait, nor a loop
 // over [Consumer.All]: that would take [StopTimeout], and what they have in
@@ -29,13 +31,14 @@ func (c *Consumer) Stop(ctx context.Context) error {
 	if err := gate.Await(ctx, c.done); err != nil {
 		return err
 	}
+	c.member.Leave()
 	return c.late
 }
 
-// finish waits until the consumer is stopped, or ends by itself, and then ends
+// runFinish waits until the consumer is stopped, or ends by itself, and then ends
 // it in order. idle is closed when nobody takes deliveries any more; grace is
 // for those whose context has ended by the stop timeout.
-func (c *Consumer) finish(f *feed, idle <-chan struct{}, grace time.Duration) {
+func (c *Consumer) runFinish(f *feed, idle <-chan struct{}, grace time.Duration) {
 	defer close(c.done)
 	defer f.leave()
 	select {
@@ -50,6 +53,7 @@ func (c *Consumer) finish(f *feed, idle <-chan struct{}, grace time.Duration) {
 	// 2nd: acks first, then the channel; what is left on it goes back to the queue, or is lost.
 	f.close()
 	c.counters.dropped.Add(f.left())
+	c.err = errors.Join(f.failure(), c.late)
 }
 
 // await waits for the handlers. What a consumer holds and finishes is begun in the first half of the bound.
@@ -160,7 +164,11 @@ func (f *feed) latestSubscription() *subscription {
 
 // leave ends what the feed holds of its connection.
 func (f *feed) leave() {
-	f.member.Leave()
+	if err := f.failure(); err != nil && !errors.Is(err, core.ErrClosed) {
+		f.member.Ended(err)
+	} else {
+		f.member.Leave()
+	}
 	f.abort(ErrStopped)
 	if r := f.c.conn.Recorder(); r != nil && f.consumed.Load() {
 		r.ConsumerRemoved(f.c.Queue())

@@ -282,9 +282,11 @@ func TestTheEndOfAConsumerIsTold(t *testing.T) {
 		if n := e.count(recovery.ConsumerEnded); n != 0 {
 			t.Errorf("%d events of what was stopped", n)
 		}
-		if err := e.consumer("none", consumer.Name("refused")).Run(e.ctx, handle); !errors.Is(err, core.ErrNotFound) {
+		refused := e.consumer("none", consumer.Name("refused"))
+		if err := refused.Run(e.ctx, handle); !errors.Is(err, core.ErrNotFound) {
 			t.Errorf("%v", err)
 		}
+		_ = refused.Stop(e.ctx) // it is no longer missed
 		if all := e.of(recovery.ConsumerEnded); len(all) != 1 || all[0].Entity != "refused" || !errors.Is(all[0].Err, core.ErrNotFound) {
 			t.Errorf("%+v", all)
 		}

@@ -54,9 +54,12 @@ func TestFirstRefusalIsReturned(t *testing.T) {
 				t.Errorf("queue %s: %v; want %v", queue, err, want)
 			}
 			<-c.Done()
-		}
-		if s := e.conn.State(); !s.Ready() {
-			t.Errorf("state %+v: who was refused is no member", s)
+			if s := e.conn.State(); s.Ready() || len(s.Degraded) != 1 || !errors.Is(s.Degraded[0], want) {
+				t.Errorf("state %+v", s)
+			}
+			if err := c.Stop(e.ctx); err != nil || !errors.Is(c.Err(), want) || !e.conn.State().Ready() {
+				t.Errorf("stopped: %v, %v, state %+v", err, c.Err(), e.conn.State())
+			}
 		}
 		if err := holder.stop(); err != nil {
 			t.Error(err)
@@ -78,9 +81,11 @@ func TestASubscriptionWithoutAChannelIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := e.consumer("q").Run(e.ctx, handle); !errors.Is(err, core.ErrChannelsExhausted) {
+		second := e.consumer("q")
+		if err := second.Run(e.ctx, handle); !errors.Is(err, core.ErrChannelsExhausted) {
 			t.Errorf("%v", err)
 		}
+		_ = second.Stop(e.ctx)                                                                     // it is no longer missed
 		hook := e.broker.OnReceive(wire.MethodChannelClose, brokertest.Always(brokertest.Swallow)) // holds the first one's channel
 		e.broker.CancelConsumer("first")
 		time.Sleep(time.Minute)
@@ -325,6 +330,102 @@ func TestReadyMeansSubscribed(t *testing.T) {
 	})
 }
 
+// A consumer counts from when it is made, however late its goroutine begins.
+func TestAConsumerCountsFromWhenItIsMade(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		if err := e.conn.Connect(e.ctx); err != nil {
+			t.Fatal(err)
+		}
+		c, never := e.consumer("q"), e.consumer("q", consumer.Name("never started"))
+		if s := e.conn.State(); s.Ready() || s.Stage != recovery.PublishReady {
+			t.Errorf("state %+v", s)
+		}
+		if err := never.Stop(e.ctx); err != nil {
+			t.Error(err)
+		}
+		go func() {
+			time.Sleep(time.Minute)
+			_ = c.Run(e.ctx, func(context.Context, *core.Delivery) error { return nil })
+		}()
+		if err := e.conn.Await(e.ctx, recovery.State.Ready); err != nil {
+			t.Error(err)
+		}
+		if q, _ := e.broker.Queue("q"); q.Consumers != 1 {
+			t.Errorf("ready with %d consumers", q.Consumers)
+		}
+		if err := c.Stop(e.ctx); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Start returns when the broker has taken the subscription, or says why it has not.
+func TestStartReturnsAtTheAnswer(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		e.publish("q", 1, 1)
+		e.broker.OnReceive(wire.MethodBasicConsume, brokertest.Always(brokertest.Delay(5*time.Second)))
+		var got seen
+		c, begun := e.consumer("q"), time.Now()
+		if err := c.Start(e.ctx, nil); !isValidation(err) {
+			t.Errorf("a nil handler: %v", err)
+		}
+		if err := c.Start(e.ctx, got.handler); err != nil || time.Since(begun) < 5*time.Second || !e.conn.State().Ready() {
+			t.Errorf("after %s: %v, state %+v", time.Since(begun), err, e.conn.State())
+		}
+		synctest.Wait()
+		e.wantSeen(&got, numbers(1, 1))
+		if err := c.Start(e.ctx, got.handler); !errors.Is(err, consumer.ErrStarted) || c.Err() != nil {
+			t.Errorf("again: %v, %v", err, c.Err())
+		}
+		if err := e.consumer("none").Start(e.ctx, got.handler); !errors.Is(err, core.ErrNotFound) {
+			t.Errorf("an unknown queue: %v", err)
+		}
+		ctx, cancel := context.WithTimeout(e.ctx, time.Second)
+		defer cancel()
+		if err := e.consumer("q").Start(ctx, got.handler); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("its context ended before the answer: %v", err)
+		}
+		if err := c.Stop(e.ctx); err != nil || c.Err() != nil {
+			t.Errorf("%v, %v", err, c.Err())
+		}
+	})
+}
+
+// What ended for good is missed until it is stopped, or there is another one in its place.
+func TestAConsumerThatEndedIsMissed(t *testing.T) {
+	inBubble(t, func(e *env) {
+		handle := func(context.Context, *core.Delivery) error { return nil }
+		for range 3 { // as a program does that tries again by itself
+			if err := e.consumer("q").Start(e.ctx, handle); !errors.Is(err, core.ErrNotFound) {
+				t.Fatal(err)
+			}
+			e.broker.Cut() // it is missed on the next connection too
+			if _, err := e.conn.SessionAfter(e.ctx, e.conn.State().Epoch); err != nil {
+				t.Fatal(err)
+			}
+			s := e.conn.State()
+			if s.Ready() || len(s.Degraded) != 1 || !errors.Is(s.Degraded[0], core.ErrNotFound) || !errors.Is(e.conn.Health().Err(), core.ErrNotFound) {
+				t.Fatalf("state %+v", s)
+			}
+		}
+		e.queue("q", nil)
+		c := e.consumer("q")
+		if err := c.Start(e.ctx, handle); err != nil || !e.conn.State().Ready() {
+			t.Errorf("%v, state %+v", err, e.conn.State())
+		}
+		if err := c.Stop(e.ctx); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func isValidation(err error) bool {
+	_, ok := errors.AsType[*core.ValidationError](err)
+	return ok
+}
+
 // A slow consumer with automatic ack is cancelled and handles all that has
 // come before it goes on: nobody would deliver that again.
 func TestAutoAckHandlesWhatHasArrived(t *testing.T) {
@@ -506,8 +607,8 @@ func TestAFirstSubscriptionThatClosesTheConnectionIsRefused(t *testing.T) {
 		if err := bad.Run(e.ctx, got.handler); !errors.Is(err, core.ErrInternal) {
 			t.Errorf("%v", err)
 		}
-		<-bad.Done()
-		synctest.Wait() // the loss of its connection is noticed
+		_ = bad.Stop(e.ctx) // it is no longer missed
+		synctest.Wait()     // the loss of its connection is noticed
 		if err := e.conn.Await(e.ctx, recovery.State.Ready); err != nil {
 			t.Fatal(err)
 		}

@@ -94,15 +94,23 @@ type Member struct {
 	since    time.Time // when it was
 	failures []Failure // why it could not be
 	refused  []Failure // the last failures on the present connection
+	ended    bool      // for good, by itself
 	left     bool
 }
 
-// Join registers a member. It counts as not established until [Member.Restored].
+// Join registers a member. It counts as not established until
+// [Member.Restored]. It takes the place of one that has ended under this name.
 func (c *Connection) Join(name string) *Member { return c.join(name, nil) }
 
 func (c *Connection) join(name string, look func()) *Member {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, other := range c.members {
+		if other.ended && other.name == name {
+			c.remove(other)
+			break
+		}
+	}
 	m := &Member{conn: c, name: name, look: look}
 	c.members = append(c.members, m)
 	c.count(m, 1)
@@ -139,14 +147,31 @@ func (m *Member) Leave() {
 	c := m.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.remove(m)
+	c.update()
+}
+
+// remove unregisters a member. The lock is held.
+func (c *Connection) remove(m *Member) {
 	if m.left {
 		return
 	}
 	m.left = true
 	c.members = slices.DeleteFunc(c.members, func(other *Member) bool { return other == m })
 	c.count(m, -1)
-	c.update()
 }
+
+// Ended notes that the member has ended for good with err, which the
+// application has not asked for: it stays in the state until [Member.Leave].
+func (m *Member) Ended(err error) {
+	m.set(0, []Failure{{m.name, ended(err)}})
+	m.conn.mu.Lock()
+	defer m.conn.mu.Unlock()
+	m.ended = true
+}
+
+// ended is the error of what is in the state for good.
+func ended(err error) error { return fmt.Errorf("ended, and is not tried again: %w", err) }
 
 func (m *Member) set(epoch uint64, failures []Failure) {
 	c := m.conn
