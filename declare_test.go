@@ -259,3 +259,32 @@ func TestWhatIsRecordedTooLateForTheNextConnectionComesBack(t *testing.T) {
 		e.close(client)
 	})
 }
+
+// TestDeclaringAgainEndsTheQuarantine at once, and not at the next attempt, which may be an hour away.
+func TestDeclaringAgainEndsTheQuarantine(t *testing.T) {
+	inBubble(t, func(e *env) {
+		client := e.dial()
+		all := warren.Topology{
+			Exchanges: []warren.Exchange{{Name: "x"}}, Queues: []warren.Queue{{Name: "q"}}, Bindings: []warren.Binding{{Source: "x", Destination: "q"}},
+		}
+		e.declare(client, all)
+		var hooks []*brokertest.Hook
+		for _, id := range []wire.MethodID{wire.MethodExchangeDeclare, wire.MethodQueueDeclare, wire.MethodQueueBind} {
+			hooks = append(hooks, e.broker.OnReceive(id, brokertest.Always(brokertest.Refuse(541, "INTERNAL_ERROR"))))
+		}
+		e.broker.Restart(brokertest.Forget)
+		time.Sleep(20 * time.Minute)
+		if s := client.State(); s.Ready() || len(s.Degraded) == 0 {
+			t.Fatalf("state %+v", s)
+		}
+		for _, h := range hooks {
+			h.Remove()
+		}
+		e.declare(client, all)
+		synctest.Wait()
+		if s := client.State(); !s.Ready() || len(s.Degraded) != 0 {
+			t.Errorf("state %+v", s)
+		}
+		e.close(client)
+	})
+}

@@ -219,3 +219,6 @@ func declares(m wire.Method, queue string) bool {
 	d, ok := m.(*wire.QueueDeclare)
 	return ok && d.Queue == queue
 }
+
+// opened returns how many channels are open, once the broker has come to rest.
+func (f *fakeBroker) opened() int { return len(f.open) }

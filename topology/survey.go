@@ -39,7 +39,7 @@ func (r *Recorder) Survey(ctx context.Context, conn *core.Conn, l Loss) ([]Phase
 	set := r.graph.lost(l)
 	missing := map[*fate]bool{}
 	for i, s := range looks {
-		if v, refusal := presumed[i], absent[s.Method]; refusal != nil && v.place != nil {
+		if v, refusal := presumed[i], absent[s.Method]; refusal != nil { // one that was deleted meanwhile has no bindings
 			missing[&v.fate] = Gone(refusal)
 			set.lose(v)
 		}
