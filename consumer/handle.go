@@ -149,6 +149,8 @@ func (c *Consumer) settle(f *feed, h inHand, result error) {
 		c.putOff(f, h, result, back, f.knowledge().afterRequeue(pastOf(d, h.tries), c.cfg.minPause, c.cfg.maxPause))
 	case d.Stale() != nil: // it comes again: not the handler's failure
 		c.note(d, result, core.ErrStale)
+	case errors.Is(context.Cause(h.ctx), ErrStopped): // it was not given the time
+		c.putOff(f, h, result, back, 0)
 	default:
 		f.report(result)
 		w, pause := f.knowledge().afterFailure(pastOf(d, h.tries), d.Age(), c.cfg.minPause, c.cfg.maxPause)

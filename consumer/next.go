@@ -41,13 +41,16 @@ func (f *feed) retried(sub *subscription) (inHand, bool) {
 	if !f.later.some.Load() {
 		return inHand{}, false
 	}
-	if f.turns.Add(1)%2 == 0 {
-		return f.later.take()
+	if f.turns.Add(1)%2 != 0 {
+		if d, _ := sub.consumer.TryReceive(); d != nil {
+			return inHand{d: d, ctx: sub.ctx}, true
+		}
 	}
-	if d, _ := sub.consumer.TryReceive(); d != nil {
-		return inHand{d: d, ctx: sub.ctx}, true
+	h, ok := f.later.take()
+	if ok {
+		f.changeSlots()
 	}
-	return f.later.take()
+	return h, ok
 }
 
 // taking returns the context in which the deliveries of sub are taken: with automatic ack, and where it
