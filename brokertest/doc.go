@@ -22,7 +22,7 @@
 // what RabbitMQ 4.0 and 3.10 do otherwise, see [WithVersion]. What it does not do:
 //
 //   - It is one node in memory. Nothing of clusters is here, and what is confirmed is on no disk.
-//   - Quorum queues take x-delayed-retry-type and the like, and give back at once what they should hold.
+//   - What a quorum queue delays (x-delayed-retry-type) it keeps for as many times x-delayed-retry-min as the message has come back.
 //   - A quorum queue that refuses publishes (x-overflow=reject-publish) refuses those of every channel, from the
 //     first message beyond its limit: RabbitMQ tells each publisher a moment later.
 //   - The exchange type x-local-random is not there.

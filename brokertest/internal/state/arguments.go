@@ -32,6 +32,9 @@ const (
 	argDeliveryLimit   = "x-delivery-limit"
 	argConsumerTimeout = "x-consumer-timeout"
 	argMaxAge          = "x-max-age"
+	argRetryType       = "x-delayed-retry-type"
+	argRetryMin        = "x-delayed-retry-min"
+	argRetryMax        = "x-delayed-retry-max"
 	argSegmentBytes    = "x-stream-max-segment-size-bytes"
 	argPriority        = "x-priority"
 	argStreamOffset    = "x-stream-offset"
@@ -48,7 +51,7 @@ var queueArguments = map[string][]string{
 		"x-max-in-memory-length", "x-max-in-memory-bytes", argOverflow, argSingleActive, argQueueType,
 		"x-quorum-initial-group-size", argDeliveryLimit, argMessageTTL, argLeaderLocator,
 		"x-consumer-disconnected-timeout", argConsumerTimeout,
-		"x-delayed-retry-type", "x-delayed-retry-min", "x-delayed-retry-max"},
+		argRetryType, argRetryMin, argRetryMax},
 	kindStream: {argMaxLengthBytes, argQueueType, argMaxAge, argSegmentBytes,
 		"x-stream-filter-size-bytes", "x-initial-cluster-size", argLeaderLocator},
 }

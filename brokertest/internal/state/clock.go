@@ -52,6 +52,10 @@ func (q *Queue) nextDue() (waits bool) {
 		}
 		waits = true // a message without a time may hide others behind it
 	})
+	for _, d := range q.delayed {
+		q.vhost.due(q, d.until)
+		waits = true
+	}
 	if q.expires >= 0 {
 		if len(q.consumers) == 0 {
 			q.vhost.due(q, q.lastUsed.Add(q.expires))

@@ -30,6 +30,9 @@ type limits struct {
 	hasKey          bool
 	deliveryLimit   int           // negative: none
 	consumerTimeout time.Duration // 0: the broker's
+	retryType       string        // which messages that come back are delayed
+	retryMin        time.Duration
+	retryMax        time.Duration // 0: none
 	maxAge          time.Duration // 0: none
 	segmentBytes    int64         // of a stream
 }
@@ -43,6 +46,8 @@ func (v *VHost) newLimits(args wire.Table, kind string) limits {
 		deliveryLimit:   -1,
 		consumerTimeout: millis(args, argConsumerTimeout, 0),
 	}
+	l.retryType, _ = args[argRetryType].(string)
+	l.retryMin, l.retryMax = millis(args, argRetryMin, 0), millis(args, argRetryMax, 0)
 	overflow := args[argOverflow]
 	l.rejectDLX = overflow == "reject-publish-dlx"
 	if kind == kindQuorum {

@@ -84,6 +84,7 @@ func (q *Queue) settle() {
 		q.settleStream()
 		return
 	}
+	q.endDelays()
 	q.dispatch()
 	q.dropExpired()
 	if q.rejectPublish {

@@ -26,6 +26,7 @@ type Queue struct {
 	limits
 
 	serial    uint64
+	delayed   []delayedEntry // messages that have come back, of a quorum queue
 	ready     ready
 	log       streamLog // of a stream
 	unacked   int
@@ -239,6 +240,7 @@ func (q *Queue) Delete() {
 		c.Sink.Cancel(c)
 	}
 	q.ready.clear()
+	q.delayed = nil
 	q.log = streamLog{}
 }
 

@@ -29,7 +29,8 @@ func (q *Queue) Settle(c *Consumer, e *Entry, v Verdict) {
 	if q.Kind == kindStream || v == Ack {
 		return
 	}
-	if v == Discard || v == Return || v == RejectReturn || v == Requeue && q.vhost.Before43 {
+	counts := v == Discard || v == Return || v == RejectReturn || v == Requeue && q.vhost.Before43
+	if counts {
 		e.failed++
 	}
 	if v == Reject || v == Discard {
@@ -42,7 +43,21 @@ func (q *Queue) Settle(c *Consumer, e *Entry, v Verdict) {
 		q.vhost.deadLetter(q, e, deathDeliveryLimit)
 		return
 	}
-	q.ready.putBack(e)
+	if q.delays(counts) {
+		q.delay(e)
+		return
+	}
+	q.putBack(e, v)
+}
+
+// putBack puts a message back into its place, or where it now has one: a quorum queue without a delivery limit has what it
+// is given back behind all others before RabbitMQ 4.0, but not what it takes back.
+func (q *Queue) putBack(e *Entry, v Verdict) {
+	if q.Kind == kindQuorum && q.vhost.Before40 && q.deliveryLimit < 0 && v != Return {
+		q.ready.push(e)
+	} else {
+		q.ready.putBack(e)
+	}
 	if !e.expires.IsZero() {
 		q.vhost.due(q, e.expires)
 	}
