@@ -229,6 +229,9 @@ func (f *finder) binary(b *ast.BinaryExpr) {
 }
 
 func (f *finder) call(c *ast.CallExpr) {
+	if len(c.Args) == 0 {
+		return
+	}
 	switch name := f.textOf(c.Fun); name {
 	case "errors.Join", "cmp.Or":
 		f.without(c.Args, name)
