@@ -117,3 +117,27 @@ func TestOffsets(t *testing.T) {
 	o.settled(15)
 	want(16)
 }
+
+// Of a stream that was replaced everything is new, unless nothing of the last one was seen: then it is for
+// the option to say where to begin, as it was for that one.
+func TestOffsetsOfAReplacedStream(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before func(o *offsets, round int)
+		known  bool
+	}{
+		"nothing seen":      {func(*offsets, int) {}, false},
+		"something pending": {func(o *offsets, round int) { o.delivered(round, 10) }, true},
+		"something settled": {func(o *offsets, round int) { o.delivered(round, 10); o.settled(10) }, true},
+		"both":              {func(o *offsets, round int) { o.delivered(round, 10); o.delivered(round, 11); o.settled(10) }, true},
+	} {
+		o := newOffsets()
+		round, _, _ := o.restart()
+		tt.before(o, round)
+		o.replaced()
+		o.delivered(round, 12) // late notes of the stream before
+		o.settled(11)
+		if _, next, known := o.restart(); known != tt.known || next != 0 {
+			t.Errorf("%s: begins at %d, known %t; want 0, %t", name, next, known, tt.known)
+		}
+	}
+}

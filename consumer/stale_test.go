@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,6 +210,90 @@ func TestWorkersRunAtOnce(t *testing.T) {
 		}
 		if err := r.stop(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// A message that waits to be handled again goes back with its channel: it is handled when it comes again, and
+// not before.
+func TestWhatWaitsToBeHandledAgainGoesStaleToo(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		var stale, calls, recovered atomic.Int64
+		var well atomic.Bool
+		busy, hold := make(chan struct{}), make(chan struct{})
+		r := e.run("q", func(_ context.Context, d *core.Delivery) error {
+			if d.Stale() != nil {
+				stale.Add(1)
+			}
+			if string(d.Body) == "2" && !d.Redelivered {
+				close(busy)
+				<-hold
+				return nil
+			}
+			if string(d.Body) == "1" && !well.Load() {
+				calls.Add(1)
+				return errors.New("bad luck")
+			}
+			recovered.Add(1)
+			return nil
+		}, consumer.Workers(1), consumer.RequeuePause(time.Second, time.Second))
+		e.publish("q", 1, 1)
+		time.Sleep(10*time.Second + 500*time.Millisecond) // it is held here by now, between two attempts
+		if calls.Load() < 3 {
+			t.Fatalf("%d attempts", calls.Load())
+		}
+		e.publish("q", 2, 2)
+		<-busy
+		time.Sleep(time.Minute) // its pause is over; the worker is not free
+		well.Store(true)
+		e.broker.Cut()
+		synctest.Wait()
+		close(hold)
+		time.Sleep(time.Minute)
+		if stale.Load() > 0 {
+			t.Errorf("%d stale deliveries were handled", stale.Load())
+		}
+		if recovered.Load() != 2 {
+			t.Errorf("%d handled in the end, want each of both once", recovered.Load())
+		}
+		e.wantQueue("q", 0, 0, 1)
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A loop gets nothing of a subscription that has ended, also while the next one is waited for: it could only
+// do the work twice.
+func TestALoopIsGivenNothingStale(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		e.publish("q", 1, 5)
+		c := e.consumer("q", consumer.Tag("tag"), consumer.Prefetch(10))
+		var got []string
+		for d, err := range c.All(e.ctx) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d.Stale() != nil {
+				t.Errorf("message %s is stale when it comes", d.Body)
+			}
+			if got = append(got, string(d.Body)); len(got) == 1 {
+				for range 10 { // the last one is followed by a pause of some seconds
+					for synctest.Wait(); e.broker.CancelConsumer("tag") == 0; synctest.Wait() {
+						time.Sleep(time.Millisecond)
+					}
+				}
+				synctest.Wait()
+			}
+			_ = d.Ack() // the first one is stale by now
+			if len(got) == 6 {
+				break
+			}
+		}
+		if slices.Sort(got); !slices.Equal(got, []string{"1", "1", "2", "3", "4", "5"}) {
+			t.Errorf("got %v", got)
 		}
 	})
 }

@@ -287,3 +287,64 @@ func TestAStreamWhoseNodeIsDownIsNotReadAgain(t *testing.T) {
 		}
 	})
 }
+
+// A success ends a series of failures: the next message that fails is tried again as soon as the first one was.
+func TestAStreamsPausesAreThoseOfItsMessage(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("s", wire.Table{"x-queue-type": "stream"})
+		e.publish("s", 1, 3)
+		const failures = 6
+		calls := map[string][]time.Time{}
+		r := e.run("s", func(_ context.Context, d *core.Delivery) error {
+			body := string(d.Body)
+			calls[body] = append(calls[body], time.Now())
+			if len(calls[body]) <= failures {
+				return errors.New("bad luck")
+			}
+			return nil
+		}, consumer.FromOffset("first"), consumer.Workers(1), consumer.RequeuePause(100*time.Millisecond, 10*time.Second))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+		for _, body := range numbers(1, 3) {
+			var pauses []time.Duration
+			for i, at := range calls[body][1:] {
+				pauses = append(pauses, at.Sub(calls[body][i]))
+			}
+			if len(pauses) != failures || pauses[0] != 100*time.Millisecond || pauses[failures-1] != 3200*time.Millisecond {
+				t.Errorf("message %s: pauses %v; want 100ms doubling to 3.2s", body, pauses)
+			}
+		}
+	})
+}
+
+// A loop over a stream has done with a message when it asks for the next, whether it acks or not.
+func TestStreamIterationGoesOnWithoutAcks(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("s", wire.Table{"x-queue-type": "stream"})
+		e.publish("s", 1, 10)
+		c := e.consumer("s", consumer.FromOffset("first"), consumer.Prefetch(50))
+		var got []string
+		for d, err := range c.All(e.ctx) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, string(d.Body))
+			if string(d.Body) == "4" && len(got) == 4 {
+				e.broker.Cut()
+				time.Sleep(time.Minute)
+			}
+			if string(d.Body) == "10" {
+				break
+			}
+		}
+		if got := slices.Compact(got); !slices.Equal(got, numbers(1, 10)) { // the one at hand may come twice
+			t.Errorf("got %v", got)
+		}
+		if next, ok := c.Offset(); !ok || next != 9 {
+			t.Errorf("the first not settled is %d, %t; want 9", next, ok)
+		}
+	})
+}

@@ -655,3 +655,69 @@ func TestAConsumerThatIsBackIsTold(t *testing.T) {
 		}
 	})
 }
+
+// Losses in a row are met ever more slowly; after a calm life the next one is the first again.
+func TestACalmLifeEndsASeriesOfLosses(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		var got seen
+		r := e.run("q", got.handler, consumer.Tag("tag"))
+		lose := func() (attempt int, out time.Duration) {
+			if e.broker.CancelConsumer("tag") != 1 {
+				t.Fatal("no consumer")
+			}
+			begun := time.Now()
+			for synctest.Wait(); len(e.broker.Consumers()) == 0; synctest.Wait() {
+				time.Sleep(10 * time.Millisecond)
+			}
+			lost := e.of(recovery.ConsumerLost)
+			return lost[len(lost)-1].Attempt, time.Since(begun)
+		}
+		time.Sleep(time.Minute)
+		for i := range 12 {
+			if attempt, _ := lose(); attempt != i+1 {
+				t.Errorf("loss %d is called attempt %d", i+1, attempt)
+			}
+		}
+		time.Sleep(time.Minute)
+		if attempt, out := lose(); attempt != 1 || out > 10*time.Millisecond {
+			t.Errorf("after a calm life: attempt %d, back after %s; want 1, at once", attempt, out)
+		}
+		if attempt, _ := lose(); attempt != 2 {
+			t.Errorf("the one behind it: attempt %d; want 2", attempt)
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What a consumer was isolated for is over when it has subscribed: the next time it waits as at first.
+func TestIsolationBeginsAnewAfterASubscription(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("bad", nil)
+		var got seen
+		r := e.run("bad", got.handler)
+		for range 3 {
+			hook := e.broker.OnReceive(wire.MethodBasicConsume, brokertest.Always(brokertest.Refuse(541, "INTERNAL_ERROR")))
+			before := e.count(recovery.ConsumerLost)
+			e.broker.Cut()
+			time.Sleep(time.Hour)
+			var waits []time.Duration
+			for _, event := range e.of(recovery.ConsumerLost)[before:] {
+				waits = append(waits, event.Delay)
+			}
+			if len(waits) < 3 || waits[0] != 5*time.Second || waits[1] != 10*time.Second || waits[2] != 20*time.Second {
+				t.Errorf("waited %v; want 5s, 10s, 20s and so on", waits)
+			}
+			hook.Remove()
+			if err := e.conn.Await(e.ctx, recovery.State.Ready); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

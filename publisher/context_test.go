@@ -223,6 +223,15 @@ func TestEndOfTheContextNamesWhatWasWaitedFor(t *testing.T) {
 			synctest.Wait()
 			e.broker.OnReceive(wire.MethodBasicPublish, brokertest.Always(brokertest.Unconfirmed))
 		}, nil, ""},
+		{"blocked, then lost", func(e *env, p *publisher.Publisher) {
+			e.wantConfirmed(e.sendTo(p, "q"))
+			e.broker.Block("low on memory")
+			e.send(p, 1, 1)
+			synctest.Wait()
+			e.broker.RefuseConnections()
+			e.broker.Cut()
+			synctest.Wait()
+		}, nil, ""},
 		{"no channel left", func(e *env, p *publisher.Publisher) {
 			s, err := e.conn.Session(e.ctx)
 			if err != nil {

@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -203,6 +204,17 @@ func TestOverall(t *testing.T) {
 		if got := r.overall(core.Verdict{Outcome: test.last}).Outcome; got != test.want {
 			t.Errorf("%s: %v; want %v", test.name, got, test.want)
 		}
+	}
+}
+
+// A message that is refused, and then cannot be sent again, has two reasons; its sender learns both.
+func TestBothReasonsAreTold(t *testing.T) {
+	full, over := errors.New("queue is full"), errors.New("time is over")
+	returned := &core.Return{Exchange: "x"}
+	r := Receipt{refused: core.Verdict{Outcome: core.Returned, Return: returned, Err: full}}
+	got := r.overall(core.Verdict{Outcome: core.NotSent, Err: over})
+	if !errors.Is(got.Err, full) || !errors.Is(got.Err, over) || got.Return != returned || got.Outcome != core.Returned {
+		t.Errorf("%+v", got)
 	}
 }
 
