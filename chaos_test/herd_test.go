@@ -50,16 +50,20 @@ func (h *herd) watch(b *broker, l *ledger.Ledger) {
 	})
 }
 
-// note notes how long client i waits to connect again, as a share of its limit that a second stands for.
+// note notes how long client i waits to connect again, as a share of the range that it is drawn from, which a second
+// stands for.
 func (h *herd) note(i int, e warren.Event) {
 	if e.Kind != recovery.Retrying || e.Delay == 0 { // at once
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	limit := min(500*time.Millisecond<<h.waited[i], 30*time.Second)
+	least, limit := time.Duration(0), 500*time.Millisecond<<min(h.waited[i], 5)
+	if limit > 8*time.Second { // even waits
+		least, limit = 7500*time.Millisecond, 10500*time.Millisecond
+	}
 	h.waited[i]++
-	h.waits = append(h.waits, time.Duration(float64(e.Delay)/float64(limit)*float64(time.Second)))
+	h.waits = append(h.waits, time.Duration(float64(e.Delay-least)/float64(limit-least)*float64(time.Second)))
 }
 
 // reset returns when connections were tried since the last reset, and the waits before them.

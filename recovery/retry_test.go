@@ -2,7 +2,6 @@ package recovery
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -104,28 +103,42 @@ func TestBudgets(t *testing.T) {
 	}
 }
 
-func TestDefaultRetryIsFullJitterBetweenHalfASecondAndThirty(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		limits := []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 30 * time.Second, 30 * time.Second}
-		sums := make([]time.Duration, len(limits))
-		const rounds = 400
-		for range rounds {
-			p := DefaultRetry()
-			for i, limit := range limits {
-				d := p.NextBackOff()
-				if d <= 0 || d > limit {
-					t.Fatalf("wait %d is %s; want up to %s", i, d, limit)
-				}
-				sums[i] += d
-				time.Sleep(d) // in the bubble: no time passes
-			}
+func TestDefaultRetryIsFullJitterAndThenEven(t *testing.T) {
+	const even, most = 7500 * time.Millisecond, 10500 * time.Millisecond
+	bounds := [][2]time.Duration{
+		{0, 500 * time.Millisecond}, {0, time.Second}, {0, 2 * time.Second}, {0, 4 * time.Second}, {0, 8 * time.Second},
+		{even, most}, {even, most}, {even, most},
+	}
+	sums := make([]time.Duration, len(bounds))
+	const rounds = 400
+	for range rounds {
+		p := DefaultRetry()
+		for range 3 { // it may have been used before
+			p.NextBackOff()
 		}
-		for i, limit := range limits {
-			if mean := sums[i] / rounds; mean < limit*4/10 || mean > limit*6/10 {
-				t.Errorf("wait %d is %s on average; want about half of %s", i, mean, limit)
+		p.Reset()
+		for i, b := range bounds {
+			d := p.NextBackOff()
+			if d <= b[0] || d > b[1] {
+				t.Fatalf("wait %d is %s; want %s to %s", i, d, b[0], b[1])
 			}
+			sums[i] += d
 		}
-	})
+	}
+	p, waited := DefaultRetry(), time.Duration(0)
+	for waited < time.Hour {
+		d := p.NextBackOff()
+		if long := waited > 10*time.Minute; long != (d > 12*time.Second) || d > 18*time.Second {
+			t.Errorf("after %s the wait is %s", waited, d)
+		}
+		waited += d
+	}
+	for i, b := range bounds {
+		middle, width := (b[0]+b[1])/2, b[1]-b[0]
+		if mean := sums[i] / rounds; (mean - middle).Abs() > width/10 {
+			t.Errorf("wait %d is %s on average; want about %s", i, mean, middle)
+		}
+	}
 }
 
 func TestFullJitterPassesStopAndZero(t *testing.T) {
