@@ -80,7 +80,8 @@ type modes struct {
 var ErrTxLost = errors.New("recovery: the transaction was lost with its channel and rolled back")
 
 // Channel opens a channel. It waits for a connection within ctx.
-// Errors: [core.ErrChannelsExhausted], why the connection is closed, the end of ctx.
+// Errors: [core.ErrChannelsExhausted], why the connection is closed, the end of ctx
+// with why there is no connection.
 func (c *Connection) Channel(ctx context.Context) (*Channel, error) {
 	c.mu.Lock()
 	if c.closed {
@@ -126,6 +127,9 @@ func (ch *Channel) ready(ctx context.Context) (*core.Channel, error) {
 		err := gate.Await(ctx, changed)
 		ch.mu.Lock()
 		if err != nil {
+			if !ch.conn.connected() {
+				err = ch.conn.State().inVain(err)
+			}
 			return nil, waitedFor(err, cause)
 		}
 	}

@@ -163,6 +163,13 @@ func (c *Connection) Await(ctx context.Context, ok func(State) bool) error {
 	}
 }
 
+// connected reports whether there is a session.
+func (c *Connection) connected() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.session != nil
+}
+
 func (c *Connection) isClosed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -147,5 +148,54 @@ func TestFullJitterPassesStopAndZero(t *testing.T) {
 	}
 	if d := FullJitter(&backoff.ZeroBackOff{}).NextBackOff(); d != 0 {
 		t.Errorf("zero became %s", d)
+	}
+}
+
+// TestTheBrokerIsFoundSoonAndNotByAllAtOnce plays outages with the default's waits: a thousand clients lose the broker
+// at the same time. How long after its return do they find it, and how many within a second?
+func TestTheBrokerIsFoundSoonAndNotByAllAtOnce(t *testing.T) {
+	const clients, rounds = 1000, 10
+	for _, c := range []struct {
+		outage   time.Duration
+		mean     time.Duration // at most, from the broker's return
+		together int           // at most within one second
+	}{
+		{time.Second, 2 * time.Second, 800},
+		{3 * time.Second, 4 * time.Second, 450},
+		{5 * time.Second, 4 * time.Second, 400},
+		{10 * time.Second, 5 * time.Second, 250},
+		{12 * time.Second, 5 * time.Second, 250},
+		{15 * time.Second, 5 * time.Second, 200},
+		{20 * time.Second, 5 * time.Second, 200},
+		{30 * time.Second, 5 * time.Second, 200},
+		{time.Minute, 5 * time.Second, 200},
+		{2 * time.Minute, 5 * time.Second, 200},
+		{10 * time.Minute, 5 * time.Second, 200},
+		{time.Hour, 8 * time.Second, 150},
+	} {
+		sum, most := time.Duration(0), 0
+		for range rounds {
+			var arrivals []time.Duration
+			for range clients {
+				at := time.Duration(0) // the first attempt is made at once
+				for p := DefaultRetry(); at < c.outage; {
+					at += p.NextBackOff()
+				}
+				arrivals = append(arrivals, at-c.outage)
+				sum += at - c.outage
+			}
+			slices.Sort(arrivals)
+			for from, to := 0, 0; to < len(arrivals); to++ {
+				for arrivals[to]-arrivals[from] >= time.Second {
+					from++
+				}
+				most = max(most, to-from+1)
+			}
+		}
+		mean := (sum / (clients * rounds)).Round(10 * time.Millisecond)
+		t.Logf("outage %v: found after %v at the mean, at most %d within a second", c.outage, mean, most)
+		if mean > c.mean || most > c.together {
+			t.Errorf("outage %v: found after %v at the mean, %d within a second; want at most %v, %d", c.outage, mean, most, c.mean, c.together)
+		}
 	}
 }

@@ -265,5 +265,6 @@ func (s *supervision) note(err error) {
 	defer s.mu.Unlock()
 	if !s.closed {
 		s.err = err
+		s.changed.Wake()
 	}
 }
