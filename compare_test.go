@@ -6,12 +6,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -137,7 +139,12 @@ func TestCompareEndsWithWhatMakesTheBrokerCloseTheConnection(t *testing.T) {
 // Whoever declares, compares or applies learns what should not be relied on.
 func TestResultsWarn(t *testing.T) {
 	inBubble(t, func(e *env) {
-		client := e.dial()
+		var told []warren.Event
+		client := e.dial(warren.WithListener(func(ev warren.Event) {
+			if ev.Kind == recovery.Warning {
+				told = append(told, ev)
+			}
+		}))
 		doubtful := warren.Topology{Queues: []warren.Queue{{Name: "fine"}, {Name: "q", Transient: true}, {Name: "lazy", Args: warren.Table{"x-queue-mode": "lazy"}}}}
 		d := e.declare(client, doubtful)
 		results := map[string][]*topology.Problem{"declare": d.Warnings}
@@ -157,6 +164,16 @@ func TestResultsWarn(t *testing.T) {
 		}
 		if d := e.declare(client, warren.Topology{Queues: []warren.Queue{{Name: "fine"}}}); len(d.Warnings) != 0 {
 			t.Errorf("%v", d.Warnings)
+		}
+		nowhere := warren.Topology{Queues: []warren.Queue{
+			warren.Queue{Name: "dead"}.With(topology.DeadLetter("nowhere")), warren.Queue{Name: "slip"}.With(topology.Argument("x-mesage-ttl", 1)),
+		}}
+		if d := e.declare(client, nowhere); len(d.Warnings) != 2 || d.Declared != 2 || d.Warnings[0].Field != "x-mesage-ttl" || d.Warnings[1].Field != "x-dead-letter-exchange" {
+			t.Errorf("%v", d.Warnings)
+		}
+		synctest.Wait()
+		if len(told) != 2 || told[1].Count != 2 || !strings.Contains(told[1].Err.Error(), "x-message-ttl?") {
+			t.Errorf("told %v; want one event for each declaration with warnings", told)
 		}
 		e.close(client)
 	})

@@ -12,6 +12,8 @@ type declaration struct {
 	topology Topology
 	results  [][]*topology.Result // by phase and step; nil: not answered yet
 	replayer topology.Replayer
+
+	unreachable []*topology.Problem // what the broker does not have either
 }
 
 func newDeclaration(t Topology) *declaration {
@@ -77,7 +79,7 @@ func (d *declaration) unnamed() string {
 
 // outcome sums up the answers. cause is why there are no more, nil if there are all.
 func (d *declaration) outcome(resolve func(string) string, cause error) (Declared, error) {
-	out := Declared{Warnings: d.topology.Warnings()}
+	out := Declared{Warnings: append(d.topology.Warnings(), d.unreachable...)}
 	errs := []error{}
 	for phase, results := range d.results {
 		for _, r := range results {

@@ -14,7 +14,8 @@ type Declared struct {
 	Declared int       // entities declared; those that existed as asked for count too
 	Failed   []Failure // those that the broker refused
 	Queues   []string  // the queues' names, in the order of Topology.Queues; "" for a refused one
-	// Warnings are those of [topology.Topology.Warnings]: what should not be relied on.
+	// Warnings are those of [topology.Topology.Warnings] and [topology.Topology.Unreachable]: what
+	// should not be relied on. They are also reported as one event, [recovery.Warning].
 	Warnings []*topology.Problem
 }
 
@@ -44,11 +45,29 @@ func (c *Client) Declare(ctx context.Context, t Topology) (Declared, error) {
 			return d.outcome(c.main.Resolve, err)
 		}
 		err = c.declareOn(ctx, s, d)
+		if err == nil {
+			d.unreachable, _ = d.topology.Unreachable(ctx, s.Conn) // it is declared all the same
+		}
 		if err == nil || s.Conn.Err() == nil {
-			return d.outcome(c.main.Resolve, err)
+			out, err := d.outcome(c.main.Resolve, err)
+			c.warn(out.Warnings)
+			return out, err
 		}
 		after = s.Epoch
 	}
+}
+
+// warn reports warnings as one event, with the first of them.
+func (c *Client) warn(warnings []*topology.Problem) {
+	const most = 10
+	if len(warnings) == 0 {
+		return
+	}
+	var errs []error
+	for _, w := range warnings[:min(most, len(warnings))] {
+		errs = append(errs, w)
+	}
+	c.main.Emit(Event{Kind: recovery.Warning, Entity: warnings[0].Entity.String(), Count: len(warnings), Err: errors.Join(errs...)})
 }
 
 var errUnnamed = errors.New("a binding without the name of its queue needs exactly one queue without a name beside it")

@@ -218,8 +218,12 @@ func (c *Consumer) rest(ctx context.Context, f *feed) {
 	}
 }
 
-// warn tells of a queue that drops what fails.
+// warn tells of workers that have nothing to do, and of a queue that drops what fails.
 func (f *feed) warn(k knowledge) {
+	if c := f.c.cfg; c.sized && c.workers > c.prefetch && !c.autoAck {
+		f.c.conn.Emit(recovery.Event{Kind: recovery.Warning, Entity: c.name, Count: 1, Err: fmt.Errorf(
+			"of %d workers no more than %d ever have something to do: the broker sends no more ahead of their acks; raise the prefetch", c.workers, c.prefetch)})
+	}
 	if !k.drops {
 		return
 	}

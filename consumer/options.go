@@ -94,7 +94,7 @@ func Prefetch(n int) Option { return func(c *config) { c.prefetch, c.sized = n, 
 
 // Workers is how many handlers run at once. Default 1, which keeps the
 // queue's order but for messages that fail: others pass them, unless [Prefetch] is 1. Give it a
-// prefetch of at least as many.
+// prefetch of at least as many: fewer are told as a [recovery.Warning].
 func Workers(n int) Option { return func(c *config) { c.workers = n } }
 
 // AutoAck has the broker forget each message as it sends it: at most once. The

@@ -236,3 +236,30 @@ func TestDeliveriesThatWaitForLongAreReported(t *testing.T) {
 		}
 	})
 }
+
+// TestIdleWorkersAreReported: those above the prefetch never get anything to do.
+func TestIdleWorkersAreReported(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		opts []consumer.Option
+		want int
+	}{
+		{"more workers than prefetch", []consumer.Option{consumer.Workers(8), consumer.Prefetch(4)}, 1},
+		{"as many", []consumer.Option{consumer.Workers(8), consumer.Prefetch(8)}, 0},
+		{"the default prefetch grows", []consumer.Option{consumer.Workers(500)}, 0},
+		{"no prefetch counts", []consumer.Option{consumer.Workers(8), consumer.Prefetch(4), consumer.AutoAck()}, 0},
+	} {
+		inBubble(t, func(e *env) {
+			e.queue("q", nil)
+			r := e.run("q", func(context.Context, *core.Delivery) error { return nil }, test.opts...)
+			e.broker.Cut()
+			time.Sleep(time.Minute) // told once, and not for each subscription
+			if n := e.count(recovery.Warning); n != test.want {
+				t.Errorf("%s: %d warnings", test.name, n)
+			}
+			if err := r.stop(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

@@ -54,6 +54,9 @@ const (
 	// FailuresDropped: a consumer has begun with a queue that drops messages that fail often,
 	// for good (Entity, Name is the queue; Err says what to set).
 	FailuresDropped
+	// Warning: something is taken as it is, but hardly as it was meant (Entity, Err; Count is how
+	// many there are, of which Err joins the first).
+	Warning
 	// Recreated: a queue that should have survived was gone, with its messages (Entity).
 	Recreated
 	// SecretRenewed: the credentials of the open connection were replaced before they expired.
@@ -74,7 +77,7 @@ var kindNames = [...]string{
 	Quarantined: "quarantined", Restored: "restored", Renamed: "renamed", Blocked: "blocked", Unblocked: "unblocked",
 	ConsumerLost: "consumer lost", ConsumerRestored: "consumer restored", ConsumerEnded: "consumer ended",
 	ChannelLost: "channel lost", ChannelRestored: "channel restored", Ended: "ended",
-	HandlerFailed: "handler failed", HandlerSlow: "handler slow", FailuresDropped: "failures dropped", Recreated: "recreated",
+	HandlerFailed: "handler failed", HandlerSlow: "handler slow", FailuresDropped: "failures dropped", Warning: "warning", Recreated: "recreated",
 	SecretRenewed: "secret renewed", SecretNotRenewed: "secret not renewed", NotRecorded: "not recorded",
 	QosDropped: "qos dropped", Dropped: "events dropped",
 }

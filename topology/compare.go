@@ -54,7 +54,6 @@ func Compare(ctx context.Context, conn *core.Conn, t Topology, options ...Compar
 	if err != nil {
 		return nil, err
 	}
-	c.Warnings = t.Warnings()
 	return c, nil
 }
 
@@ -64,7 +63,9 @@ func (how comparing) look(ctx context.Context, conn *core.Conn, t Topology) (*Co
 		if err != nil {
 			return nil, err
 		}
-		return compareWith(t, have), nil
+		c := compareWith(t, have)
+		c.Warnings = append(t.Warnings(), t.unreachableIn(have)...)
+		return c, nil
 	}
 	exchanges, err := exist(ctx, conn, t.Exchanges, func(e Exchange) core.Method {
 		return &core.ExchangeDeclare{Exchange: e.Name, Type: Direct, Passive: true}
@@ -78,7 +79,13 @@ func (how comparing) look(ctx context.Context, conn *core.Conn, t Topology) (*Co
 	if err != nil {
 		return nil, err
 	}
-	return compareSeen(t, exchanges, queues), nil
+	unreachable, err := t.Unreachable(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	c := compareSeen(t, exchanges, queues)
+	c.Warnings = append(t.Warnings(), unreachable...)
+	return c, nil
 }
 
 // exist looks which of the entities exist: true, unless the broker says that it has none.

@@ -105,7 +105,7 @@ type Comparison struct {
 	// exchanges, exclusive queues and bindings of the default exchange. It is
 	// known only from an [Inventory], and is never touched.
 	Extra Topology
-	// Warnings are those of [Topology.Warnings] for what was compared.
+	// Warnings are those of [Topology.Warnings] and [Topology.Unreachable] for what was compared.
 	Warnings []*Problem
 }
 

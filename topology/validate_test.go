@@ -217,6 +217,9 @@ func TestWarnings(t *testing.T) {
 			[]string{"x-delivery-limit", "x-max-in-memory-length", "x-overflow"}},
 		{queueWith(topology.Quorum, topology.LeaderLocator("random"), arg("x-delayed-retry-type", "some")),
 			[]string{"x-delayed-retry-type", "x-queue-leader-locator"}},
+		{queueWith("", arg("x-mesage-ttl", 1), arg("X-Max-Length", 1), arg("x_expires", 1), arg("message-ttl", 1), arg("x-delivery-limits", 1)),
+			[]string{"X-Max-Length", "message-ttl", "x-delivery-limits", "x-mesage-ttl", "x_expires"}},
+		{queueWith("", arg("x-own", 1), arg("x-plugin-setting", 1), arg("x-max-length", 1), arg("x-max-length-bytes", 1)), nil},
 		{queueWith(topology.Quorum, topology.DeadLetterAtLeastOnce(), topology.DeadLetter("dlx")), []string{"x-dead-letter-strategy"}},
 		{queueWith(topology.Quorum, topology.DeadLetterAtLeastOnce(), topology.DeadLetter("dlx"), topology.Overflow(topology.RejectPublish)), nil},
 	} {
@@ -228,4 +231,59 @@ func TestWarnings(t *testing.T) {
 			t.Errorf("%v %v: warnings %q, want %q", c.q, c.q.Args, got, c.want)
 		}
 	}
+}
+
+func TestMisspeltArgumentsOfExchanges(t *testing.T) {
+	for key, want := range map[string]string{
+		"alternate-exchange": "", "x-delayed-type": "", "hash-header": "", "x-own": "",
+		"x-alternate-exchange": "alternate-exchange", "alternate_exchange": "alternate-exchange", "alternative-exchange": "alternate-exchange",
+	} {
+		w := topology.Topology{Exchanges: []topology.Exchange{x("e").With(topology.Argument(key, "v"))}}.Warnings()
+		if want == "" && len(w) != 0 || want != "" && (len(w) != 1 || w[0].Field != key || !strings.HasSuffix(w[0].Error(), want+"?")) {
+			t.Errorf("%s: %v", key, w)
+		}
+	}
+}
+
+// TestUnreachable: what is dead-lettered to nowhere is lost, which RabbitMQ does not tell.
+func TestUnreachable(t *testing.T) {
+	conn, _ := dialTestBroker(t)
+	there := topology.Topology{Exchanges: []topology.Exchange{x("there")}, Queues: []topology.Queue{q("parking")}}
+	declareAll(t, conn, there)
+	all := topology.Topology{Exchanges: []topology.Exchange{
+		x("own"), x("ae").With(topology.AlternateExchange("nowhere")), x("fine").With(topology.AlternateExchange("own")),
+	}}
+	for i, args := range [][]topology.Arg{
+		{topology.DeadLetter("nowhere")}, {topology.DeadLetter("own")}, {topology.DeadLetter("there")}, {topology.DeadLetter("amq.fanout")},
+		{topology.DeadLetter("")}, {topology.DeadLetterKey("", "parking")}, {topology.DeadLetterKey("", "nowhere")},
+		{topology.DeadLetterKey("", "q0")}, {topology.DeadLetterKey("there", "nowhere")},
+	} {
+		queue := q(fmt.Sprintf("q%d", i)).With(args...)
+		all.Queues = append(all.Queues, queue)
+	}
+	want := []string{`exchange "ae": alternate-exchange`, `queue "q0": x-dead-letter-exchange`, `queue "q6": x-dead-letter-routing-key`}
+	look := func(what string, warnings []*topology.Problem, err error) {
+		t.Helper()
+		var got []string
+		for _, w := range warnings {
+			got = append(got, fmt.Sprintf("%s: %s", w.Entity, w.Field))
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: error %v\ngot  %q\nwant %q", what, err, got, want)
+		}
+	}
+	warnings, err := all.Unreachable(t.Context(), conn)
+	look("on the broker", warnings, err)
+	c, err := topology.Compare(t.Context(), conn, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	look("compared over AMQP", c.Warnings, nil)
+	if c, err = topology.Compare(t.Context(), nil, all, topology.With(inventory{has: there})); err != nil {
+		t.Fatal(err)
+	}
+	look("compared with an inventory", c.Warnings, nil)
+	want = nil
+	warnings, err = there.Unreachable(t.Context(), nil) // whole by itself: nobody is asked
+	look("whole", warnings, err)
 }

@@ -6,9 +6,15 @@ import (
 )
 
 // Warnings returns what RabbitMQ takes but should not be relied on: what 4.x
-// deprecates and some of its releases refuse, and what it ignores silently.
+// deprecates and some of its releases refuse, and what it ignores silently, such as
+// an argument that looks misspelt. It needs no broker: see [Topology.Unreachable] for
+// what only a broker tells.
 func (t Topology) Warnings() []*Problem {
 	var p problems
+	for _, e := range t.Exchanges {
+		p.entity = e
+		p.misspelt(e.Args, exchangeArguments)
+	}
 	for _, q := range t.Queues {
 		p.entity = q
 		kind, _ := q.Declare().Arguments["x-queue-type"].(string)
@@ -16,6 +22,7 @@ func (t Topology) Warnings() []*Problem {
 			p.add("Transient", "is deprecated for shared queues: RabbitMQ can refuse it by closing the connection; "+
 				"keep the queue and let it expire (x-expires), or make it exclusive")
 		}
+		p.misspelt(q.Args, knownQueueArguments())
 		for _, key := range slices.Sorted(maps.Keys(q.Args)) {
 			p.argument(key, q.Args[key], kind)
 		}
@@ -56,6 +63,14 @@ func (p *problems) argument(key string, value any, kind string) {
 	case "x-delayed-retry-type":
 		if oneOf("disabled", "all", "failed", "returned")(value) != nil {
 			p.add(key, "is ignored unless it is disabled, all, failed or returned")
+		}
+	}
+}
+
+func (p *problems) misspelt(args Table, known []string) {
+	for _, key := range slices.Sorted(maps.Keys(args)) {
+		if meant := misspelt(key, known); meant != "" {
+			p.add(key, "is nothing that RabbitMQ knows, and does nothing: %s?", meant)
 		}
 	}
 }
