@@ -86,7 +86,7 @@ func (e *OutcomeError) Error() string {
 	case v.Return != nil:
 		return fmt.Sprintf("%s: %s: %s", text, v.Return.Code.Error(), printable(v.Return.Text))
 	case v.Err != nil:
-		return fmt.Sprintf("%s: %v", text, v.Err)
+		return fmt.Sprintf("%s: %s", text, bare(v.Err))
 	}
 	return text
 }

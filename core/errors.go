@@ -202,7 +202,7 @@ func (e *DialError) Error() string {
 	if e.Hint != "" {
 		hint = " (" + e.Hint + ")"
 	}
-	return fmt.Sprintf("amqp: connect %s: %s: %v%s", e.Addr, e.Step, e.Err, hint)
+	return fmt.Sprintf("amqp: connect %s: %s: %s%s", e.Addr, e.Step, bare(e.Err), hint)
 }
 
 // Unwrap returns the cause.
@@ -216,7 +216,7 @@ type ValidationError struct {
 }
 
 // Error returns the method and what is wrong.
-func (e *ValidationError) Error() string { return fmt.Sprintf("amqp: %s: %v", e.Method, e.Err) }
+func (e *ValidationError) Error() string { return fmt.Sprintf("amqp: %s: %s", e.Method, bare(e.Err)) }
 
 // Unwrap returns what is wrong.
 func (e *ValidationError) Unwrap() error { return e.Err }
@@ -227,7 +227,25 @@ func because(kind, cause error) error {
 	if cause == nil || errors.Is(cause, kind) {
 		return cmpErr(cause, kind)
 	}
-	return fmt.Errorf("%w: %w", kind, cause)
+	return &reason{kind, cause}
+}
+
+// reason is an error of a kind with its cause.
+type reason struct{ kind, cause error }
+
+func (r *reason) Error() string   { return fmt.Sprintf("%v: %s", r.kind, bare(r.cause)) }
+func (r *reason) Unwrap() []error { return []error{r.kind, r.cause} }
+
+// bare is the text of an error that goes behind "amqp: ", which is not said again.
+func bare(err error) string {
+	if err == nil {
+		return "<nil>"
+	}
+	text := err.Error()
+	for _, prefix := range []string{"amqp: ", "wire: "} {
+		text = strings.ReplaceAll(strings.TrimPrefix(text, prefix), ": "+prefix, ": ")
+	}
+	return text
 }
 
 // lost gives a connection's end a name if it has none: see [ErrLost].

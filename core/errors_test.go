@@ -70,7 +70,7 @@ func TestErrorText(t *testing.T) {
 		{&Error{Code: 501, Text: "frame: bad end"}, "amqp: connection closed by client: frame-error (501): frame: bad end"},
 		{&DialError{Addr: "h:1", Step: "auth", Hint: "perhaps", Err: io.EOF}, "amqp: connect h:1: auth: EOF (perhaps)"},
 		{&ValidationError{Method: "queue.bind", Err: io.EOF}, "amqp: queue.bind: EOF"},
-		{because(ErrStale, ErrClosed), "amqp: stale delivery: amqp: closed"},
+		{because(ErrStale, ErrClosed), "amqp: stale delivery: closed"},
 		{because(ErrStale, nil), "amqp: stale delivery"},
 		{because(ErrClosed, because(ErrClosed, io.EOF)), "amqp: closed: EOF"},
 	} {

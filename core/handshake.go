@@ -206,7 +206,7 @@ func (h *handshake) receive() (wire.Method, error) {
 func (h *handshake) refused(c *wire.ConnectionClose) error {
 	err := serverClose(c)
 	if h.step == "auth" && err.Code == ErrAccessRefused {
-		return fmt.Errorf("%w: %w", ErrAuth, err)
+		return &reason{ErrAuth, err}
 	}
 	return err
 }
