@@ -24,12 +24,6 @@ func typed(t *testing.T, err error) {
 	}
 }
 
-// notWritable reports whether err is about a value that is read and cannot be written.
-func notWritable(err error) bool {
-	e, ok := errors.AsType[*FieldError](err)
-	return ok && strings.Contains(e.Reason, "1970")
-}
-
 // same compares decoded values, NaN included.
 func same(a, b any) bool { return fmt.Sprintf("%#v", a) == fmt.Sprintf("%#v", b) }
 
@@ -87,10 +81,7 @@ func FuzzMethod(f *testing.F) {
 		}
 		frame, err := AppendMethod(nil, 1, m)
 		if err != nil {
-			if !notWritable(err) {
-				t.Fatal(err)
-			}
-			return
+			t.Fatal(err)
 		}
 		back, err := d.Method(frame[frameHeaderSize : len(frame)-1])
 		if err != nil || !same(back, m) {
@@ -235,10 +226,7 @@ func FuzzTable(f *testing.F) {
 		}
 		first, err := AppendTable(nil, table)
 		if err != nil {
-			if !notWritable(err) {
-				t.Fatal(err)
-			}
-			return
+			t.Fatal(err)
 		}
 		m, err = new(Decoder).Method(slices.Concat(payload, first))
 		if err != nil || !same(m.(*QueueDeclare).Arguments, table) {

@@ -6,7 +6,8 @@ import (
 )
 
 // Properties are the standard properties of a message. A field with its zero value is absent from the
-// message; so is an empty string, and a zero priority.
+// message; so is an empty string, and a zero priority, unless they came with a message that had them so: what
+// was received is written as it was.
 type Properties struct {
 	ContentType     string
 	ContentEncoding string
@@ -17,11 +18,13 @@ type Properties struct {
 	ReplyTo         string
 	Expiration      string // RabbitMQ: milliseconds, as decimal digits
 	MessageID       string
-	Timestamp       time.Time // whole seconds; not before 1970
+	Timestamp       time.Time // whole seconds, also before 1970
 	Type            string
 	UserID          string // RabbitMQ: must be the name of the connection's user
 	AppID           string
 	ClusterID       string // reserved in 0-9-1, carried by RabbitMQ
+
+	given Property // received with their zero values
 }
 
 // Property names one of the [Properties] in their encoded form.

@@ -28,6 +28,9 @@ func DecodeProperties(raw []byte) (Properties, error) {
 
 // set decodes one property.
 func (p *Properties) set(which Property, value []byte) {
+	if len(value) == 0 || len(value) == 1 && value[0] == 0 {
+		p.given |= which
+	}
 	switch which {
 	case PropertyContentType:
 		p.ContentType = string(value)

@@ -38,6 +38,7 @@ func appendHeaderStart(dst []byte, channel, class uint16, n uint64) []byte {
 type propertyWriter struct {
 	b     []byte
 	flags Property
+	given Property    // written though they have their zero values
 	err   *FieldError // the first error; what b holds then is not used
 }
 
@@ -48,6 +49,7 @@ func (w *propertyWriter) properties(p *Properties) {
 	if p == nil {
 		return
 	}
+	w.given = p.given
 	w.shortstr(PropertyContentType, "content type", p.ContentType)
 	w.shortstr(PropertyContentEncoding, "content encoding", p.ContentEncoding)
 	w.headers(p.Headers)
@@ -66,7 +68,7 @@ func (w *propertyWriter) properties(p *Properties) {
 }
 
 func (w *propertyWriter) shortstr(p Property, name, s string) {
-	if s != "" {
+	if s != "" || w.given&p != 0 {
 		w.writeShortstr(p, name, s)
 	}
 }
@@ -81,7 +83,7 @@ func (w *propertyWriter) writeShortstr(p Property, name, s string) {
 }
 
 func (w *propertyWriter) octet(p Property, v uint8) {
-	if v != 0 {
+	if v != 0 || w.given&p != 0 {
 		w.flags |= p
 		w.b = append(w.b, v)
 	}
@@ -104,13 +106,8 @@ func (w *propertyWriter) timestamp(t time.Time) {
 	if t.IsZero() {
 		return
 	}
-	sec := t.Unix()
-	if sec < 0 {
-		w.fail(beforeEpoch("timestamp"))
-		return
-	}
 	w.flags |= PropertyTimestamp
-	w.b = binary.BigEndian.AppendUint64(w.b, uint64(sec))
+	w.b = appendTimestamp(w.b, t)
 }
 
 func (w *propertyWriter) fail(err *FieldError) {

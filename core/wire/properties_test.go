@@ -179,7 +179,7 @@ func TestPropertiesRefused(t *testing.T) {
 		{"user id", Properties{UserID: long}},
 		{"app id", Properties{AppID: long}},
 		{"cluster id", Properties{ClusterID: long}},
-		{"timestamp", Properties{Timestamp: time.Unix(-1, 0)}},
+		{"headers.t", Properties{Headers: Table{"t": time.Time{}}}},
 		{"headers.a[2]", Properties{Headers: Table{"a": []any{1, 2, make(chan int)}}, MessageID: long}},
 	}
 	for _, tt := range tests {

@@ -26,7 +26,7 @@ const (
 // Encoding also accepts int (I if it fits, otherwise l), uint and uint64 (i if it fits, otherwise l, and an
 // error beyond int64), map[string]any, map[string]string, and slices of Table, map[string]any, string, bool
 // and numbers. Anything else is an error: a time.Duration, for instance, since AMQP has no unit for it.
-// A time before 1970 is an error. Keys are written in ascending order, so equal tables have equal bytes.
+// The zero time is an error, others before 1970 are not. Keys are written in ascending order, so equal tables have equal bytes.
 //
 // Nesting deeper than 32 levels and more than 16384 fields and elements in all are refused both ways. When a
 // key occurs twice in received bytes the last one counts.

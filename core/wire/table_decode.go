@@ -83,8 +83,13 @@ func decodeFixed(tag byte, b []byte) any {
 	}
 }
 
-// decodeTimestamp reads seconds since 1970. The upper half of the 64 bits becomes times before 1970, so that
-// no message is refused for a nonsensical time and no two times become one.
+// decodeTimestamp reads seconds since 1970. The upper half of the 64 bits becomes times before 1970, as many
+// clients write them, so that no message is refused for a nonsensical time and no two times become one. The one
+// that Go takes for no time gets a nanosecond, which is not written.
 func decodeTimestamp(b []byte) time.Time {
-	return time.Unix(int64(binary.BigEndian.Uint64(b)), 0).UTC()
+	t := time.Unix(int64(binary.BigEndian.Uint64(b)), 0).UTC()
+	if t.IsZero() {
+		t = t.Add(1)
+	}
+	return t
 }

@@ -111,11 +111,10 @@ func (w *tableWriter) value(v any, depth int) *FieldError {
 }
 
 func (w *tableWriter) timestamp(t time.Time) *FieldError {
-	sec := t.Unix()
-	if sec < 0 {
-		return beforeEpoch("")
+	if t.IsZero() {
+		return &FieldError{Reason: "the zero time stands for none; leave the field out"}
 	}
-	w.b = binary.BigEndian.AppendUint64(append(w.b, 'T'), uint64(sec))
+	w.b = appendTimestamp(append(w.b, 'T'), t)
 	return nil
 }
 
@@ -175,8 +174,9 @@ func tooDeep() *FieldError {
 	return &FieldError{Reason: fmt.Sprintf("nested deeper than %d levels", maxDepth)}
 }
 
-func beforeEpoch(path string) *FieldError {
-	return &FieldError{Path: path, Reason: "time before 1970 has no form in AMQP"}
+// appendTimestamp is the counterpart of decodeTimestamp.
+func appendTimestamp(dst []byte, t time.Time) []byte {
+	return binary.BigEndian.AppendUint64(dst, uint64(t.Unix()))
 }
 
 // pathKey is a key as part of an error's path, safe to print.
