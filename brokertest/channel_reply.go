@@ -37,8 +37,11 @@ func (ch *channel) consumeReplies(m *wire.BasicConsume) *state.Refusal {
 }
 
 func (ch *channel) deliverReply(m *state.Message) {
-	ch.lastTag++
-	ch.c.sendContent(ch.id, &wire.BasicDeliver{ConsumerTag: ch.direct.tag, DeliveryTag: ch.lastTag,
+	tag := ch.lastTag + 1
+	if !ch.c.b.before42() {
+		ch.lastTag = tag
+	}
+	ch.c.sendContent(ch.id, &wire.BasicDeliver{ConsumerTag: ch.direct.tag, DeliveryTag: tag,
 		Exchange: m.Exchange, RoutingKey: m.Key}, m.Properties, m.Body)
 }
 

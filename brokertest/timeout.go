@@ -17,6 +17,9 @@ const timeoutText = "delivery acknowledgement on channel %d timed out. Timeout v
 // that times out, whatever the queue; RabbitMQ 4.3 cancels the consumer, in quorum queues only.
 func (c *config) before43() bool { return c.release.before(4, 3) }
 
+// before42 reports whether the broker's direct replies have the delivery tag that comes next, all of them.
+func (c *config) before42() bool { return c.release.before(4, 2) }
+
 // before40 reports whether the broker behaves as a RabbitMQ 3.
 func (c *config) before40() bool { return c.release.before(4, 0) }
 

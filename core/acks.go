@@ -41,6 +41,7 @@ type acks struct {
 	ready   []uint64   // acked since then
 	queued  bool       // the writer has been told
 	singly  bool       // never use multiple
+	covered uint64     // highest tag of a multiple since then, committed if transactional
 	tx      *tx        // nil: not transactional
 	requeue recovers
 	err     error // set once the channel is dead
@@ -61,7 +62,7 @@ func (a *acks) ack(tag uint64) (tell bool, err error) {
 	if a.isStale(tag) {
 		return false, errRecovered
 	}
-	if !a.mark(tag) {
+	if a.isCovered(tag) || !a.mark(tag) {
 		return false, ErrSettled
 	}
 	a.ready = append(a.ready, tag)
@@ -106,6 +107,10 @@ func (a *acks) settle(s settlement) (tell bool, err error) {
 		return false, a.err
 	case a.isStale(s.tag):
 		return false, errRecovered
+	case a.singly && a.isCovered(s.tag):
+		return false, ErrSettled
+	case a.singly && s.multiple:
+		a.cover(s.tag)
 	case a.singly:
 	case s.multiple:
 		if s.tag, err = a.lastOpen(s.tag); s.tag == 0 {
@@ -121,9 +126,36 @@ func (a *acks) settle(s settlement) (tell bool, err error) {
 	} else if !a.singly {
 		a.settled.drop(s.tag - a.base + 1)
 		a.base = s.tag + 1
+	} else if s.tag != 0 {
+		a.tx.note(s.tag)
 	}
 	a.frames = s.append(a.frames, a.channel)
 	return a.tell(), nil
+}
+
+// knows reports whether the channel knows which tags are settled.
+func (a *acks) knows() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !a.singly
+}
+
+// cover notes that a multiple settles everything up to tag; 0 is all that was
+// delivered. The lock is held.
+func (a *acks) cover(tag uint64) {
+	if tag == 0 {
+		tag = a.delivered.Load()
+	}
+	if a.tx == nil {
+		a.covered = max(a.covered, tag)
+		return
+	}
+	a.tx.covered = max(a.tx.covered, tag)
+}
+
+// isCovered reports whether a multiple has settled tag. The lock is held.
+func (a *acks) isCovered(tag uint64) bool {
+	return tag != 0 && tag <= max(a.covered, a.tx.highest())
 }
 
 // lastOpen returns the highest unsettled tag up to and including tag: RabbitMQ

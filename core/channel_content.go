@@ -48,13 +48,20 @@ func (ch *Channel) onContent(complete bool, err error, in *inbound) error {
 
 func (ch *Channel) onDelivery(in *inbound) error {
 	m := &ch.in.deliver
-	if ok, err := ch.nextTag(in, m.DeliveryTag); !ok {
-		return err
-	}
 	c := ch.in.last
 	if c == nil || c.tag != m.ConsumerTag || c.over.Load() {
 		c = ch.consumer(m.ConsumerTag)
 		ch.in.last = c
+	}
+	switch {
+	case c == nil && ch.gaveUp(m.ConsumerTag): // what it was sent is settled, and is lost
+		_ = ch.in.takeDelivery()
+		ch.conn.dropped.Add(1)
+		return nil
+	case c == nil || !c.replies:
+		if ok, err := ch.nextTag(in, m.DeliveryTag); !ok {
+			return err
+		}
 	}
 	d := ch.in.takeDelivery()
 	d.Exchange, d.RoutingKey, d.ConsumerTag = m.Exchange, m.RoutingKey, m.ConsumerTag
@@ -71,13 +78,9 @@ func (ch *Channel) onDelivery(in *inbound) error {
 }
 
 // requeueStray puts a delivery back that belongs to no consumer, or to one
-// that was just cancelled. With automatic ack it is settled, and is lost.
+// that was just cancelled.
 func (ch *Channel) requeueStray(d *Delivery) error {
 	d.consumer = nil
-	if ch.gaveUp(d.ConsumerTag) {
-		ch.conn.dropped.Add(1)
-		return nil
-	}
 	ch.conn.strays.Add(1)
 	if d.Nack(true) != nil {
 		return nil // the channel died, which requeues it too
@@ -102,7 +105,8 @@ func (ch *Channel) overflow(c *Consumer, d *Delivery) error {
 }
 
 // nextTag checks that delivery tags grow, as the specification says. With
-// false the channel was given up.
+// false the channel was given up. Those of direct replies are not looked at:
+// before RabbitMQ 4.2 they all have the one that the next delivery gets too.
 func (ch *Channel) nextTag(in *inbound, tag uint64) (ok bool, err error) {
 	if tag <= ch.in.tag {
 		return false, ch.giveUp(in, &Error{

@@ -39,7 +39,10 @@ func (ch *Channel) Consume(ctx context.Context, m BasicConsume, opts ...ConsumeO
 // If the broker refuses one of several, the answers to those before it may not
 // have come, and never do: any that has no answer may be the one.
 func (ch *Channel) StartConsume(ctx context.Context, m BasicConsume, opts ...ConsumeOption) (*Consumer, *Reply, error) {
-	c := &Consumer{tag: m.ConsumerTag, noAck: m.NoAck, ch: ch, inbox: newInbox(0, 0), done: make(chan struct{})}
+	c := &Consumer{
+		tag: m.ConsumerTag, noAck: m.NoAck, replies: m.Queue == directReply,
+		ch: ch, inbox: newInbox(0, 0), done: make(chan struct{}),
+	}
 	for _, opt := range opts {
 		opt(c)
 	}
@@ -73,6 +76,9 @@ func (ch *Channel) StartConsume(ctx context.Context, m BasicConsume, opts ...Con
 	ch.await(&m, p)
 	return c, &Reply{ch, p}, nil
 }
+
+// directReply is the queue that stands for replies without one: see RabbitMQ, "Direct Reply-to".
+const directReply = "amq.rabbitmq.reply-to"
 
 // mayConsume says what is wrong with m. The lock is held.
 func (ch *Channel) mayConsume(m *BasicConsume) error {

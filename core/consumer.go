@@ -15,6 +15,7 @@ import (
 type Consumer struct {
 	tag        string // written before the consumer is handed out
 	noAck      bool
+	replies    bool // to direct reply-to
 	ch         *Channel
 	inbox      *inbox
 	bounded    bool        // by MaxBuffered

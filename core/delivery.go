@@ -20,7 +20,7 @@ type Delivery struct {
 	Exchange     string
 	RoutingKey   string
 	ConsumerTag  string // empty for Get
-	Tag          uint64 // unique on its channel
+	Tag          uint64 // unique on its channel, but for direct replies before RabbitMQ 4.2
 	Redelivered  bool   // false: the broker is sure that it was never delivered before
 	MessageCount uint32 // messages left in the queue, for Get only
 	Body         []byte
@@ -78,6 +78,22 @@ func (d *Delivery) Reject(requeue bool) error {
 	return d.ch.Reject(d.Tag, requeue)
 }
 
+// AckAll acks the message, and every one before it on its channel that is not
+// settled yet. Errors as for [Delivery.Ack]; [ErrSettled] if there is none.
+func (d *Delivery) AckAll() error { return d.settleAll(wire.MethodBasicAck, false) }
+
+// NackAll is [Delivery.Nack] for the message and every one before it on its
+// channel that is not settled yet.
+func (d *Delivery) NackAll(requeue bool) error { return d.settleAll(wire.MethodBasicNack, requeue) }
+
+func (d *Delivery) settleAll(id wire.MethodID, requeue bool) error {
+	// One that is settled may have others before it, on a channel that knows.
+	if err := d.settle(); err != nil && (!errors.Is(err, ErrSettled) || !d.ch.acks.knows()) {
+		return err
+	}
+	return d.ch.settle(settlement{method: id, tag: d.Tag, multiple: true, requeue: requeue})
+}
+
 // Age returns for how long it has been here, waiting for its receiver and with
 // it; 0 for one fetched by [Channel.Get].
 func (d *Delivery) Age() time.Duration {
@@ -92,7 +108,8 @@ func (d *Delivery) Channel() *Channel { return d.ch }
 
 // Settled reports whether it was acked, nacked or rejected by one of its methods,
 // or never needed it: an automatic-ack delivery. What [Channel.Ack] settles by
-// number is not seen here, nor what a rollback undoes.
+// number is not seen here, nor what AckAll and NackAll settle of others, nor what
+// a rollback undoes.
 func (d *Delivery) Settled() bool { return d.settled.Load() }
 
 // Stale returns nil while the delivery can be settled, else why not.

@@ -5,9 +5,27 @@ import "github.com/warren-mq/warren/core/wire"
 // tx is what a transactional channel remembers of its settlements: a rollback
 // undoes them. It is guarded by the lock of its acks; a nil one remembers nothing.
 type tx struct {
-	tags   []uint64            // settled since the last commit or rollback was sent
-	ended  [][]uint64          // settled before each that was not answered yet, oldest first
+	txWork                     // since the last commit or rollback was sent
+	ended  []txWork            // before each that was not answered yet, oldest first
 	undone map[uint64]struct{} // settled, and rolled back
+}
+
+// txWork is what one transaction has settled.
+type txWork struct {
+	tags    []uint64 // singly, or the last of a multiple
+	covered uint64   // the highest tag of a multiple
+}
+
+// highest returns up to where multiples have settled everything, and not been rolled back.
+func (t *tx) highest() (tag uint64) {
+	if t == nil {
+		return 0
+	}
+	tag = t.covered
+	for _, e := range t.ended {
+		tag = max(tag, e.covered)
+	}
+	return tag
 }
 
 // note remembers that tag was settled.
@@ -21,35 +39,37 @@ func (t *tx) note(tag uint64) {
 // end begins anew behind the commit or rollback that is being sent.
 func (t *tx) end() {
 	if t != nil {
-		t.ended = append(t.ended, t.tags)
-		t.tags = nil
+		t.ended = append(t.ended, t.txWork)
+		t.txWork = txWork{}
 	}
 }
 
-// answered notes that the oldest end was answered by id.
-func (t *tx) answered(id wire.MethodID) {
+// answered notes that the oldest end was answered by id. It returns up to where
+// multiples have settled everything for good.
+func (t *tx) answered(id wire.MethodID) (covered uint64) {
 	if t == nil || len(t.ended) == 0 {
-		return
+		return 0
 	}
-	tags := t.ended[0]
+	over := t.ended[0]
 	t.ended = t.ended[1:]
 	if id != wire.MethodTxRollbackOk {
-		return
+		return over.covered
 	}
 	if t.undone == nil {
 		t.undone = map[uint64]struct{}{}
 	}
-	for _, tag := range tags {
+	for _, tag := range over.tags {
 		t.undone[tag] = struct{}{}
 	}
+	return 0
 }
 
 // txEnded notes what the broker's answer to a commit or rollback means for
-// the settlements before it.
+// the txWork before it.
 func (a *acks) txEnded(id wire.MethodID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.tx.answered(id)
+	a.covered = max(a.covered, a.tx.answered(id))
 }
 
 // reopened reports, once for each rollback, that tag is unsettled again.

@@ -84,12 +84,12 @@ func (ch *Channel) Get(ctx context.Context, m core.BasicGet) (d *core.Delivery, 
 // Ack acks d, and with multiple everything before it on its physical channel.
 // It takes the delivery, not its tag: a tag alone could be of a channel that is
 // gone, and mean another message on the present one. Errors as for
-// [core.Channel.Ack].
+// [core.Delivery.Ack] and [core.Delivery.AckAll].
 func (ch *Channel) Ack(d *core.Delivery, multiple bool) error {
 	if !multiple {
 		return d.Ack()
 	}
-	return d.Channel().Ack(d.Tag, true)
+	return d.AckAll()
 }
 
 // Nack refuses d, and with multiple everything before it, as [Channel.Ack].
@@ -97,7 +97,7 @@ func (ch *Channel) Nack(d *core.Delivery, multiple, requeue bool) error {
 	if !multiple {
 		return d.Nack(requeue)
 	}
-	return d.Channel().Nack(d.Tag, true, requeue)
+	return d.NackAll(requeue)
 }
 
 // Reject refuses d.

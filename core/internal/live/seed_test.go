@@ -3,7 +3,9 @@ package live
 import (
 	"bytes"
 	"errors"
+	"os"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,12 +21,29 @@ var first = map[string]func(t *testing.T, addr string){
 	"large bodies": testLargeBodies, "every field type": testFieldTypes, "confirms": testConfirms, "returns": testReturns,
 	"transactions": testTransactions, "get and acks": testGetAndAcks, "consume": testConsume, "server's cancel": testServerCancel,
 	"channel errors": testChannelErrors, "connection errors": testConnectionErrors, "limits": testLimits, "slow link": testSlowLink,
+	"direct replies": testDirectReplies, "answers out of order": testAnswersOutOfOrder, "ack timeout": testAckTimeout,
+	"forwarding": testForwarding,
+}
+
+// everywhere is what is asked of each of WARREN_VERSIONS.
+var everywhere = map[string]func(t *testing.T, addr string){
+	"direct replies": testDirectReplies, "answers out of order": testAnswersOutOfOrder, "ack timeout": testAckTimeout,
+	"forwarding": testForwarding, "server's cancel": testServerCancel,
 }
 
 func TestAgainstRabbitMQ(t *testing.T) {
 	addr := dockertest.Run(t, docker.MainVersion, docker.Options{}).Addr()
 	for name, run := range first {
 		t.Run(name, func(t *testing.T) { run(t, addr) })
+	}
+	for _, version := range strings.Fields(os.Getenv("WARREN_VERSIONS")) {
+		if version == docker.MainVersion {
+			continue
+		}
+		addr := dockertest.Run(t, version, docker.Options{}).Addr()
+		for name, run := range everywhere {
+			t.Run(name+" on "+version, func(t *testing.T) { run(t, addr) })
+		}
 	}
 }
 
@@ -33,6 +52,12 @@ func TestAgainstTheBrokerInMemory(t *testing.T) {
 	addr := brokertest.New(t).Addr()
 	for name, run := range first {
 		t.Run(name, func(t *testing.T) { run(t, addr) })
+	}
+	for _, version := range docker.Versions {
+		addr := brokertest.New(t, brokertest.WithVersion(version)).Addr()
+		for name, run := range everywhere {
+			t.Run(name+" as "+version, func(t *testing.T) { run(t, addr) })
+		}
 	}
 }
 
