@@ -21,9 +21,6 @@ type knowledge struct {
 	counts       bool          // whatever is given back counts as a failed delivery: before RabbitMQ 4.3
 }
 
-// defaultLimit is the delivery limit of quorum queues that have none of their own since RabbitMQ 4.0.
-const defaultLimit = 20
-
 // know returns what is known of a queue on a broker.
 func know(q topology.Queue, declared bool, server core.Server) knowledge {
 	major, minor := server.Release()
@@ -42,13 +39,9 @@ func know(q topology.Queue, declared bool, server core.Server) knowledge {
 	if kind != topology.Quorum {
 		return k
 	}
-	if major >= 4 {
-		k.limit = defaultLimit
-	}
-	if n, ok := number(args["x-delivery-limit"]); ok {
-		k.limit = n
-	}
-	k.drops = k.limit >= 0 && args["x-dead-letter-exchange"] == nil
+	_, limited := number(args["x-delivery-limit"])
+	k.limit, k.drops = q.Drops()
+	k.drops = k.drops && (limited || major != 3) // which has no limit by default
 	if !k.counts {
 		delays, _ := args["x-delayed-retry-type"].(string)
 		k.delaysFailed = delays == "all" || delays == "failed"

@@ -83,8 +83,12 @@ func DeadLetterKey(exchange, key string) Arg {
 // unless the queue has [DeadLetter] and [Overflow]([RejectPublish]).
 func DeadLetterAtLeastOnce() Arg { return Argument("x-dead-letter-strategy", "at-least-once") }
 
-// DeliveryLimit is how often a quorum queue delivers a message before it is
-// dead-lettered or dropped; RabbitMQ 4: default 20, negative is no limit.
+// DeliveryLimit is how many failed deliveries of a message a quorum queue takes; at
+// the next one it is dead-lettered, or dropped if the queue has no [DeadLetter]. RabbitMQ 4.0 and later:
+// default [DefaultDeliveryLimit], negative is no limit; before, there is none by default.
+//
+// What counts: basic.reject with requeue, and whatever the end of a channel or
+// connection returns. basic.nack with requeue and basic.recover count before RabbitMQ 4.3 only.
 func DeliveryLimit(n int64) Arg { return Argument("x-delivery-limit", n) }
 
 // SingleActiveConsumer gives the messages to one consumer at a time, the next

@@ -6,9 +6,10 @@ import (
 )
 
 // Warnings returns what RabbitMQ takes but should not be relied on: what 4.x
-// deprecates and some of its releases refuse, and what it ignores silently, such as
-// an argument that looks misspelt. It needs no broker: see [Topology.Unreachable] for
-// what only a broker tells.
+// deprecates and some of its releases refuse, what it ignores silently, such as
+// an argument that looks misspelt, and quorum queues that drop what their consumers
+// fail to handle, unless a policy of the broker says where that goes. It needs no broker:
+// see [Topology.Unreachable] for what only a broker tells.
 func (t Topology) Warnings() []*Problem {
 	var p problems
 	for _, e := range t.Exchanges {
@@ -31,11 +32,32 @@ func (t Topology) Warnings() []*Problem {
 			p.add("x-dead-letter-strategy", "is at most once unless there are x-overflow reject-publish and x-dead-letter-exchange")
 		}
 	}
+	for _, q := range t.Queues {
+		if limit, drops := q.Drops(); drops {
+			p.entity = q
+			p.add("x-dead-letter-exchange", "is missing: what consumers fail to handle more than %d times is dropped for good; "+
+				"say where it goes (DeadLetter), or that there is no limit (DeliveryLimit(-1))", limit)
+		}
+	}
 	var out []*Problem
 	for _, err := range p.list {
 		out = append(out, err.(*Problem))
 	}
 	return out
+}
+
+// DefaultDeliveryLimit is the limit of quorum queues that set none, since RabbitMQ 4.0; before, those have none.
+const DefaultDeliveryLimit = 20
+
+// Drops reports whether q is declared as a queue that drops messages for good when their
+// deliveries have failed more often than limit, see [DeliveryLimit].
+func (q Queue) Drops() (limit int64, drops bool) {
+	args := q.Declare().Arguments
+	limit = DefaultDeliveryLimit
+	if n, ok := integer(args["x-delivery-limit"]); ok {
+		limit = n
+	}
+	return limit, args["x-queue-type"] == Quorum && limit >= 0 && args["x-dead-letter-exchange"] == nil
 }
 
 func (p *problems) argument(key string, value any, kind string) {
