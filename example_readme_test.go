@@ -11,6 +11,7 @@ import (
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/consumer"
 	"github.com/warren-mq/warren/publisher"
+	"github.com/warren-mq/warren/topology"
 )
 
 // The code on the first screen of README.md, between the two marks.
@@ -37,8 +38,11 @@ func readme(ctx context.Context, url string, handle warren.Handler, wait func())
 
 	_, err = client.Declare(ctx, warren.Topology{
 		Exchanges: []warren.Exchange{{Name: "orders", Kind: "topic"}},
-		Queues:    []warren.Queue{{Name: "orders.eu", Type: "quorum"}},
-		Bindings:  []warren.Binding{{Source: "orders", Destination: "orders.eu", Key: "eu.#"}},
+		Queues: []warren.Queue{
+			warren.Queue{Name: "orders.eu", Type: "quorum"}.With(topology.DeadLetterKey("", "orders.failed")), // after 20 failures
+			warren.Queue{Name: "orders.failed", Type: "quorum"}.With(topology.DeliveryLimit(-1)),
+		},
+		Bindings: []warren.Binding{{Source: "orders", Destination: "orders.eu", Key: "eu.#"}},
 	})
 	if err != nil {
 		return err

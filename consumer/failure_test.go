@@ -365,3 +365,58 @@ func TestALossForgetsWhatWaits(t *testing.T) {
 		}
 	})
 }
+
+// A consumer of a queue that others have declared is told before the usual limit is reached.
+func TestManyFailuresInAQueueOfOthersAreTold(t *testing.T) {
+	onEachVersion(t, func(e *env, _ string) {
+		e.queue("q", wire.Table{"x-queue-type": "quorum", "x-delivery-limit": int64(100)})
+		var calls atomic.Int64
+		r := e.run("q", func(context.Context, *core.Delivery) error {
+			calls.Add(1)
+			return errBad
+		}, consumer.RequeuePause(time.Second, time.Second))
+		e.publish("q", 1, 3)
+		time.Sleep(time.Minute)
+		if n := e.count(recovery.FailuresDropped); n != 1 || calls.Load() < 30 {
+			e.Errorf("told %d times, after %d calls", n, calls.Load())
+		}
+		if err := r.stop(); err != nil {
+			e.Error(err)
+		}
+	})
+}
+
+// What a quorum queue of RabbitMQ 4.3 delays is not delayed here as well: failures if the queue delays those, else what
+// is given back.
+func TestDelayedRetryOfTheQueueIsHeeded(t *testing.T) {
+	for _, kind := range []string{"all", "failed", "returned"} {
+		for how, result := range map[string]error{"failed": errBad, "returned": consumer.ErrRequeue} {
+			t.Run(kind+", "+how, func(t *testing.T) {
+				inBubble(t, func(e *env) {
+					e.declare(topology.Topology{Queues: []topology.Queue{topology.Queue{Name: "q", Type: topology.Quorum}.With(
+						topology.Argument("x-delayed-retry-type", kind), topology.Argument("x-delayed-retry-min", 2000))}})
+					times := make(chan time.Time, 10)
+					r := e.run("q", func(context.Context, *core.Delivery) error {
+						times <- time.Now()
+						if len(times) == 1 {
+							return result
+						}
+						return nil
+					}, consumer.RequeuePause(time.Millisecond, time.Millisecond))
+					e.publish("q", 1, 1)
+					first := <-times
+					times <- first
+					time.Sleep(10 * time.Second)
+					<-times
+					after := (<-times).Sub(first)
+					if delayed := kind == "all" || kind == how; (after >= 2*time.Second) != delayed || after > 2100*time.Millisecond {
+						e.Errorf("again after %s", after)
+					}
+					if err := r.stop(); err != nil {
+						e.Error(err)
+					}
+				})
+			})
+		}
+	}
+}

@@ -31,6 +31,7 @@ type feed struct {
 	finishing context.Context // ends when a consumer that stops begins nothing more of what it holds
 	endFinish context.CancelCauseFunc
 	later     later
+	warned    atomic.Bool    // see warnCounted
 	turns     atomic.Uint64  // of deliveries, while some wait to be handled again
 	slots     sync.WaitGroup // runSlots
 

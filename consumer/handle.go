@@ -11,6 +11,7 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/hook"
 	"github.com/warren-mq/warren/recovery"
+	"github.com/warren-mq/warren/topology"
 )
 
 // Handler processes one delivery. Its result settles the delivery on the
@@ -153,7 +154,9 @@ func (c *Consumer) settle(f *feed, h inHand, result error) {
 		c.putOff(f, h, result, back, 0)
 	default:
 		f.report(result)
-		w, pause := f.knowledge().afterFailure(pastOf(d, h.tries), d.Age(), c.cfg.minPause, c.cfg.maxPause)
+		known, past := f.knowledge(), pastOf(d, h.tries)
+		f.warnCounted(known, past)
+		w, pause := known.afterFailure(past, d.Age(), c.cfg.minPause, c.cfg.maxPause)
 		c.putOff(f, h, result, w, pause)
 	}
 }
@@ -230,4 +233,15 @@ func (f *feed) warn(k knowledge) {
 	f.c.conn.Emit(recovery.Event{Kind: recovery.FailuresDropped, Entity: f.c.cfg.name, Name: f.c.Queue(), Err: fmt.Errorf(
 		"queue %q drops for good what comes back from its consumers as failed more than %d times: declare it with topology.DeadLetter, "+
 			"or with topology.DeliveryLimit(-1) if that must never happen", f.c.Queue(), k.limit)})
+}
+
+// warnCounted tells, once, that a message of a queue that others have declared has come half of the way to the usual
+// limit: whether that ends in nothing is not known here.
+func (f *feed) warnCounted(k knowledge, p past) {
+	if k.declared || p.counted < topology.DefaultDeliveryLimit/2 || f.warned.Swap(true) {
+		return
+	}
+	f.c.conn.Emit(recovery.Event{Kind: recovery.FailuresDropped, Entity: f.c.cfg.name, Name: f.c.Queue(), Err: fmt.Errorf(
+		"a message of queue %q has failed %d times: beyond its delivery limit (%d unless set, since RabbitMQ 4.0) the queue drops it for good, "+
+			"unless it was declared with a dead-letter exchange", f.c.Queue(), p.counted+1, topology.DefaultDeliveryLimit)})
 }

@@ -52,7 +52,7 @@ const (
 	// Delay); RabbitMQ takes it away when its consumer timeout has passed.
 	HandlerSlow
 	// FailuresDropped: a consumer has begun with a queue that drops messages that fail often,
-	// for good (Entity, Name is the queue; Err says what to set).
+	// for good, or has met ten failures of one in a queue that may (Entity, Name is the queue; Err says what to set).
 	FailuresDropped
 	// Warning: something is taken as it is, but hardly as it was meant (Entity, Err; Count is how
 	// many there are, of which Err joins the first).
