@@ -383,3 +383,24 @@ func TestAnInterruptedApplyTellsWhatItReached(t *testing.T) {
 		}
 	})
 }
+
+// A queue that the broker is to name is a new one each time, whatever was declared before it.
+func TestAServerNamedQueueIsNeverThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, broker := dialTestBroker(t)
+		defer broker.Close()
+		declareAll(t, conn, topology.Topology{Queues: []topology.Queue{{Name: "first"}, {Name: "last"}}})
+		c, err := topology.Compare(t.Context(), conn, topology.Topology{Queues: []topology.Queue{{Name: "first"}, {Exclusive: true}, {Name: "last"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []topology.Action
+		for _, change := range c.Changes {
+			got = append(got, change.Action)
+		}
+		if want := []topology.Action{topology.Adopt, topology.Create, topology.Adopt}; !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+		_ = conn.Close(t.Context())
+	})
+}
