@@ -2,7 +2,9 @@ package publisher_test
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/warren-mq/warren/brokertest"
@@ -143,5 +145,40 @@ func TestGivingUpWhileAPoisonIsSought(t *testing.T) {
 		if out, err := first.Wait(e.ctx); out != core.Unknown || !errors.Is(err, errEnough) {
 			t.Errorf("the one without a verdict: %v, %v", out, err)
 		}
+	})
+}
+
+// A broker that confirms nothing for a while does not stop the search for good: the rest is sent all the same.
+func TestASlowBrokerDoesNotStopTheSearch(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", nil)
+		p := e.publisher()
+		defer e.closeOf(p)
+		e.wantConfirmed(e.sendTo(p, "q"))
+		var slow atomic.Bool
+		slow.Store(true)
+		e.broker.OnReceive(wire.MethodBasicPublish, func(ev brokertest.Event) brokertest.Action {
+			if string(ev.Body) == "bad" {
+				return brokertest.Refuse(406, "PRECONDITION_FAILED - it is bad")
+			}
+			if slow.Load() {
+				return brokertest.Unconfirmed
+			}
+			return brokertest.Pass
+		})
+		before := e.send(p, 1, 20)
+		bad, err := p.Send(e.ctx, to("q", "bad"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		after := e.send(p, 21, 40)
+		synctest.Wait() // the first group is out, and its verdicts are never to come on this channel
+		slow.Store(false)
+		ctx, cancel := timeout(e.ctx, time.Minute)
+		defer cancel()
+		if out, err := bad.Wait(ctx); out != core.Nacked || !errors.Is(err, core.ErrPreconditionFailed) {
+			t.Errorf("%v, %v", out, err)
+		}
+		e.wantConfirmed(append(before, after...)...)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -595,6 +596,42 @@ func TestABindingIsForgottenWithItsArguments(t *testing.T) {
 		}
 		if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 			t.Errorf("recorded %+v\nwant %+v", got, want)
+		}
+	})
+}
+
+// Whatever a channel does goes out on the present physical one, and its answer comes back.
+func TestCallsReachThePhysicalChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{}, a.endpoint())
+		ch, err := c.Channel(t.Context())
+		must(t, err)
+		var flow atomic.Bool
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			f, ok := m.(*wire.ChannelFlow)
+			if ok {
+				flow.Store(f.Active)
+				p.send(channel, &wire.ChannelFlowOk{Active: f.Active})
+			}
+			return ok
+		})
+		for range 2 { // and on the next one
+			must(t, ch.Recover(t.Context(), core.BasicRecover{Requeue: true}))
+			must(t, ch.RecoverAsync(t.Context(), core.BasicRecoverAsync{Requeue: true}))
+			must(t, ch.Cancel(t.Context(), core.BasicCancel{ConsumerTag: "of another"}))
+			for _, active := range []bool{true, false} {
+				if is, err := ch.Flow(t.Context(), active); err != nil || is != active || flow.Load() != active {
+					t.Errorf("flow %t: %t, %v", active, is, err)
+				}
+			}
+			synctest.Wait()
+			want := []string{"basic.recover", "basic.recover-async", "basic.cancel of another"}
+			if got := a.received(); !equal(got, want...) {
+				t.Errorf("sent %q, want %q", got, want)
+			}
+			a.drop()
+			synctest.Wait()
 		}
 	})
 }

@@ -411,3 +411,35 @@ func TestWhatCannotBeTriedIsPutOff(t *testing.T) {
 		}
 	}
 }
+
+// Own queues that are refused for another reason than a lock keep no other waiting, however many they are.
+func TestManyOwnQueuesRefusedOtherwiseKeepNoneWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			d, ok := m.(*wire.QueueDeclare)
+			return ok && strings.HasPrefix(d.Queue, "bad") && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+		})
+		var all []topology.Queue
+		for i := range 4 * heldRefusals {
+			name := "good"
+			if i%2 == 1 {
+				name = "bad"
+			}
+			all = append(all, topology.Queue{Name: fmt.Sprint(name, i), Exclusive: true})
+		}
+		c, _ := connected(t, Config{Recorder: recorded(t, all...)}, a.endpoint())
+		tried := map[string]bool{}
+		for _, m := range a.received() {
+			tried[strings.TrimPrefix(m, "queue.declare ")] = true
+		}
+		for _, q := range all {
+			if !tried[q.Name] {
+				t.Errorf("%s was not tried", q.Name)
+			}
+		}
+		if s := c.State(); len(s.Degraded) != len(all)/2 || strings.Contains(entities(s.Degraded), "good") {
+			t.Errorf("degraded: %s", entities(s.Degraded))
+		}
+	})
+}

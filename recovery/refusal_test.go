@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -350,4 +351,34 @@ func TestAWipedBrokerIsNotAskedForEveryQueue(t *testing.T) {
 			t.Errorf("%d queues, %d declared; want %d", len(b.Queues()), r.Declared, n)
 		}
 	})
+}
+
+// What can be looked for without declaring it is adopted as it is.
+func TestWhatCanBeAdopted(t *testing.T) {
+	x := topology.Exchange{Name: "x", Kind: "topic", Args: topology.Table{"a": int32(1)}}
+	q, own := topology.Queue{Name: "q", Args: topology.Table{"a": int32(1)}}, topology.Queue{Exclusive: true}
+	b := topology.Binding{Source: "x", Destination: "q"}
+	for _, tt := range []struct {
+		step topology.Step
+		want core.Method // nil: none
+	}{
+		{topology.Step{Entity: x, Method: x.Declare()}, &core.ExchangeDeclare{Exchange: "x", Passive: true}},
+		{topology.Step{Entity: q, Method: q.Declare()}, &core.QueueDeclare{Queue: "q", Passive: true}},
+		{topology.Step{Entity: own, Method: own.Declare()}, nil},
+		{topology.Step{Entity: b, Method: b.Bind()}, nil},
+	} {
+		look, ok := passive(tt.step)
+		if ok != (tt.want != nil) || ok && !reflect.DeepEqual(look.Method, tt.want) {
+			t.Errorf("%s: %+v, %t; want %+v", tt.step.Entity, look.Method, ok, tt.want)
+		}
+	}
+}
+
+// A value of a later release has a name in logs too.
+func TestUnknownNames(t *testing.T) {
+	for _, got := range []string{Reason(200).String(), Decision(200).String(), Kind(200).String(), Stage(200).String()} {
+		if !strings.Contains(got, "200") {
+			t.Errorf("%q", got)
+		}
+	}
 }

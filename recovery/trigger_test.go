@@ -258,3 +258,20 @@ func TestARefusalCanBeRepaired(t *testing.T) {
 		}
 	})
 }
+
+// Who closes a connection that is being made hears nothing of another attempt.
+func TestClosingWhileConnectingAnnouncesNoRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		c, j := connected(t, Config{}, a.endpoint())
+		a.on(func(_ *peer, _ uint16, m wire.Method) bool { return m == nil }) // it accepts, and says nothing
+		a.drop()
+		time.Sleep(time.Second)
+		before := len(j.of(Retrying))
+		must(t, c.Close(t.Context()))
+		time.Sleep(time.Hour)
+		if after := j.of(Retrying); len(after) != before {
+			t.Errorf("announced after the close: %+v", after[before:])
+		}
+	})
+}

@@ -149,3 +149,33 @@ func TestChoresLeaveNothingRunning(t *testing.T) {
 		}
 	})
 }
+
+// What is tried again in the background renews no credentials before it is time.
+func TestRetriesRenewNoCredentials(t *testing.T) {
+	for name, life := range map[string]time.Duration{"that last": 0, "that last a day": 24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				a.on(func(p *peer, channel uint16, m wire.Method) bool {
+					return declaresQueue(m, "two") && p.refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED")
+				})
+				asked := 0
+				_, j := connected(t, Config{
+					Recorder: recorded(t, queues("one two")...),
+					Credentials: func(context.Context, bool) (Grant, error) {
+						asked++
+						g := Grant{Credentials: core.Credentials{Username: "u"}}
+						if life > 0 {
+							g.Expires = time.Now().Add(life)
+						}
+						return g, nil
+					},
+				}, a.endpoint())
+				time.Sleep(time.Hour)
+				if n := len(j.of(Quarantined)); asked != 1 || len(j.of(SecretRenewed)) > 0 || n < 100 {
+					t.Errorf("asked %d times for credentials, renewed %d times, during %d retries", asked, len(j.of(SecretRenewed)), n)
+				}
+			})
+		})
+	}
+}

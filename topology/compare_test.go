@@ -404,3 +404,38 @@ func TestAServerNamedQueueIsNeverThere(t *testing.T) {
 		_ = conn.Close(t.Context())
 	})
 }
+
+// However many properties differ, and of whatever kind, a probe finds each, with what the broker has.
+func TestAProbeFindsEveryDifference(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, broker := dialTestBroker(t)
+		defer broker.Close()
+		declareAll(t, conn, topology.Topology{
+			Exchanges: []topology.Exchange{{Name: "x", Kind: topology.Topic, Transient: true, AutoDelete: true, Internal: true}},
+			Queues:    []topology.Queue{{Name: "q", AutoDelete: true, Transient: true, Args: topology.Table{"x-single-active-consumer": true, "x-expires": int32(60_000)}}},
+		})
+		c, err := topology.Compare(t.Context(), conn, topology.Topology{
+			Exchanges: []topology.Exchange{{Name: "x", Kind: topology.Direct}},
+			Queues:    []topology.Queue{{Name: "q", Args: topology.Table{"x-single-active-consumer": false, "x-max-length": int64(7)}}},
+		}, topology.Probe())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := [][]string{
+			{"type is topic, want direct", "durable is false, want true", "auto_delete is true, want false", "internal is true, want false"},
+			{"durable is false, want true", "auto_delete is true, want false", "x-single-active-consumer is true, want false", "x-expires is 60000 (1m0s), want none",
+				"x-max-length is none, want 7"},
+		}
+		for i, change := range c.Changes {
+			if change.Action != topology.Differs || len(change.Differences) != len(want[i]) {
+				t.Errorf("%s: %d differences, want %d", change, len(change.Differences), len(want[i]))
+			}
+			for _, w := range want[i] {
+				if !strings.Contains(change.String(), w) {
+					t.Errorf("%s: want %q", change, w)
+				}
+			}
+		}
+		_ = conn.Close(t.Context())
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -425,4 +426,13 @@ func TestReplayMakesDoWithTheChannelsThatAreLeft(t *testing.T) {
 			t.Error("another channel was hurt")
 		}
 	})
+}
+
+func TestAnInterruptionTellsWhatWasInFlight(t *testing.T) {
+	for n, want := range map[int]string{0: "replay interrupted: EOF", 3: "replay interrupted with 3 declarations in flight: EOF"} {
+		err := &topology.InterruptedError{InFlight: make([]topology.Step, n), Err: io.EOF}
+		if err.Error() != want || !errors.Is(err, io.EOF) {
+			t.Errorf("%q, want %q", err.Error(), want)
+		}
+	}
 }
