@@ -40,6 +40,7 @@ type acks struct {
 	frames  []byte     // encoded frames, written before the acks in ready
 	ready   []uint64   // acked since then
 	queued  bool       // the writer has been told
+	held    bool       // until a commit is answered nothing is collected
 	singly  bool       // never use multiple
 	covered uint64     // highest tag of a multiple since then, committed if transactional
 	tx      *tx        // nil: not transactional
@@ -210,7 +211,10 @@ func (a *acks) collectBefore(dst []byte, id wire.MethodID) []byte {
 			a.tx = &tx{}
 			a.forget() // what is settled from now on may be rolled back
 		}
-	case wire.MethodTxCommit, wire.MethodTxRollback:
+	case wire.MethodTxCommit:
+		a.tx.end()
+		a.held = true
+	case wire.MethodTxRollback:
 		a.tx.end()
 	case wire.MethodBasicRecover:
 		a.requeue.underWay++
@@ -253,6 +257,9 @@ func (a *acks) collect(dst []byte) []byte {
 
 // take is collect with the lock held.
 func (a *acks) take(dst []byte) []byte {
+	if a.held {
+		return dst
+	}
 	a.queued = false
 	a.pending.Store(false)
 	dst = append(dst, a.frames...)

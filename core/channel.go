@@ -42,6 +42,7 @@ type Channel struct {
 	confirms     confirms
 	unmarked     bool          // returns of publishes from before confirm mode may come
 	streaming    bool          // a large body is on its way: nothing else may be sent
+	committing   bool          // tx.commit is not answered: nothing but a close may be sent
 	deferred     []wire.Method // answers to the server that wait for that
 	changed      gate.Gate     // streaming moved or ended, a confirm came, or the channel died
 	consumers    map[string]*Consumer

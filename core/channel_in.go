@@ -167,14 +167,14 @@ func (ch *Channel) onServerClose(m *wire.ChannelClose) {
 }
 
 // answer sends what the server's frames call for, behind a body that is being
-// streamed. The error is a fault of the server.
+// streamed and the answer to a commit. The error is a fault of the server.
 func (ch *Channel) answer(m wire.Method) error {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	switch {
 	case ch.err != nil || ch.closing:
 		return nil
-	case !ch.streaming:
+	case !ch.streaming && !ch.committing:
 		return ch.sendAnswer(m)
 	case len(ch.deferred) == maxDeferred:
 		return errAnswersUnread
@@ -241,7 +241,9 @@ func (ch *Channel) onReply(m wire.Method, d *Delivery) error {
 			ch.remove(p.consumer)
 		}
 	case wire.MethodTxCommitOk, wire.MethodTxRollbackOk:
-		ch.acks.txEnded(m.ID())
+		if err := ch.txEnded(m.ID()); err != nil {
+			return err
+		}
 	case wire.MethodBasicRecoverOk:
 		ch.onRecoverOk()
 	case wire.MethodChannelCloseOk:

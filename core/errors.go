@@ -289,7 +289,7 @@ var (
 	errNeedsConfirm = errors.New("call Confirm first")
 	errOtherMode    = errors.New("a channel is either in confirm mode or transactional")
 
-	errStandsStill = fmt.Errorf("%w: not sent, because a large message on this channel stands still; use another channel", ErrTimeout)
+	errStandsStill = fmt.Errorf("%w: not sent, because a large message or a commit on this channel stands still; use another channel", ErrTimeout)
 
 	errNotRequestable = errors.New("has a method of its own on Channel; use that")
 	errNoRequeue      = errors.New("RabbitMQ closes the connection over a recover without Requeue: set it")

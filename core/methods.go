@@ -135,6 +135,9 @@ func (ch *Channel) TxSelect(ctx context.Context) error {
 }
 
 // TxCommit makes everything since the last commit or rollback take effect.
+// Until the answer comes nothing else leaves on this channel but a close: calls
+// and publishes wait, and acks are held back, since RabbitMQ would close the
+// connection over them.
 func (ch *Channel) TxCommit(ctx context.Context) error {
 	return do[*wire.TxCommitOk](ctx, ch, &wire.TxCommit{}, false)
 }

@@ -85,7 +85,7 @@ func (ch *Channel) publish(ctx context.Context, p *Publishing, s Settler) error 
 		if err := ch.conn.admit(ctx, math.MaxInt64, ch.done); err != nil {
 			return err
 		}
-		if err := ch.lockToSend(ctx, 0); err != nil {
+		if err := ch.lockToSend(ctx, 0, false); err != nil {
 			return err
 		}
 		if ch.paused || ch.mode == modeConfirm && ch.confirms.full(ch.conn.cfg.ConfirmWindow) {

@@ -81,12 +81,13 @@ func (ch *Channel) lastProgress() time.Time {
 
 // send appends m to the outbox, and p, unless nil, to the RPCs in flight.
 func (ch *Channel) send(ctx context.Context, m wire.Method, p *pending) error {
-	if err := ch.lockToCall(ctx); err != nil {
+	toClose := m.ID() == wire.MethodChannelClose
+	if err := ch.lockToSend(ctx, ch.conn.cfg.RPCTimeout, toClose); err != nil {
 		return err
 	}
 	defer ch.mu.Unlock()
 	var err error
-	if m.ID() == wire.MethodChannelClose {
+	if toClose {
 		err = ch.conn.out.closing(ch.farewell(), m, because(ErrStale, ErrClosed))
 		ch.closing = err == nil
 	} else {
@@ -95,6 +96,7 @@ func (ch *Channel) send(ctx context.Context, m wire.Method, p *pending) error {
 	if err != nil {
 		return invalid(m.ID(), err)
 	}
+	ch.committing = ch.committing || m.ID() == wire.MethodTxCommit
 	if p != nil {
 		ch.await(m, p)
 	}
@@ -138,13 +140,13 @@ func (ch *Channel) tell(ctx context.Context, m wire.Method) error {
 // large message that has stood still for [Config.RPCTimeout], since a broker
 // that blocks may leave it so for hours.
 func (ch *Channel) lockToCall(ctx context.Context) error {
-	return ch.lockToSend(ctx, ch.conn.cfg.RPCTimeout)
+	return ch.lockToSend(ctx, ch.conn.cfg.RPCTimeout, false)
 }
 
-// lockToSend locks the channel when it may send: alive, and not in the middle
-// of a content. It waits as long as that moves at least once in limit, 0 being
-// no limit.
-func (ch *Channel) lockToSend(ctx context.Context, limit time.Duration) error {
+// lockToSend locks the channel when it may send: alive, not in the middle of a
+// content, and, but for a close, not before the answer to a commit. It waits as
+// long as that moves at least once in limit, 0 being no limit.
+func (ch *Channel) lockToSend(ctx context.Context, limit time.Duration, toClose bool) error {
 	for {
 		ch.mu.Lock()
 		switch {
@@ -154,7 +156,7 @@ func (ch *Channel) lockToSend(ctx context.Context, limit time.Duration) error {
 		case ch.closing:
 			defer ch.mu.Unlock()
 			return ErrClosed
-		case !ch.streaming:
+		case !ch.streaming && (toClose || !ch.committing):
 			return nil
 		}
 		changed := ch.changed.Wait()

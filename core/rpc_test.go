@@ -343,7 +343,7 @@ func TestRequestRefusesWhatHasItsOwnMethod(t *testing.T) {
 			_, err := ch.Request(bg, m)
 			mustAs[*ValidationError](t, err)
 		}
-		for _, m := range []wire.Method{&QueueUnbind{}, &BasicQos{}, &BasicRecover{Requeue: true}, &wire.TxCommit{}, &wire.TxRollback{}} {
+		for _, m := range []wire.Method{&QueueUnbind{}, &BasicQos{}, &BasicRecover{Requeue: true}, &wire.TxRollback{}, &wire.TxCommit{}} {
 			_, err := ch.Request(bg, m)
 			noErr(t, err)
 			p.frame()

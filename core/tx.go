@@ -64,12 +64,35 @@ func (t *tx) answered(id wire.MethodID) (covered uint64) {
 	return 0
 }
 
-// txEnded notes what the broker's answer to a commit or rollback means for
-// the txWork before it.
-func (a *acks) txEnded(id wire.MethodID) {
+// txEnded goes on behind the answer to a commit or rollback. Whatever RabbitMQ
+// gets before it has answered a commit, an ack too, costs the connection (504), so
+// all of it has waited.
+func (ch *Channel) txEnded(id wire.MethodID) error {
+	if ch.acks.txEnded(id) {
+		ch.conn.out.acksReady(ch)
+	}
+	if id != wire.MethodTxCommitOk {
+		return nil
+	}
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.committing = false
+	ch.changed.Wake()
+	if ch.err != nil || ch.closing {
+		return nil
+	}
+	return ch.sendDeferred()
+}
+
+// txEnded notes what the broker's answer to a commit or rollback means for the
+// settlements before it. It reports whether the writer must be told of those behind it.
+func (a *acks) txEnded(id wire.MethodID) (tell bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	tell = a.held && a.queued
+	a.held = a.held && id != wire.MethodTxCommitOk
 	a.covered = max(a.covered, a.tx.answered(id))
+	return tell && !a.held
 }
 
 // reopened reports, once for each rollback, that tag is unsettled again.

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -80,13 +81,16 @@ func TestRollbackInFlight(t *testing.T) {
 		commit := async0(func() error { return ch.TxCommit(bg) })
 		synctest.Wait()
 		noErr(t, d[2].Ack())
-		mustIs(t, d[0].Ack(), ErrSettled) // until the broker has said so
-		if s := settlements(p); s != "ack 1 *wire.TxRollback ack 2 *wire.TxCommit ack 3 " {
+		mustIs(t, d[0].Ack(), ErrSettled)                                             // until the broker has said so
+		if s := settlements(p); s != "ack 1 *wire.TxRollback ack 2 *wire.TxCommit " { // behind which nothing may come yet
 			t.Errorf("sent %q", s)
 		}
 		p.send(1, &wire.TxRollbackOk{}, &wire.TxCommitOk{})
 		rollback.get(t)
 		commit.get(t)
+		if s := settlements(p); s != "ack 3 " {
+			t.Errorf("sent %q", s)
+		}
 		mustIs(t, d[1].Ack(), ErrSettled)
 		mustIs(t, d[2].Ack(), ErrSettled)
 		noErr(t, d[0].Ack())
@@ -111,5 +115,54 @@ func TestAcksBeforeTheTransaction(t *testing.T) {
 		p.answered(async0(func() error { return ch.TxRollback(bg) }), &wire.TxRollbackOk{})
 		mustIs(t, d[0].Ack(), ErrSettled)
 		noErr(t, d[2].Ack())
+	})
+}
+
+// RabbitMQ closes the connection over whatever comes before its answer to a commit.
+func TestNothingFollowsACommitBeforeItsAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d, ch, p := transactional(t, 3)
+		commit := async0(func() error { return ch.TxCommit(bg) })
+		want[*wire.TxCommit](p, 1)
+		noErr(t, d[0].Ack())
+		noErr(t, d[1].Nack(true))
+		published := async0(func() error { return ch.Publish(bg, &Publishing{RoutingKey: "q"}) })
+		declared := async0(func() error { return ch.QueueBind(bg, QueueBind{}) })
+		p.send(1, &wire.ChannelFlow{Active: true})
+		published.waits(t)
+		declared.waits(t)
+		p.quiet()
+		p.send(1, &wire.TxCommitOk{})
+		commit.get(t)
+		published.get(t)
+		synctest.Wait()
+		sent := settlements(p)
+		p.send(1, &wire.QueueBindOk{})
+		declared.get(t)
+		for _, one := range []string{"ack 1 nack 2r ", "*wire.ChannelFlowOk ", "*wire.BasicPublish ", "*wire.QueueBind "} {
+			if !strings.Contains(sent, one) {
+				t.Errorf("sent %q, without %q", sent, one)
+			}
+		}
+		noErr(t, d[2].Ack())
+		if sent := settlements(p); sent != "ack 3 " {
+			t.Errorf("sent %q", sent)
+		}
+	})
+}
+
+// A close need not wait; the acks that did are lost with the channel, and their messages come again.
+func TestACloseDoesNotWaitForACommit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d, ch, p := transactional(t, 1)
+		commit := async0(func() error { return ch.TxCommit(bg) })
+		want[*wire.TxCommit](p, 1)
+		noErr(t, d[0].Ack())
+		closed := async0(func() error { return ch.Close(bg) })
+		want[*wire.ChannelClose](p, 1)
+		p.send(1, &wire.ChannelCloseOk{})
+		closed.get(t)
+		mustIs(t, commit.fail(t), ErrClosed)
+		noErr(t, ch.Conn().Err())
 	})
 }

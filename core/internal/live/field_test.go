@@ -81,6 +81,35 @@ func testAnswersOutOfOrder(t *testing.T, addr string) {
 	}
 }
 
+// Until a commit is answered RabbitMQ closes the connection over whatever comes.
+func testCommitAmongOthers(t *testing.T, addr string) {
+	s := open(t, addr, core.Config{})
+	q := s.queue()
+	s.ok(s.TxSelect(s.ctx))
+	for range 20 {
+		s.ok(s.Publish(s.ctx, &core.Publishing{RoutingKey: q}))
+		s.ok(s.TxCommit(s.ctx))
+		d, err := s.Get(s.ctx, core.BasicGet{Queue: q})
+		s.ok(err)
+		s.ok(s.Publish(s.ctx, &core.Publishing{RoutingKey: q}))
+		var calls sync.WaitGroup
+		for _, f := range []func() error{
+			func() error { return s.TxCommit(s.ctx) }, func() error { return s.Qos(s.ctx, core.BasicQos{PrefetchCount: 1}) }, d.Ack,
+			func() error { return s.Publish(s.ctx, &core.Publishing{RoutingKey: "nowhere"}) }, func() error { return s.TxCommit(s.ctx) },
+		} {
+			calls.Go(func() {
+				if err := f(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		calls.Wait()
+		s.ok(s.TxCommit(s.ctx))
+		s.get(q)
+	}
+	s.ok(s.Conn().Err())
+}
+
 // RabbitMQ 4.3 alone cancels the consumer; a channel that is closed then costs nobody else anything.
 func testAckTimeout(t *testing.T, addr string) {
 	s := open(t, addr, core.Config{})

@@ -193,7 +193,7 @@ func testConsume(t *testing.T, addr string) {
 	s.ok(s.Cancel(s.ctx, core.BasicCancel{ConsumerTag: "never was"}))
 }
 
-// In the first moments of a broker RabbitMQ 4.3 deletes a queue and tells its
+// In the first moments of a broker RabbitMQ 4 deletes a queue and tells its
 // consumer nothing: then another queue is tried.
 func testServerCancel(t *testing.T, addr string) {
 	s := open(t, addr, core.Config{})

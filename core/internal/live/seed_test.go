@@ -22,13 +22,13 @@ var first = map[string]func(t *testing.T, addr string){
 	"transactions": testTransactions, "get and acks": testGetAndAcks, "consume": testConsume, "server's cancel": testServerCancel,
 	"channel errors": testChannelErrors, "connection errors": testConnectionErrors, "limits": testLimits, "slow link": testSlowLink,
 	"direct replies": testDirectReplies, "answers out of order": testAnswersOutOfOrder, "ack timeout": testAckTimeout,
-	"forwarding": testForwarding,
+	"forwarding": testForwarding, "commit among others": testCommitAmongOthers,
 }
 
 // everywhere is what is asked of each of WARREN_VERSIONS.
 var everywhere = map[string]func(t *testing.T, addr string){
 	"direct replies": testDirectReplies, "answers out of order": testAnswersOutOfOrder, "ack timeout": testAckTimeout,
-	"forwarding": testForwarding, "server's cancel": testServerCancel,
+	"forwarding": testForwarding, "server's cancel": testServerCancel, "commit among others": testCommitAmongOthers,
 }
 
 func TestAgainstRabbitMQ(t *testing.T) {
@@ -36,7 +36,7 @@ func TestAgainstRabbitMQ(t *testing.T) {
 	for name, run := range first {
 		t.Run(name, func(t *testing.T) { run(t, addr) })
 	}
-	for _, version := range strings.Fields(os.Getenv("WARREN_VERSIONS")) {
+	for version := range strings.FieldsSeq(os.Getenv("WARREN_VERSIONS")) {
 		if version == docker.MainVersion {
 			continue
 		}
