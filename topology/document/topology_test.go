@@ -103,12 +103,11 @@ func TestWhatABrokerListsCanBeReadAgain(t *testing.T) {
 	own := wantOrders.Clone()
 	own.Queues = own.Queues[:1]
 	listed := own.Clone()
-	for _, e := range []topology.Exchange{
-		{Kind: topology.Direct}, {Name: "amq.direct", Kind: topology.Direct}, {Name: "amq.topic", Kind: topology.Topic},
-		{Name: "amq.rabbitmq.trace", Kind: topology.Topic, Internal: true}, {Name: "amq.rabbitmq.log", Kind: topology.Topic, Internal: true},
-	} {
-		listed.Exchanges = append(listed.Exchanges, e)
-	}
+	listed.Exchanges = append(listed.Exchanges,
+		topology.Exchange{Kind: topology.Direct}, topology.Exchange{Name: "amq.direct", Kind: topology.Direct},
+		topology.Exchange{Name: "amq.topic", Kind: topology.Topic},
+		topology.Exchange{Name: "amq.rabbitmq.trace", Kind: topology.Topic, Internal: true},
+		topology.Exchange{Name: "amq.rabbitmq.log", Kind: topology.Topic, Internal: true})
 	listed.Queues = append(listed.Queues, topology.Queue{Name: "amq.gen-1", Exclusive: true, AutoDelete: true})
 	listed.Bindings = append(listed.Bindings, topology.Binding{Destination: "orders.eu", Key: "orders.eu"}, topology.Binding{Source: "orders", Destination: "amq.gen-1"})
 	for syntax, marshal := range map[string]func(topology.Topology) ([]byte, error){"YAML": document.MarshalYAML, "JSON": document.MarshalJSON} {
