@@ -2,6 +2,7 @@ package document_test
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,6 +83,22 @@ func TestDecimals(t *testing.T) {
 		got, err := document.Parse([]byte(`{"queues": [{"name": "q", "arguments": {"own": {"$decimal": "` + text + `"}}}]}`))
 		if (err == nil) != (want != nil) || err == nil && got.Queues[0].Args["own"] != want {
 			t.Errorf("%q: %+v, error %v", text, got, err)
+		}
+	}
+}
+
+// TestVirtualHostsWithoutEntities are listed, and wrong ones are mistakes.
+func TestVirtualHostsWithoutEntities(t *testing.T) {
+	for text, want := range map[string][]string{
+		`{"vhosts": [{"name": "b"}, {"name": "a", "metadata": {}}], "queues": []}`: {"a", "b"},
+		`{"vhosts": [{}], "exchanges": null}`:                                      nil,
+		`{"vhosts": [{"name": 5}]}`:                                                {"mistake"},
+		`{"vhosts": ["a"]}`:                                                        {"mistake"},
+		`{"vhosts": {}}`:                                                           {"mistake"},
+	} {
+		d, err := document.ParseDefinitions([]byte(text))
+		if mistake := slices.Equal(want, []string{"mistake"}); (err != nil) != mistake || err == nil && !slices.Equal(d.VHosts(), want) {
+			t.Errorf("%s: error %v", text, err)
 		}
 	}
 }
