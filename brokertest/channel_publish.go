@@ -141,6 +141,9 @@ func (ch *channel) publish(in *incoming, a Action) *state.Refusal {
 	if r == nil {
 		r = ch.checkUserID(in.props)
 	}
+	if r == nil && ch.c.b.before40() {
+		r = checkDeliveryMode(in.props)
+	}
 	if r != nil {
 		return r
 	}
@@ -192,6 +195,14 @@ func (ch *channel) checkTopics(x *state.Exchange, m *state.Message) *state.Refus
 		r = first(r, ch.c.user.checkTopic(write, ch.c.vhost.Name, x, key))
 	}
 	return r
+}
+
+// checkDeliveryMode refuses one without a meaning: since RabbitMQ 4.0 it is transient.
+func checkDeliveryMode(props []byte) *state.Refusal {
+	if mode, ok := wire.LookupProperty(props, wire.PropertyDeliveryMode); ok && mode[0] != 1 && mode[0] != 2 {
+		return state.Refuse(state.PreconditionFailed, "invalid message: {delivery_mode_unknown,%d}", mode[0])
+	}
+	return nil
 }
 
 func (ch *channel) checkUserID(props []byte) *state.Refusal {

@@ -29,7 +29,8 @@ type Channel struct {
 	acks *acks
 	done chan struct{}
 
-	dead atomic.Bool // err is set, to look at without the lock
+	dead    atomic.Bool // err is set, to look at without the lock
+	replies atomic.Bool // a consumer of direct replies was asked for
 
 	mu           sync.Mutex // guards the following; taken before the outbox's
 	err          error      // why it died; nil while it lives

@@ -58,6 +58,9 @@ func (ch *Channel) StartConsume(ctx context.Context, m BasicConsume, opts ...Con
 	if err := ch.mayConsume(&m); err != nil {
 		return nil, nil, &ValidationError{Method: m.ID().String(), Err: err}
 	}
+	if m.Queue == directReplies {
+		ch.replies.Store(true)
+	}
 	ch.bound(c)
 	if m.NoAck {
 		ch.acks.sendSingly() // tags that are never acked leave gaps

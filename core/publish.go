@@ -16,7 +16,7 @@ type Publishing struct {
 	Exchange   string // "" is the default exchange: RoutingKey names the queue
 	RoutingKey string
 	Mandatory  bool // have it returned if no queue takes it
-	Immediate  bool // RabbitMQ refuses it: 540
+	Immediate  bool // RabbitMQ refuses it: it is not sent there
 	Properties Properties
 	Body       []byte
 }
@@ -77,6 +77,9 @@ func (ch *Channel) PublishConfirm(ctx context.Context, p *Publishing) (*Confirma
 func (ch *Channel) publish(ctx context.Context, p *Publishing, s Settler) error {
 	if limit := ch.conn.cfg.MaxPublish; uint64(len(p.Body)) > limit {
 		return &ValidationError{Method: wire.MethodBasicPublish.String(), Err: fmt.Errorf("body of %d bytes, the connection's MaxPublish is %d", len(p.Body), limit)}
+	}
+	if err := cmpErr(p.unacceptable(), ch.unacceptableHere(p)); err != nil {
+		return invalidPublish(err)
 	}
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)

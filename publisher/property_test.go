@@ -155,7 +155,7 @@ func (r *faultRun) send(p *publisher.Publisher, l *ledger.Publisher, random *ran
 		case 0:
 			message.Exchange = "none"
 		case 1:
-			message.Properties.Expiration = "soon"
+			message.Properties.UserID = "somebody else"
 		}
 		ctx, cancel := r.ctx, context.CancelFunc(func() {})
 		if random.IntN(5) == 0 {

@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/gate"
 	"github.com/warren-mq/warren/recovery"
 )
@@ -206,7 +205,7 @@ func (p *Publisher) take(r *Receipt) (*core.Channel, error) {
 		p.sent++
 		return p.live, nil
 	}
-	if err := validate(&r.pub); err != nil {
+	if err := r.pub.Validate(); err != nil {
 		p.release(r)
 		return nil, err
 	}
@@ -242,22 +241,6 @@ func (p *Publisher) takeBack(ctx context.Context, ch *core.Channel, r *Receipt, 
 func (p *Publisher) release(r *Receipt) {
 	r.phase = over
 	p.leave(r)
-}
-
-// validate checks what the channel would check, for messages that wait for one.
-func validate(pub *core.Publishing) error {
-	err := errors.Join(
-		wire.ValidateShortstr("exchange", pub.Exchange),
-		wire.ValidateShortstr("routing key", pub.RoutingKey),
-		pub.Properties.Validate(),
-	)
-	if err == nil && len(pub.Body) > core.MaxBody {
-		err = fmt.Errorf("body of %d bytes, the limit is %d", len(pub.Body), core.MaxBody)
-	}
-	if err != nil {
-		return &core.ValidationError{Method: wire.MethodBasicPublish.String(), Err: err}
-	}
-	return nil
 }
 
 // notSent is the error of a message that was not accepted. The lock is held.

@@ -123,7 +123,7 @@ func testOutcomes(e *env) {
 		{warren.Message{Key: "full"}, core.ErrNacked},
 		{warren.Message{Key: "nowhere"}, core.ErrReturned},
 		{warren.Message{Exchange: "none"}, core.ErrNotFound},
-		{warren.Message{Key: "outcomes", Properties: warren.Properties{Expiration: "soon"}}, core.ErrPreconditionFailed},
+		{warren.Message{Key: "outcomes", Properties: warren.Properties{UserID: "somebody else"}}, core.ErrPreconditionFailed},
 		{warren.Message{Key: "outcomes"}, nil},
 	} {
 		if err := p.Publish(e.ctx, test.message); !errors.Is(err, test.want) || (err == nil) != (test.want == nil) {
@@ -136,7 +136,7 @@ func testPoison(e *env) {
 	e.declare(warren.Queue{Name: "poison"})
 	p := e.publisher()
 	for _, poison := range []warren.Message{
-		{Exchange: "none"}, {Key: "poison", Body: make([]byte, 17<<20)}, {Key: "poison", Properties: warren.Properties{Expiration: "soon"}},
+		{Exchange: "none"}, {Key: "poison", Body: make([]byte, 17<<20)}, {Key: "poison", Properties: warren.Properties{UserID: "somebody else"}},
 	} {
 		var receipts []*publisher.Receipt
 		var bad *publisher.Receipt

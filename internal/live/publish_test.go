@@ -26,6 +26,7 @@ func TestPublishingWithRabbitMQ(t *testing.T) {
 			broker := dockertest.Run(t, version, docker.Options{})
 			for name, run := range map[string]func(e *env){
 				"returns of equal messages": testEqualReturns, "direct replies": testDirectReplies,
+				"odd properties": testOddProperties,
 			} {
 				t.Run(name, func(t *testing.T) {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -93,6 +94,32 @@ func testDirectReplies(e *env) {
 		e.client.Reconnect(errors.New("test")) // the second one is answered within the grace
 	}
 	if s := p.Stats(); s.Confirmed != 2 || s.Republished != 0 {
+		e.Errorf("%+v", s)
+	}
+}
+
+// testOddProperties publishes what is valid though it does not look so, and what is not.
+func testOddProperties(e *env) {
+	e.declare(warren.Queue{Name: "odd"})
+	p := e.publisher()
+	for _, props := range []warren.Properties{
+		{Expiration: "+60000"}, {Expiration: "-0"}, {Expiration: "0060000"}, {Expiration: "315360000000"}, {Priority: 255},
+		{Headers: warren.Table{"CC": []any{}}}, {Headers: warren.Table{"CC": []any{1, nil, "odd"}, "BCC": []string{"odd"}}},
+		{Headers: warren.Table{"x-stream-filter-value": "eu"}}, {ReplyTo: "amq.rabbitmq.reply-to.x"}, {UserID: "guest"},
+	} {
+		if err := p.Publish(e.ctx, warren.Message{Key: "odd", Properties: props}); err != nil {
+			e.Errorf("%+v: %v", props, err)
+		}
+	}
+	for _, props := range []warren.Properties{
+		{Expiration: "60s"}, {Expiration: "-1"}, {Headers: warren.Table{"BCC": "odd"}}, {ReplyTo: "amq.rabbitmq.reply-to"},
+	} {
+		err := p.Publish(e.ctx, warren.Message{Key: "odd", Properties: props})
+		if _, ok := errors.AsType[*core.ValidationError](err); !ok {
+			e.Errorf("%+v: %v", props, err)
+		}
+	}
+	if s := p.Stats(); s.Confirmed != 10 || s.Republished != 0 {
 		e.Errorf("%+v", s)
 	}
 }

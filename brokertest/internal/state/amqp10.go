@@ -11,10 +11,16 @@ import (
 // RabbitMQ keeps the messages of streams in the form of AMQP 1.0, where not every header of AMQP 0.9.1 has a place.
 // Properties come back as they were; headers as this file says.
 
-// canHold reports whether a stream can hold the message; any other queue can. A decimal has no form in AMQP 1.0.
+// canHold reports whether a stream can hold the message; any other queue can. A decimal has no form in AMQP 1.0, and
+// since RabbitMQ 4.0 what a stream is filtered by has to be text.
 func (q *Queue) canHold(m *Message) bool {
 	if q.Kind != kindStream || !m.hasHeaders() {
 		return true
+	}
+	if filter, ok := m.Headers()[argStreamFilter+"-value"]; ok && !q.vhost.Before40 {
+		if _, text := filter.(string); !text {
+			return false
+		}
 	}
 	for key, value := range m.Headers() {
 		if q.vhost.keepsHeader(key, value) && hasDecimal(value) {

@@ -77,7 +77,7 @@ func (m *Message) readExpiration() *Refusal {
 	case n < 0:
 		reason = "{value_negative," + text + "}"
 	case n > maxTTL:
-		reason = "{value_too_big," + text + "}"
+		reason = "{value_too_large," + text + "}"
 	}
 	if reason != "" {
 		return Refuse(PreconditionFailed, "invalid expiration '%s': %s", text, reason)

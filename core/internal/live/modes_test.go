@@ -229,8 +229,15 @@ func testChannelErrors(t *testing.T, addr string) {
 }
 
 func testConnectionErrors(t *testing.T, addr string) {
+	t.Run("immediate", func(t *testing.T) { // known to cost the connection: not sent
+		s := open(t, addr, core.Config{})
+		err := s.Publish(s.ctx, &core.Publishing{RoutingKey: "x", Immediate: true})
+		if _, ok := errors.AsType[*core.ValidationError](err); !ok {
+			t.Errorf("immediate: %v", err)
+		}
+		s.queue() // nobody noticed
+	})
 	for what, call := range map[string]func(s session) error{
-		"immediate":     func(s session) error { return s.Publish(s.ctx, &core.Publishing{RoutingKey: "x", Immediate: true}) },
 		"prefetch size": func(s session) error { return s.Qos(s.ctx, core.BasicQos{PrefetchSize: 1}) },
 		"flow off": func(s session) error {
 			_, err := s.Flow(s.ctx, false)
