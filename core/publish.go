@@ -42,8 +42,8 @@ const MaxBody = 512 << 20
 // a channel in confirm mode the confirm is counted, not reported.
 //
 // Errors: [*ValidationError] before a byte was queued; the end of ctx, which is
-// [ErrBlocked] too if the broker blocks then; the death of the channel. After an error nothing was sent, except that a body
-// above 256 KiB may have been sent in part when the connection died.
+// [ErrBlocked] too if the broker blocks then; the death of the channel. After an error nothing was sent, or, of a body
+// above 256 KiB, a part that the broker drops: a message that was sent whole is no error, whatever became of its channel meanwhile.
 func (ch *Channel) Publish(ctx context.Context, p *Publishing) error {
 	return ch.publish(ctx, p, ignore{})
 }
@@ -144,10 +144,10 @@ func (ch *Channel) stream(ctx context.Context, body []byte) error {
 }
 
 // appendBody appends a part of the body, and ends the stream after the last
-// one or when the server has closed the channel.
+// one or when the server has closed the channel. No error: the message goes
+// out whole, though its channel may have been given up meanwhile.
 func (ch *Channel) appendBody(part []byte, final bool) (done bool, err error) {
 	ch.mu.Lock()
-	defer ch.mu.Unlock()
 	condemned := ch.err != nil && !ch.serverClosed
 	if ch.serverClosed {
 		err = cmpErr(ch.err, ErrClosed) // ErrClosed: in this instant
@@ -156,18 +156,23 @@ func (ch *Channel) appendBody(part []byte, final bool) (done bool, err error) {
 	}
 	ch.changed.Wake() // it moves
 	if err == nil && !final {
+		ch.mu.Unlock()
 		return false, nil
 	}
 	ch.streaming = false
+	var fault error // of the server, which has nothing to do with the message
 	switch {
 	case condemned:
 		ch.sendClose(ch.err)
-		err = ch.err
 	case err == nil:
-		err = ch.sendDeferred()
+		fault = ch.sendDeferred()
 	}
 	if ch.mode == modeConfirm {
 		err = nil // the verdict tells
+	}
+	ch.mu.Unlock()
+	if fault != nil {
+		ch.conn.die(fault)
 	}
 	return true, err
 }
