@@ -29,7 +29,7 @@ func (c *Consumer) Stop(ctx context.Context) error {
 		close(c.done)
 	}
 	if err := gate.Await(ctx, c.done); err != nil {
-		return err
+		return gate.Waiting(err, "the end of "+c.cfg.name+" and its handlers", nil)
 	}
 	c.member.Leave()
 	return c.late

@@ -39,7 +39,7 @@ func (c *Confirmation) Verdict() Verdict {
 // is its cause, and the verdict still comes.
 func (c *Confirmation) Wait(ctx context.Context) (Verdict, error) {
 	if err := gate.Await(ctx, c.done); err != nil {
-		return Verdict{}, err
+		return Verdict{}, gate.Waiting(err, "the broker's confirm", nil)
 	}
 	return c.verdict, nil
 }

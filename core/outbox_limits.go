@@ -2,8 +2,10 @@ package core
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/gate"
 )
 
 // admit waits until the data lane is below its budget, and below limit. The
@@ -24,10 +26,18 @@ func (o *outbox) admit(ctx context.Context, limit int64, dead <-chan struct{}) e
 		space := o.space.Wait()
 		o.mu.Unlock()
 		if again, err := await(ctx, space, dead); !again {
-			return err
+			return o.full(err)
 		}
 	}
 	return nil
+}
+
+// full adds to err, with which the waiting for room ended, what was waited for.
+func (o *outbox) full(err error) error {
+	if err == nil {
+		return nil
+	}
+	return gate.Waiting(err, "room in the write buffer", fmt.Errorf("the peer is behind by the %d bytes that it holds", o.budget))
 }
 
 // await waits for c. It reports false when there is no use in looking again.
@@ -54,7 +64,7 @@ func (o *outbox) admitControl(ctx context.Context, dead <-chan struct{}) error {
 		space := o.space.Wait()
 		o.mu.Unlock()
 		if again, err := await(ctx, space, dead); !again {
-			return err
+			return o.full(err)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/gate"
 )
 
 // pending is one RPC in flight. Replies come in the order of the requests, but
@@ -96,7 +97,7 @@ func (p *pending) wait(ctx context.Context, patience *patience) (wire.Method, er
 	case replied:
 		return p.reply, p.err
 	case err != nil:
-		return nil, err
+		return nil, gate.Waiting(err, "the answer to "+p.request.String(), nil)
 	}
 	return nil, &unanswered{p.request, patience.limit}
 }

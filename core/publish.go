@@ -92,15 +92,23 @@ func (ch *Channel) publish(ctx context.Context, p *Publishing, s Settler) error 
 			return err
 		}
 		if ch.paused || ch.mode == modeConfirm && ch.confirms.full(ch.conn.cfg.ConfirmWindow) {
-			confirmed := ch.changed.Wait()
+			confirmed, what := ch.changed.Wait(), ch.hindrance()
 			ch.mu.Unlock()
 			if err := gate.Await(ctx, confirmed); err != nil {
-				return ch.conn.whileBlocked(err)
+				return ch.conn.whileBlocked(gate.Waiting(err, what, nil))
 			}
 			continue
 		}
 		return ch.append(ctx, p, s)
 	}
+}
+
+// hindrance says what a publish waits for on a channel that may send. The lock is held.
+func (ch *Channel) hindrance() string {
+	if ch.paused {
+		return "the server to resume the channel (channel.flow)"
+	}
+	return fmt.Sprintf("confirms: %d publishes have none, the connection's ConfirmWindow is %d", ch.confirms.open, ch.conn.cfg.ConfirmWindow)
 }
 
 // append appends the message and, in confirm mode, its tag, in one step: tag

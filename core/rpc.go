@@ -168,14 +168,16 @@ func (ch *Channel) lockToSend(ctx context.Context, limit time.Duration, toClose 
 }
 
 func (c *Conn) awaitMove(ctx context.Context, changed <-chan struct{}, limit time.Duration) error {
+	moved, err := false, error(nil)
 	if limit == 0 {
-		return gate.Await(ctx, changed)
-	}
-	moved, err := c.patienceAhead(limit).await(ctx, changed)
-	if !moved && err == nil {
+		err = gate.Await(ctx, changed)
+	} else if moved, err = c.patienceAhead(limit).await(ctx, changed); !moved && err == nil {
 		return errStandsStill
 	}
-	return err
+	if err != nil {
+		return gate.Waiting(err, "the end of a large message on this channel", nil)
+	}
+	return nil
 }
 
 // call sends a request and waits for its reply.

@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/warren-mq/warren/core"
@@ -27,10 +28,12 @@ func (p *Publisher) drained(ctx context.Context) error {
 	for p.window.messages > 0 && p.closed == nil {
 		changed := p.changed.Wait()
 		p.mu.Unlock()
-		if err := gate.Await(ctx, changed); err != nil {
-			return err
-		}
+		err := gate.Await(ctx, changed)
 		p.mu.Lock()
+		if err != nil {
+			defer p.mu.Unlock()
+			return gate.Waiting(err, fmt.Sprintf("the outcomes of %d messages", p.window.messages), p.hindrance())
+		}
 	}
 	p.mu.Unlock()
 	return nil
@@ -52,7 +55,10 @@ func (p *Publisher) Close(ctx context.Context) error {
 	p.changed.Wake()
 	p.mu.Unlock()
 	p.stop(core.ErrClosed)
-	return gate.Await(ctx, p.done)
+	if err := gate.Await(ctx, p.done); err != nil {
+		return gate.Waiting(err, "the publisher to end", nil)
+	}
+	return nil
 }
 
 // end gives up every message that has no outcome. The runner calls it last.

@@ -242,7 +242,27 @@ func TestEndOfTheContextNamesWhatWasWaitedFor(t *testing.T) {
 					e.Fatal(err)
 				}
 			}
-		}, core.ErrChannelsExhausted, ""},
+		}, core.ErrChannelsExhausted, "waiting for a channel: no channel: "},
+		{"the limit of connections", func(e *env, p *publisher.Publisher) {
+			e.broker.OnReceive(wire.MethodConnectionOpen, brokertest.Always(brokertest.Refuse(530, "NOT_ALLOWED - connection limit (1) is reached")))
+		}, core.ErrNotAllowed, "connection limit (1) is reached"},
+		{"the limit of connections, the window full", func(e *env, p *publisher.Publisher) {
+			e.broker.OnReceive(wire.MethodConnectionOpen, brokertest.Always(brokertest.Refuse(530, "NOT_ALLOWED - connection limit (1) is reached")))
+			e.send(p, 1, 10)
+		}, core.ErrNotAllowed, "waiting for room in the window: 10 of 10 messages and 11 of 1048576 bytes have no outcome yet: no connection: "},
+		{"the window full, and nothing confirmed", func(e *env, p *publisher.Publisher) {
+			e.broker.OnReceive(wire.MethodBasicPublish, brokertest.Always(brokertest.Unconfirmed))
+			e.send(p, 1, 10)
+		}, errEnough, "waiting for room in the window: 10 of 10 messages"},
+		{"no confirm", func(e *env, p *publisher.Publisher) {
+			e.broker.OnReceive(wire.MethodBasicPublish, brokertest.Always(brokertest.Unconfirmed))
+			e.send(p, 1, 1)
+		}, errEnough, "waiting for the broker's confirm"},
+		{"nacked", func(e *env, p *publisher.Publisher) {
+			e.broker.OnReceive(wire.MethodBasicPublish, brokertest.Always(brokertest.Nack))
+			e.send(p, 1, 1)
+			time.Sleep(time.Minute) // the pauses are long by now
+		}, errEnough, "waiting for "},
 	} {
 		for _, sent := range []bool{false, true} {
 			t.Run(fmt.Sprint(test.name, ", Send ", sent), func(t *testing.T) {

@@ -72,7 +72,8 @@ func New(conn *recovery.Connection, opts ...Option) (*Publisher, error) {
 //
 // Errors: a [*core.OutcomeError] with the outcome, whose cause is the end of
 // ctx, [core.ErrClosed] or the broker's [*core.Error]; with the end of ctx comes
-// what was waited for, [core.ErrBlocked] or [core.ErrChannelsExhausted]; or a
+// what was waited for and why it did not come, for example [core.ErrBlocked], [core.ErrChannelsExhausted]
+// or the [*core.DialError] of the last attempt to connect; or a
 // [*core.ValidationError] if m cannot be sent as it is. Only for
 // [core.ErrUnknown] may the broker have the message all the same, and for
 // [core.ErrReturned] if it was sent more than once: that is said of the last time.
@@ -180,7 +181,7 @@ func (p *Publisher) admit(ctx context.Context, r *Receipt) (*core.Channel, error
 		case err != nil:
 			p.window.withdraw(e)
 			p.vacated() // it may have been let in meanwhile, as the last one
-			return nil, p.notSent(p.waited(err))
+			return nil, p.notSent(gate.Waiting(err, p.window.String(), p.hindrance()))
 		case !e.admitted:
 			return nil, p.notSent(p.closedBecause())
 		}
@@ -228,7 +229,7 @@ func (p *Publisher) takeBack(ctx context.Context, ch *core.Channel, r *Receipt, 
 	}
 	if ctx.Err() != nil {
 		p.release(r)
-		return nil, p.notSent(p.waited(context.Cause(ctx)))
+		return nil, p.notSent(p.waited(r, ended(ctx, err)))
 	}
 	if p.live == ch {
 		p.live = nil

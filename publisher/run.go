@@ -169,7 +169,7 @@ func (p *Publisher) republish(ch *core.Channel, r *Receipt) error {
 	case invalid:
 		p.giveUp(r, err)
 	case sender.Err() != nil:
-		p.giveUp(r, p.waited(context.Cause(sender)))
+		p.giveUp(r, p.waited(r, ended(sender, err)))
 	case err != nil:
 		p.queue.pushFront(r)
 		return err

@@ -1,11 +1,13 @@
 package publisher
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/gate"
 	"github.com/warren-mq/warren/recovery"
 )
 
@@ -110,22 +112,49 @@ func (p *Publisher) abandon(r *Receipt, cause error) {
 	if r.handing || r.phase == over {
 		return
 	}
-	p.giveUp(r, p.waited(cause))
+	p.giveUp(r, p.waited(r, cause))
 	p.trim()
 }
 
-// waited adds to cause, with which a sender's context ended, what keeps its
-// message waiting, if it is the broker or the connection's limit of channels. The lock is held.
-func (p *Publisher) waited(cause error) error {
+// waited adds to err, with which a sender's context ended, what its message
+// waited for, and what keeps it waiting. The lock is held.
+func (p *Publisher) waited(r *Receipt, err error) error {
+	what := "a channel"
+	switch {
+	case r.phase == inFlight:
+		what = "the broker's confirm"
+	case r.refused.Outcome != core.Pending:
+		what = "the next attempt"
+	}
+	return gate.Waiting(err, what, p.hindrance())
+}
+
+// ended returns why ctx ended: err where that says as much and more.
+func ended(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); !errors.Is(err, cause) {
+		return cause
+	}
+	return err
+}
+
+// hindrance returns what keeps messages waiting, nil if nothing but the broker's confirms. The lock is held.
+func (p *Publisher) hindrance() error {
 	if p.session != nil {
 		if reason, blocked := p.session.Conn.Blocked(); blocked {
-			return fmt.Errorf("%w: %w: %q", cause, core.ErrBlocked, reason)
+			return fmt.Errorf("%w: %q", core.ErrBlocked, reason)
 		}
+		return nil
 	}
-	if errors.Is(p.unopened, core.ErrChannelsExhausted) {
-		return fmt.Errorf("%w: no channel to publish on: %w", cause, p.unopened)
+	if p.unopened != nil {
+		return fmt.Errorf("no channel: %w", p.unopened)
 	}
-	return cause
+	switch s := p.conn.State(); {
+	case s.Err != nil:
+		return fmt.Errorf("no connection: %w", s.Err)
+	case s.Stage < recovery.PublishReady:
+		return fmt.Errorf("the connection is %s", s.Stage)
+	}
+	return nil
 }
 
 // giveUp ends a message that will not be tried again. The lock is held.

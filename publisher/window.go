@@ -1,6 +1,9 @@
 package publisher
 
-import "container/list"
+import (
+	"container/list"
+	"fmt"
+)
 
 // window bounds the messages that have no outcome yet, and the bytes of their
 // bodies. Who has to wait is let in first come, first served, so that a large
@@ -10,6 +13,11 @@ type window struct {
 	maxMessages, maxBytes int
 	messages, bytes       int // inside
 	waiting               list.List
+}
+
+// String says what who waits waits for.
+func (w *window) String() string {
+	return fmt.Sprintf("room in the window: %d of %d messages and %d of %d bytes have no outcome yet", w.messages, w.maxMessages, w.bytes, w.maxBytes)
 }
 
 // entrant is a message that waits to be let in.

@@ -142,7 +142,9 @@ func (c *Consumer) Receive(ctx context.Context) (*core.Delivery, error) {
 		physical, changed, err := c.next(spent)
 		if physical == nil {
 			if err == nil {
-				err = gate.Await(ctx, changed)
+				if err = gate.Await(ctx, changed); err != nil {
+					err = gate.Waiting(err, "the consumer to be back", c.channel.conn.State().why())
+				}
 			}
 			if err != nil {
 				return nil, err

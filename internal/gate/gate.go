@@ -2,7 +2,10 @@
 // that some lock guards, without holding that lock.
 package gate
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // Gate is the place to wait. The zero value is ready. Its methods are called
 // with the lock held that guards the state waited for:
@@ -30,6 +33,14 @@ func (g *Gate) Wake() {
 		close(g.c)
 		g.c = nil
 	}
+}
+
+// Waiting returns err, with which a wait ended, with what was waited for and, unless nil, why that did not come.
+func Waiting(err error, what string, why error) error {
+	if why != nil {
+		return fmt.Errorf("%w, waiting for %s: %w", err, what, why)
+	}
+	return fmt.Errorf("%w, waiting for %s", err, what)
 }
 
 // Await waits for c to be closed, or for the end of ctx, whose cause it then returns.
