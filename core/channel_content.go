@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/warren-mq/warren/core/wire"
 )
@@ -39,20 +40,18 @@ func (ch *Channel) onContent(complete bool, err error, in *inbound) error {
 	default:
 		m := ch.in.returned
 		ch.in.returned = nil
-		ch.onReturned(&Return{
-			Code: Code(m.ReplyCode), Text: m.ReplyText, Exchange: m.Exchange, RoutingKey: m.RoutingKey, Body: body, props: props,
-		})
+		r := &Return{Code: Code(m.ReplyCode), Text: m.ReplyText, Exchange: m.Exchange, RoutingKey: m.RoutingKey, props: props}
+		if !ch.in.skipped {
+			r.Body = body
+		}
+		ch.onReturned(r, ch.in.size, body)
 		return nil
 	}
 }
 
 func (ch *Channel) onDelivery(in *inbound) error {
 	m := &ch.in.deliver
-	c := ch.in.last
-	if c == nil || c.tag != m.ConsumerTag || c.over.Load() {
-		c = ch.consumer(m.ConsumerTag)
-		ch.in.last = c
-	}
+	c := ch.receiver()
 	switch {
 	case c == nil && ch.gaveUp(m.ConsumerTag): // what it was sent is settled, and is lost
 		_ = ch.in.takeDelivery()
@@ -74,7 +73,46 @@ func (ch *Channel) onDelivery(in *inbound) error {
 	if c.noAck {
 		d.settled.Store(true)
 	}
+	if ch.in.skipped {
+		return ch.onTooLarge(in, d)
+	}
 	return in.stage(c, d)
+}
+
+// receiver returns the consumer of the delivery that is coming in, nil if there is none.
+func (ch *Channel) receiver() *Consumer {
+	tag := ch.in.deliver.ConsumerTag
+	if c := ch.in.last; c == nil || c.tag != tag || c.over.Load() {
+		ch.in.last = ch.consumer(tag)
+	}
+	return ch.in.last
+}
+
+// maySkip reports whether the content that is coming in is of use without its
+// body: a return is, a delivery that its consumer would have without, and one
+// that is put back in any case.
+func (ch *Channel) maySkip() bool {
+	switch ch.in.method {
+	case wire.MethodBasicReturn:
+		return true
+	case wire.MethodBasicDeliver:
+		c := ch.receiver()
+		return c == nil || c.tooLarge != nil
+	}
+	return false
+}
+
+// onTooLarge gives a delivery without its body to the consumer's function, in its turn.
+func (ch *Channel) onTooLarge(in *inbound, d *Delivery) error {
+	if err := in.handOver(); err != nil {
+		return err
+	}
+	ch.acks.delivered.Store(ch.in.tag)
+	d.Body, d.came = nil, time.Since(in.born)
+	if f := d.consumer.tooLarge; f != nil { // else it took the place of another under the tag, in this instant
+		f(d, ch.in.size)
+	}
+	return ch.conn.out.countAnswer(nackSize) // it may have been settled
 }
 
 // requeueStray puts a delivery back that belongs to no consumer, or to one

@@ -37,7 +37,7 @@ func (ch *Channel) onFrame(f wire.Frame, in *inbound) error {
 		if err != nil {
 			return err
 		}
-		complete, err := ch.in.header(h)
+		complete, err := ch.in.header(h, ch.maySkip())
 		return ch.onContent(complete, err, in)
 	default:
 		complete, err := ch.in.body(f.Payload)

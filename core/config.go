@@ -50,7 +50,7 @@ type Config struct {
 	WriteTimeout     time.Duration // for the peer to take some bytes, unless it blocks; default 30 s
 	CloseTimeout     time.Duration // for the answer to the closing, once that has left; default 5 s
 
-	MaxBody       uint64 // largest body accepted from the server, the channel ends at a larger one; default 64 MiB
+	MaxBody       uint64 // largest body accepted from the server, the channel ends at a larger one unless [OnTooLarge] takes it; default 64 MiB
 	MaxPublish    uint64 // largest body to publish, at most [MaxBody]; default 16 MiB, as RabbitMQ's since 4.0
 	WriteBuffer   int    // bytes of publishes that wait to be written; default 256 KiB
 	ConfirmWindow int    // unconfirmed publishes a channel; default 65536, which is the most

@@ -18,13 +18,14 @@ type Consumer struct {
 	replies    bool // to direct reply-to
 	ch         *Channel
 	inbox      *inbox
-	bounded    bool        // by MaxBuffered
-	joined     bool        // the inbox is that of another one, see Into
-	kept       bool        // its deliveries are not used again
-	shares     bool        // bounded by the channel's prefetch; guarded by its lock
-	overflowed atomic.Bool // it was cancelled because its buffer was full
-	revoked    atomic.Bool // the server took it away: its deliveries are stale
-	over       atomic.Bool // err is set
+	bounded    bool                           // by MaxBuffered
+	joined     bool                           // the inbox is that of another one, see Into
+	kept       bool                           // its deliveries are not used again
+	shares     bool                           // bounded by the channel's prefetch; guarded by its lock
+	overflowed atomic.Bool                    // it was cancelled because its buffer was full
+	revoked    atomic.Bool                    // the server took it away: its deliveries are stale
+	over       atomic.Bool                    // err is set
+	tooLarge   func(d *Delivery, size uint64) // nil: such a delivery ends the channel
 	done       chan struct{}
 	err        error // why it ended; written before done is closed
 
@@ -157,6 +158,18 @@ func KeepDeliveries() ConsumeOption { return func(c *Consumer) { c.kept = true }
 // not received any more, so cancel that first.
 func Into(other *Consumer) ConsumeOption {
 	return func(c *Consumer) { c.joined, c.inbox = true, other.inbox }
+}
+
+// OnTooLarge has each delivery whose body is larger than [Config].MaxBody given to
+// f instead of the receivers: without its body, which is skipped as it arrives
+// and never held, but with its size. Without this option such a delivery ends the
+// channel with [ErrContentTooLarge], comes again, and ends the next one.
+//
+// f may settle it: Reject(false) dead-letters it. Unless it does, the delivery
+// stays with the channel, and counts towards the prefetch, until that ends. f
+// runs on the reader goroutine and must not block.
+func OnTooLarge(f func(d *Delivery, size uint64)) ConsumeOption {
+	return func(c *Consumer) { c.tooLarge = f }
 }
 
 // DefaultConsumerBytes bounds a consumer without prefetch, counted as in

@@ -13,7 +13,7 @@ import (
 // Rules: specification, chapters 2.3.5.2 and 4.2.6: a content's frames follow
 // its method without other frames of the same channel in between.
 type assembler struct {
-	limit uint64 // largest body accepted
+	limit uint64 // largest body kept
 
 	expect   uint8         // frame type that must come next: method, header or body
 	method   wire.MethodID // the method the content belongs to
@@ -23,7 +23,8 @@ type assembler struct {
 	props    int           // length of the properties in buf
 	size     uint64        // announced body size
 	received uint64
-	empty    int // empty body frames seen
+	skipped  bool // the body is above the limit: it is counted as it arrives, and only its beginning kept
+	empty    int  // empty body frames seen
 }
 
 // maxEmptyFrames is how many body frames without a byte one content may have.
@@ -52,16 +53,18 @@ func (a *assembler) begin(m wire.MethodID) {
 	a.expect = wire.FrameHeader
 }
 
-// header notes the content header. It reports whether the content is complete.
-func (a *assembler) header(h wire.ContentHeader) (complete bool, err error) {
+// header notes the content header. It reports whether the content is complete. A
+// body above the limit is an error, unless it may be skipped.
+func (a *assembler) header(h wire.ContentHeader, maySkip bool) (complete bool, err error) {
 	if h.Class != wire.ClassBasic {
 		return false, fault(ErrUnexpectedFrame, "content header of class %d after %s", h.Class, a.method)
 	}
-	if h.BodySize > a.limit {
+	a.skipped = h.BodySize > a.limit
+	if a.skipped && !maySkip {
 		return false, errBodyTooLarge(h.BodySize, a.limit)
 	}
 	a.props, a.size, a.received, a.empty = len(h.Properties), h.BodySize, 0, 0
-	a.buf = append(a.room(len(h.Properties)+int(min(h.BodySize, firstAlloc))), h.Properties...)
+	a.buf = append(a.room(len(h.Properties)+int(min(h.BodySize, a.atFirst()))), h.Properties...)
 	a.expect = wire.FrameBody
 	return a.finish(), nil
 }
@@ -77,9 +80,21 @@ func (a *assembler) body(b []byte) (complete bool, err error) {
 	if a.received+uint64(len(b)) > a.size {
 		return false, fault(ErrFrame, "body longer than the announced %d bytes", a.size)
 	}
-	a.buf = append(a.buf, b...)
+	kept := b
+	if a.skipped {
+		kept = b[:min(uint64(len(b)), markBody-min(a.received, markBody))]
+	}
+	a.buf = append(a.buf, kept...)
 	a.received += uint64(len(b))
 	return a.finish(), nil
+}
+
+// atFirst is how much is allocated for a body before any of it has arrived.
+func (a *assembler) atFirst() uint64 {
+	if a.skipped {
+		return markBody
+	}
+	return firstAlloc
 }
 
 func (a *assembler) finish() bool {

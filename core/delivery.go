@@ -156,7 +156,7 @@ type Return struct {
 	Text       string
 	Exchange   string
 	RoutingKey string
-	Body       []byte
+	Body       []byte // nil if it is larger than [Config].MaxBody
 	props      []byte
 	tagged     bool // sent with a header of ours
 }

@@ -49,18 +49,24 @@ const markBody = 256
 // markOf is what a publish without a tag is recognised by when the broker
 // returns it: exchange, key, message id and the body's size and beginning.
 func markOf(exchange, key, id string, body []byte) uint64 {
+	return markOfPart(exchange, key, id, uint64(len(body)), body)
+}
+
+// markOfPart is markOf where no more of the body is known than its size and its beginning.
+func markOfPart(exchange, key, id string, size uint64, body []byte) uint64 {
 	h := maphash.String(markSeed, exchange)
 	h = 31*h + maphash.String(markSeed, key)
 	h = 31*h + maphash.String(markSeed, id)
-	h = 31*h + uint64(len(body))
+	h = 31*h + size
 	if id == "" {
 		h = 31*h + maphash.Bytes(markSeed, body[:min(len(body), markBody)])
 	}
 	return h | 1 // never 0
 }
 
-// onReturned gives a returned message to its publish, and to the listener.
-func (ch *Channel) onReturned(r *Return) {
+// onReturned gives a returned message to its publish, and to the listener. Its
+// body may have been skipped but for the beginning.
+func (ch *Channel) onReturned(r *Return, size uint64, beginning []byte) {
 	tag, tagged := wire.LookupHeader(r.props, TagHeader)
 	id, _ := wire.LookupProperty(r.props, wire.PropertyMessageID)
 	ch.mu.Lock()
@@ -73,7 +79,7 @@ func (ch *Channel) onReturned(r *Return) {
 	case tagged: // a publish in confirm mode has it as a number
 		stray = true
 	default:
-		stray = !ch.confirms.giveBack(r, ch.confirms.withMark(markOf(r.Exchange, r.RoutingKey, string(id), r.Body)))
+		stray = !ch.confirms.giveBack(r, ch.confirms.withMark(markOfPart(r.Exchange, r.RoutingKey, string(id), size, beginning)))
 	}
 	listener := ch.onReturn
 	ch.mu.Unlock()
