@@ -131,6 +131,7 @@ func (f *feed) serve(s *recovery.Session, sub *subscription) error {
 	}
 	f.set(sub)
 	f.member.Restored(s)
+	sub.large.tell()
 	if again {
 		f.c.conn.Emit(recovery.Event{Kind: recovery.ConsumerRestored, Entity: f.c.cfg.name, Name: sub.consumer.Tag()})
 	} else {

@@ -29,6 +29,7 @@ type config struct {
 	timeout     time.Duration
 	warnAfter   time.Duration
 	minPause    time.Duration
+	rejectLarge bool
 	maxPause    time.Duration
 }
 
@@ -137,3 +138,17 @@ func WarnAfter(d time.Duration) Option { return func(c *config) { c.warnAfter = 
 func RequeuePause(first, limit time.Duration) Option {
 	return func(c *config) { c.minPause, c.maxPause = first, limit }
 }
+
+// RejectTooLarge rejects messages above [core.Config].MaxBody unread: they go to
+// the dead-letter exchange if the queue has one, and are gone if not.
+//
+// By default such a message is held, unread and unsettled, so that nothing is
+// lost: it takes a place of the [Prefetch], the others are handled, and the state
+// is degraded until the channel ends. Then it is delivered again, to whoever
+// comes first. Held messages that fill the prefetch stop the consumer: with a
+// prefetch of 1 the first one does.
+//
+// Either way its body is skipped as it arrives, and an event [recovery.TooLarge]
+// tells. One of a stream is skipped, and stays there; with [AutoAck] it is lost, and
+// counts as [Stats.Dropped].
+func RejectTooLarge() Option { return func(c *config) { c.rejectLarge = true } }

@@ -121,7 +121,7 @@ func (f *feed) addSlots(sub *subscription) error {
 	tag := sub.consumer.Tag()
 	c, err := sub.ch.Consume(f.ctx, core.BasicConsume{
 		Queue: f.c.Queue(), ConsumerTag: fmt.Sprintf("%.240s.%d", tag, sub.extras), Arguments: f.c.cfg.args,
-	}, core.Into(sub.consumer))
+	}, core.Into(sub.consumer), core.OnTooLarge(sub.large.take))
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ type subscription struct {
 	known    knowledge
 	prefetch int
 	finishes bool // what it holds when the consumer stops is handled, since giving it back would count
+	large    *oversize
 
 	extra  []*core.Consumer // further ones whose deliveries come to consumer; guarded by the feed's lock
 	extras int              // so far; of runSlots
@@ -55,14 +56,15 @@ func (f *feed) subscribe(s *recovery.Session) (_ *subscription, guilty bool, err
 	args, round := f.c.arguments()
 	known := f.c.known(s)
 	prefetch := f.c.cfg.prefetchFor(known)
-	consumer, guilty, err := f.consume(s, ch, args, prefetch)
+	large := &oversize{f: f, s: s}
+	consumer, guilty, err := f.consume(s, ch, args, prefetch, large)
 	if err != nil {
 		// The first error counts. A channel that is closed requeues whatever a
 		// consume-ok that came too late has started.
 		_ = ch.Close(f.handlers)
 		return nil, guilty, err
 	}
-	sub := &subscription{ch: ch, round: round, consumer: consumer, known: known, prefetch: prefetch}
+	sub := &subscription{ch: ch, round: round, consumer: consumer, known: known, prefetch: prefetch, large: large}
 	sub.finishes = known.counts && f.c.handled && !f.c.cfg.autoAck && f.c.offsets == nil
 	sub.ctx, sub.end = context.WithCancelCause(f.handlers)
 	go sub.runWatch()
@@ -71,7 +73,7 @@ func (f *feed) subscribe(s *recovery.Session) (_ *subscription, guilty bool, err
 
 // consume consumes the queue, without company if the last connection may have
 // ended because of it. guilty: the broker closed the connection over it.
-func (f *feed) consume(s *recovery.Session, ch *core.Channel, args core.Table, prefetch int) (_ *core.Consumer, guilty bool, err error) {
+func (f *feed) consume(s *recovery.Session, ch *core.Channel, args core.Table, prefetch int, large *oversize) (_ *core.Consumer, guilty bool, err error) {
 	if err := f.member.Begin(f.ctx, f.isolation.suspect); err != nil {
 		return nil, false, err
 	}
@@ -79,7 +81,7 @@ func (f *feed) consume(s *recovery.Session, ch *core.Channel, args core.Table, p
 		f.member.End()
 		return nil, false, err
 	}
-	consumer, err := f.c.consume(f.ctx, ch, args, prefetch)
+	consumer, err := f.c.consume(f.ctx, ch, args, prefetch, large)
 	alone := f.member.End()
 	if lost := s.Conn.Err(); err != nil && lost != nil {
 		return nil, f.isolation.accuse(lost, alone, time.Now()), lost
@@ -90,13 +92,13 @@ func (f *feed) consume(s *recovery.Session, ch *core.Channel, args core.Table, p
 	return consumer, false, err
 }
 
-func (c *Consumer) consume(ctx context.Context, ch *core.Channel, args core.Table, prefetch int) (*core.Consumer, error) {
+func (c *Consumer) consume(ctx context.Context, ch *core.Channel, args core.Table, prefetch int, large *oversize) (*core.Consumer, error) {
 	if !c.cfg.autoAck {
 		if err := ch.Qos(ctx, core.BasicQos{PrefetchCount: uint16(prefetch)}); err != nil {
 			return nil, err
 		}
 	}
-	var options []core.ConsumeOption
+	options := []core.ConsumeOption{core.OnTooLarge(large.take)}
 	if c.offsets != nil {
 		options = append(options, core.MaxBuffered(2*(prefetch+largestChunk), 0))
 	}

@@ -54,7 +54,9 @@ func (ch *Channel) unreserve(tag string) {
 
 // Consume starts a consumer, as [core.Channel.Consume]. If the broker refuses
 // it, the error tells, and it is not tried again. Once started it goes on over
-// any number of losses until it is cancelled: see [Consumer].
+// any number of losses until it is cancelled: see [Consumer]. A message above
+// [core.Config].MaxBody is held, and the state is degraded, until its channel ends;
+// with [core.OnTooLarge] among opts it is rejected, or what that function does.
 func (ch *Channel) Consume(ctx context.Context, m core.BasicConsume, opts ...core.ConsumeOption) (*Consumer, error) {
 	if err := validArguments(m.Arguments); err != nil {
 		return nil, err
@@ -63,7 +65,8 @@ func (ch *Channel) Consume(ctx context.Context, m core.BasicConsume, opts ...cor
 		return nil, err
 	}
 	m.Arguments = m.Arguments.Clone()
-	c := &Consumer{channel: ch, options: opts, args: m.Arguments, done: make(chan struct{})}
+	c := &Consumer{channel: ch, args: m.Arguments, done: make(chan struct{})}
+	c.options = append([]core.ConsumeOption{core.OnTooLarge(c.holdTooLarge)}, opts...)
 	err := ch.call(ctx, &m, func(physical *core.Channel) (err error) {
 		if m.Queue, err = ch.queue(m.Queue); err != nil {
 			return err
@@ -73,7 +76,7 @@ func (ch *Channel) Consume(ctx context.Context, m core.BasicConsume, opts ...cor
 		}
 		defer ch.endTurn()
 		c.qos = ch.currentQos()
-		c.physical, err = physical.Consume(ctx, m, opts...)
+		c.physical, err = physical.Consume(ctx, m, c.options...)
 		return err
 	})
 	if err != nil {

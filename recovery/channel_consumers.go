@@ -304,7 +304,7 @@ func (ch *Channel) retryRefused(s *Session) {
 // report tells how many of the consumers are established.
 func (ch *Channel) report(s *Session, physical *core.Channel) {
 	ch.mu.Lock()
-	member := ch.member
+	member, held := ch.member, ch.held(physical)
 	var failures []Failure
 	established := true
 	for _, c := range ch.consumers {
@@ -320,7 +320,7 @@ func (ch *Channel) report(s *Session, physical *core.Channel) {
 	switch {
 	case member == nil:
 	case established:
-		member.Restored(s)
+		member.set(s.Epoch, held)
 	default:
 		member.set(0, failures)
 	}

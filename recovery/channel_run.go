@@ -242,6 +242,7 @@ func (ch *Channel) serve(s *Session, physical *core.Channel) error {
 			return err
 		}
 		ch.tellRestored(physical)
+		ch.tellTooLarge()
 	}
 }
 

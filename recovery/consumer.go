@@ -42,12 +42,15 @@ type Consumer struct {
 	attempts int            // refusals in a row
 	since    time.Time      // of the first
 	wait     time.Duration
-	due      time.Time // when to try again; zero: at once
-	verified bool      // its queue exists
-	untold   bool      // it is back, and no event has said so
-	suspect  bool      // it may have made the broker close the connection
-	starting bool      // basic.consume is sent, or about to be, and not answered
-	err      error     // why it ended
+	due      time.Time        // when to try again; zero: at once
+	verified bool             // its queue exists
+	untold   bool             // it is back, and no event has said so
+	suspect  bool             // it may have made the broker close the connection
+	starting bool             // basic.consume is sent, or about to be, and not answered
+	err      error            // why it ended
+	holds    error            // what it holds that it can do nothing with
+	holdsOn  *core.Channel    // until that ends
+	tooLarge []*TooLargeError // of which no event has told
 	changed  gate.Gate
 }
 

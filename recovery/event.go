@@ -68,6 +68,9 @@ const (
 	// QosDropped: the broker takes a channel's qos for the whole channel no more
 	// (Entity, Err); it is not asked for again.
 	QosDropped
+	// TooLarge: a consumer was sent a message larger than [core.Config].MaxBody (Entity; Err is
+	// a [*TooLargeError], which says what became of it).
+	TooLarge
 	// Dropped: this subscriber was too slow and missed events (Count).
 	Dropped
 )
@@ -79,7 +82,7 @@ var kindNames = [...]string{
 	ChannelLost: "channel lost", ChannelRestored: "channel restored", Ended: "ended",
 	HandlerFailed: "handler failed", HandlerSlow: "handler slow", FailuresDropped: "failures dropped", Warning: "warning", Recreated: "recreated",
 	SecretRenewed: "secret renewed", SecretNotRenewed: "secret not renewed", NotRecorded: "not recorded",
-	QosDropped: "qos dropped", Dropped: "events dropped",
+	QosDropped: "qos dropped", TooLarge: "too large", Dropped: "events dropped",
 }
 
 // String returns the kind in words.

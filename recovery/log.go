@@ -11,7 +11,7 @@ import (
 func logEvent(log *zap.Logger, e Event) {
 	level := zapcore.InfoLevel
 	switch e.Kind {
-	case Lost, Retrying, Quarantined, Blocked, ConsumerLost, ConsumerEnded, ChannelLost, HandlerFailed, HandlerSlow, FailuresDropped, Warning, Recreated, SecretNotRenewed, NotRecorded, QosDropped, Dropped:
+	case Lost, Retrying, Quarantined, Blocked, ConsumerLost, ConsumerEnded, ChannelLost, HandlerFailed, HandlerSlow, FailuresDropped, Warning, Recreated, SecretNotRenewed, NotRecorded, QosDropped, TooLarge, Dropped:
 		level = zapcore.WarnLevel
 	case StageChanged, ConsumerRestored, ChannelRestored:
 		level = zapcore.DebugLevel

@@ -182,7 +182,7 @@ func (m *Member) set(epoch uint64, failures []Failure) {
 	}
 	c.count(m, -1)
 	m.epoch, m.since, m.failures = epoch, time.Now(), failures
-	if len(failures) > 0 && c.session != nil {
+	if len(failures) > 0 && epoch == 0 && c.session != nil {
 		m.refused = failures
 	}
 	c.count(m, 1)

@@ -20,7 +20,7 @@ var first = map[string]func(t *testing.T, addr string){
 	"connection": testConnection, "exchanges": testExchanges, "queues": testQueues, "publish": testPublish,
 	"large bodies": testLargeBodies, "every field type": testFieldTypes, "confirms": testConfirms, "returns": testReturns,
 	"transactions": testTransactions, "get and acks": testGetAndAcks, "consume": testConsume, "server's cancel": testServerCancel,
-	"channel errors": testChannelErrors, "connection errors": testConnectionErrors, "limits": testLimits, "slow link": testSlowLink,
+	"channel errors": testChannelErrors, "connection errors": testConnectionErrors, "limits": testLimits, "slow link": testSlowLink, "too large": testTooLarge,
 	"direct replies": testDirectReplies, "answers out of order": testAnswersOutOfOrder, "ack timeout": testAckTimeout,
 	"forwarding": testForwarding, "commit among others": testCommitAmongOthers,
 }
