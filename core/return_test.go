@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -84,7 +85,7 @@ func TestReturnsOfEqualMessages(t *testing.T) {
 					for i := range 4 {
 						publish(i)
 					}
-					want := ""
+					var want strings.Builder
 					for i := range 4 {
 						verdict := "a"
 						if returned>>i&1 != 0 {
@@ -92,10 +93,10 @@ func TestReturnsOfEqualMessages(t *testing.T) {
 							verdict = "r"
 						}
 						p.send(1, &wire.BasicAck{DeliveryTag: uint64(i + 1)})
-						want += verdict
+						want.WriteString(verdict)
 					}
-					if got := outcomes(all); got != want {
-						t.Errorf("outcomes %s, want %s", got, want)
+					if got := outcomes(all); got != want.String() {
+						t.Errorf("outcomes %s, want %s", got, want.String())
 					}
 					for i, c := range all {
 						if r := c.Verdict().Return; r != nil && !reflect.DeepEqual(r.Properties().Headers, Table{"mine": int32(i)}) {
