@@ -72,7 +72,7 @@ func open(ctx context.Context, nc net.Conn, cfg Config) (*Conn, error) {
 	}
 	if err != nil {
 		_ = nc.Close()
-		return nil, &DialError{Addr: cfg.Addr, Step: h.step, Hint: h.hint(err), Err: causeOf(ctx, protocolError(err))}
+		return nil, &DialError{Addr: cfg.Addr, Step: h.step, Hint: h.hint(err, h.frames.unread()), Err: causeOf(ctx, protocolError(err))}
 	}
 	c := newConn(nc, h)
 	go c.runWriter()

@@ -202,7 +202,7 @@ func (e *DialError) Error() string {
 	if e.Hint != "" {
 		hint = " (" + e.Hint + ")"
 	}
-	return fmt.Sprintf("amqp: connect %s: %s: %s%s", e.Addr, e.Step, bare(e.Err), hint)
+	return fmt.Sprintf("amqp: connect %s: %s: %s%s", e.Addr, e.Step, withoutStep(e.Step, bare(e.Err)), hint)
 }
 
 // Unwrap returns the cause.

@@ -65,6 +65,9 @@ func (f *frames) buffered() (frame wire.Frame, whole bool, err error) {
 	return frame, true, nil
 }
 
+// unread returns what has come and was not understood.
+func (f *frames) unread() []byte { return f.buf[f.r:f.w] }
+
 // fill reads more bytes behind those that are there.
 func (f *frames) fill() error {
 	f.makeRoom()

@@ -3,7 +3,6 @@ package core
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -53,9 +52,10 @@ type handshake struct {
 	frames *frames
 	dec    wire.Decoder
 
-	step   string // where it stands, for errors
-	server Server
-	tuned  Tuned
+	step     string // where it stands, for errors
+	username string // of the credentials, for hints
+	server   Server
+	tuned    Tuned
 }
 
 func (h *handshake) run(ctx context.Context) error {
@@ -100,6 +100,7 @@ func (h *handshake) authenticate(ctx context.Context) (*wire.ConnectionTune, err
 	if err != nil {
 		return nil, fmt.Errorf("credentials: %w", err)
 	}
+	h.username = credentials.Username
 	response, err := mechanism.Respond(0, nil, credentials)
 	if err != nil {
 		return nil, fmt.Errorf("sasl %s: %w", mechanism.Name(), err)
@@ -209,22 +210,6 @@ func (h *handshake) refused(c *wire.ConnectionClose) error {
 		return &reason{ErrAuth, err}
 	}
 	return err
-}
-
-// hint guesses at the cause where the server just hangs up.
-func (h *handshake) hint(err error) string {
-	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, net.ErrClosed) {
-		return ""
-	}
-	switch h.step {
-	case "auth":
-		return "the server closed the socket without a reason, probably because it refused the credentials"
-	case "tune":
-		return "the server closed the socket, probably because it refused the tuning"
-	case "open":
-		return "the server closed the socket, probably because of the vhost or the tuning"
-	}
-	return ""
 }
 
 func expect[M wire.Method](h *handshake) (M, error) {

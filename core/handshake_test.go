@@ -126,7 +126,7 @@ func steps(p *peer, upTo string) {
 var allSteps = []string{"start", "auth", "open"}
 
 func TestHandshakeEndsWhenTheServerHangsUp(t *testing.T) {
-	hints := map[string]string{"start": "", "auth": "credentials", "open": "vhost"}
+	hints := map[string]string{"start": "no AMQP 0.9.1 server", "auth": "credentials", "open": "vhost"}
 	for _, step := range allSteps {
 		bubble(t, func(t *testing.T) {
 			p, nc := newPeer(t)
@@ -134,7 +134,7 @@ func TestHandshakeEndsWhenTheServerHangsUp(t *testing.T) {
 			steps(p, step)
 			_ = p.nc.Close()
 			err := mustAs[*DialError](t, dial.fail(t))
-			if err.Step != step || !errors.Is(err, io.EOF) || !strings.Contains(err.Hint, hints[step]) || (hints[step] == "") != (err.Hint == "") {
+			if err.Step != step || !errors.Is(err, io.EOF) || !strings.Contains(err.Hint, hints[step]) {
 				t.Errorf("%s: %v", step, err)
 			}
 			if errors.Is(err, ErrAuth) {
