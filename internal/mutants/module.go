@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // module is what go list says of the packages.
@@ -77,18 +78,26 @@ func list(ctx context.Context, dir string, patterns ...string) ([]*pkg, error) {
 // tested says whether the package has tests.
 func (p *pkg) tested() bool { return len(p.TestGoFiles)+len(p.XTestGoFiles) > 0 }
 
-// testers returns the packages whose tests p is seen by: its own first, then those that import it in tests.
+// testers returns the packages whose tests p is seen by: its own first, then those that import it in tests,
+// but for programs and tools, which take long and have other things to test.
 func (m *module) testers(p *pkg) [][]string {
 	var own, others []string
 	for _, t := range m.all {
 		switch {
 		case t == p && t.tested():
 			own = append(own, t.ImportPath)
-		case t != p && (slices.Contains(t.TestImports, p.ImportPath) || slices.Contains(t.XTestImports, p.ImportPath)):
+		case t != p && !m.around(t) && (slices.Contains(t.TestImports, p.ImportPath) || slices.Contains(t.XTestImports, p.ImportPath)):
 			others = append(others, t.ImportPath)
 		}
 	}
 	return slices.DeleteFunc([][]string{own, others}, func(s []string) bool { return len(s) == 0 })
+}
+
+// around reports whether a package is a program or a tool, and not of what the module is for.
+func (m *module) around(p *pkg) bool {
+	rel, err := filepath.Rel(m.dir, p.Dir)
+	top, _, _ := strings.Cut(filepath.ToSlash(rel), "/")
+	return err == nil && (top == "cmd" || top == "internal")
 }
 
 // changes returns every change of the chosen packages.

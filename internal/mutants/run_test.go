@@ -11,13 +11,14 @@ import (
 
 // A module of one package that its own test sees half of, and one whose tests see a little more.
 var files = map[string]string{
-	"go.mod":            "module example.org/m\n\ngo 1.26\n",
-	"p/p.go":            "package p\n\nfunc Seen(a, b int) bool { return a < b }\n\nfunc SeenElsewhere() bool { return true }\n\nfunc Unseen() int { return 41 }\n",
-	"p/p_test.go":       "package p\n\nimport \"testing\"\n\nfunc TestSeen(t *testing.T) {\n\tif Seen(1, 1) || !Seen(1, 2) {\n\t\tt.Fatal()\n\t}\n}\n",
-	"q/q_test.go":       "package q\n\nimport (\n\t\"testing\"\n\n\t\"example.org/m/p\"\n)\n\nfunc TestElsewhere(t *testing.T) {\n\tif !p.SeenElsewhere() {\n\t\tt.Fatal()\n\t}\n}\n",
-	"broken/b.go":       "package broken\n\nfunc One() int { return 1 }\n",
-	"broken/b_test.go":  "package broken\n\nimport \"testing\"\n\nfunc TestBroken(t *testing.T) { t.Fatal(\"as ever\") }\n",
-	"untested/alone.go": "package untested\n\nfunc One() int { return 1 }\n",
+	"go.mod":               "module example.org/m\n\ngo 1.26\n",
+	"p/p.go":               "package p\n\nfunc Seen(a, b int) bool { return a < b }\n\nfunc SeenElsewhere() bool { return true }\n\nfunc Unseen() int { return 41 }\n",
+	"p/p_test.go":          "package p\n\nimport \"testing\"\n\nfunc TestSeen(t *testing.T) {\n\tif Seen(1, 1) || !Seen(1, 2) {\n\t\tt.Fatal()\n\t}\n}\n",
+	"q/q_test.go":          "package q\n\nimport (\n\t\"testing\"\n\n\t\"example.org/m/p\"\n)\n\nfunc TestElsewhere(t *testing.T) {\n\tif !p.SeenElsewhere() {\n\t\tt.Fatal()\n\t}\n}\n",
+	"internal/t/t_test.go": "package t\n\nimport (\n\t\"testing\"\n\n\t\"example.org/m/p\"\n)\n\nfunc TestTool(t *testing.T) {\n\tif p.Unseen() != 41 {\n\t\tt.Fatal()\n\t}\n}\n",
+	"broken/b.go":          "package broken\n\nfunc One() int { return 1 }\n",
+	"broken/b_test.go":     "package broken\n\nimport \"testing\"\n\nfunc TestBroken(t *testing.T) { t.Fatal(\"as ever\") }\n",
+	"untested/alone.go":    "package untested\n\nfunc One() int { return 1 }\n",
 }
 
 func TestRun(t *testing.T) {

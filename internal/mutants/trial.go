@@ -51,14 +51,14 @@ func (t trial) unchanged(ctx context.Context) error {
 	if pkgs = slices.Compact(pkgs); len(pkgs) == 0 {
 		return fmt.Errorf("no package tests any of them")
 	}
-	var out []byte
-	for range 2 {
-		var err error
-		if out, err = t.goTest(ctx, "", pkgs); err == nil {
-			return nil
-		}
+	out, err := t.goTest(ctx, "", pkgs)
+	if err != nil {
+		out, err = t.goTest(ctx, "", pkgs)
 	}
-	return fmt.Errorf("without a change: %w\n%s", context.Cause(ctx), out)
+	if err != nil {
+		return fmt.Errorf("without a change: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // tryAll tries the first changes of a list that compile, until count were tried or ctx ends, and reports.
