@@ -191,6 +191,10 @@ func TestRecoverMakesDeliveriesStale(t *testing.T) {
 		p.send(1, &wire.BasicRecoverOk{})
 		recover.get(t)
 		stale()
+		for _, multiple := range []bool{false, true} { // the last one in front of the answer
+			mustIs(t, ch.Ack(7, multiple), ErrStale)
+			mustIs(t, ch.Nack(7, multiple, true), ErrStale)
+		}
 		p.quiet()
 
 		for tag := range uint64(3) {

@@ -113,6 +113,26 @@ func TestIsolationFindsOneBadMessage(t *testing.T) {
 	}
 }
 
+// What was not answered when a channel died tells nothing: the next one begins with a whole group of the same size.
+func TestIsolationBeginsItsGroupAnew(t *testing.T) {
+	for sent := range 9 {
+		i := isolation{limit: 4096}
+		i.narrow(17)
+		for range sent {
+			i.sent()
+		}
+		i.restart()
+		n := 0
+		for i.admits(n, 100-n) {
+			i.sent()
+			n++
+		}
+		if n != 8 {
+			t.Errorf("a channel died with %d of 8 sent: %d are sent on the next", sent, n)
+		}
+	}
+}
+
 func TestBreaker(t *testing.T) {
 	now := time.Now()
 	b := newBreaker(burst, now)
