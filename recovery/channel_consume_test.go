@@ -328,10 +328,15 @@ func TestATagInUseIsRefusedBeforeItCostsTheConnection(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		consume(t, ch, q, "free")
-		consume(t, b.channel(t), q, "tag") // on another channel
+		consume(t, b.channel(t), q, "tag")   // on another channel
+		named := consume(t, ch, q, "").Tag() // by the broker
+		_, err = ch.Consume(t.Context(), core.BasicConsume{Queue: q, ConsumerTag: named})
+		if _, ok := errors.AsType[*core.ValidationError](err); !ok {
+			t.Errorf("error %v", err)
+		}
 		b.cut(t)
 		b.ready(t)
-		if got := len(b.Consumers()); got != 3 {
+		if got := len(b.Consumers()); got != 4 {
 			t.Errorf("%d consumers", got)
 		}
 	})
