@@ -26,7 +26,8 @@ type Consumer struct {
 	queue  atomic.Pointer[string] // its latest name that was seen
 	cfg    config
 
-	offsets  *offsets     // of a stream; nil: it is none
+	kind     atomic.Int32 // of the queue of the latest subscription
+	offsets  *offsets     // of a stream
 	failures atomic.Int64 // of handlers, in a row
 	counters counters
 	stop     chan struct{}  // closed by Stop
@@ -59,9 +60,7 @@ func New(conn *recovery.Connection, queue string, opts ...Option) (*Consumer, er
 	}
 	c := &Consumer{conn: conn, cfg: cfg, stop: make(chan struct{}), hurries: make(chan time.Time, 1), done: make(chan struct{})}
 	c.queue.Store(&queue)
-	if cfg.stream {
-		c.offsets = newOffsets()
-	}
+	c.offsets = newOffsets()
 	c.member = conn.Join(cfg.name)
 	return c, nil
 }

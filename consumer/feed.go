@@ -189,7 +189,7 @@ func (f *feed) prepare(s *recovery.Session, err error, failures int) {
 	if failures > 1 {
 		f.pause(s, failures-1)
 	}
-	if f.c.offsets != nil && topology.Gone(err) {
+	if f.c.isStream() && topology.Gone(err) {
 		f.c.offsets.replaced() // whoever declares it again
 	}
 	if errors.Is(err, core.ErrCancelled) || errors.Is(err, core.ErrNotFound) {

@@ -107,7 +107,7 @@ func (c *Consumer) handle(f *feed, h inHand, handle Handler) {
 
 // conclude settles a delivery by what its handler returned. One of a stream is handled until that is possible.
 func (c *Consumer) conclude(f *feed, h inHand, handle Handler, result error) {
-	if c.offsets != nil {
+	if _, ok := c.offset(h.d); ok {
 		result = c.repeat(h.ctx, f, h.d, handle, result)
 	}
 	c.settle(f, h, result)
@@ -164,7 +164,7 @@ func (c *Consumer) settle(f *feed, h inHand, result error) {
 // putOff has a delivery tried again after a pause, in which it occupies no worker; at once where the
 // consumer stops.
 func (c *Consumer) putOff(f *feed, h inHand, result error, w way, pause time.Duration) {
-	if c.offsets != nil {
+	if _, ok := c.offset(h.d); ok {
 		w, pause = back, 0 // a stream gives nothing again; it was handled as often as could be
 	}
 	if pause > 0 && f.ctx.Err() == nil {

@@ -41,7 +41,7 @@ func (f *feed) retried(sub *subscription) (inHand, bool) {
 	if !f.later.some.Load() {
 		return inHand{}, false
 	}
-	if f.turns.Add(1)%2 != 0 {
+	if f.turns.Add(1)%2 != 0 && f.c.kind.Load() == plain {
 		if d, _ := sub.consumer.TryReceive(); d != nil {
 			return inHand{d: d, ctx: sub.ctx}, true
 		}

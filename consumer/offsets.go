@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"time"
 )
 
 // offsets follows the deliveries of a stream, to know where to go on after a
@@ -13,6 +14,8 @@ type offsets struct {
 	turn chan struct{} // capacity 1: who receives, and notes it, at a time
 
 	mu      sync.Mutex // guards the following
+	since   time.Time  // the first subscription
+	none    bool       // what it brought was of no stream
 	round   int        // subscriptions so far
 	next    uint64     // where to go on when nothing is pending
 	known   bool       // next is
@@ -26,6 +29,26 @@ type pendingOffset struct {
 }
 
 func newOffsets() *offsets { return &offsets{turn: make(chan struct{}, 1)} }
+
+// subscribed notes that a subscription that was asked for at a time is taken.
+func (o *offsets) subscribed(since time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.since.IsZero() {
+		o.since = since
+	}
+}
+
+// beginning returns when the first subscription was asked for; zero: there was
+// none, or it was of no stream.
+func (o *offsets) beginning() time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.none {
+		return time.Time{}
+	}
+	return o.since
+}
 
 // delivered notes a delivery of a subscription.
 func (o *offsets) delivered(round int, offset uint64) {
@@ -71,6 +94,13 @@ func (o *offsets) replaced() {
 	o.round++
 	o.known = o.known || len(o.pending) > 0
 	o.next, o.pending = 0, nil
+}
+
+// forget notes that it is no stream.
+func (o *offsets) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.none, o.known, o.pending = true, false, nil
 }
 
 // position returns the first offset that is not settled.

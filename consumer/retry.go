@@ -12,6 +12,8 @@ import (
 type knowledge struct {
 	declared     bool // by this client
 	classic      bool
+	stream       bool
+	plain        bool          // it is no stream
 	single       bool          // it has a single active consumer
 	limit        int64         // failed deliveries that it takes; negative: no limit
 	drops        bool          // what goes beyond the limit is gone
@@ -28,7 +30,9 @@ func know(q topology.Queue, declared bool, server core.Server) knowledge {
 	args := q.Declare().Arguments
 	kind, _ := args["x-queue-type"].(string)
 	k.classic = declared && (kind == topology.Classic || kind == "" && (q.Exclusive || q.AutoDelete || q.Transient))
-	k.counts = major > 0 && (major < 4 || major == 4 && minor < 3) && !k.classic
+	k.stream = kind == topology.Stream
+	k.plain = k.classic || kind != "" && !k.stream
+	k.counts = major > 0 && (major < 4 || major == 4 && minor < 3) && !k.classic && !k.stream
 	if !declared {
 		return k
 	}

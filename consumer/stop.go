@@ -123,7 +123,7 @@ func (f *feed) giveBack() {
 		f.c.giveBack(h, ErrRequeue)
 	}
 	sub := f.latestSubscription()
-	if sub == nil || f.c.cfg.autoAck || f.c.offsets != nil || sub.known.counts {
+	if sub == nil || f.c.cfg.autoAck || f.c.isStream() || sub.known.counts {
 		return
 	}
 	for d, _ := sub.consumer.TryReceive(); d != nil; d, _ = sub.consumer.TryReceive() {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
 )
 
 // offsetHeader is the argument of basic.consume that says where in a stream to
@@ -16,10 +18,16 @@ const offsetHeader = "x-stream-offset"
 
 // FromOffset consumes a stream, from a place on: "first", "last" (the last
 // chunk), "next", a uint64 offset, a time.Time, or an interval such as "1h".
+// Default: "next".
+//
+// A stream is one by its type, with this option or without: if the client
+// declared it so, or else by what it delivers.
 //
 // After a loss the consumer goes on at the first message that it has not
 // settled, instead of at that place again; only while none was delivered yet
-// does it begin anew, and with "next" then misses what came in between.
+// does it begin anew. With "next" that is when it first subscribed, and a
+// moment before, so that a few older messages may come too; with "last" it is
+// the chunk that is the last one then, and what came in between is missed.
 // If the broker lost the stream meanwhile and it was declared again, it goes on at its first message.
 // [Consumer.Offset] tells how far it is, to be stored by whoever wants to go
 // on there in another process.
@@ -72,38 +80,111 @@ func offsetArgument(from any) (any, error) {
 	return nil, fmt.Errorf(`stream offset %v of type %T: want "first", "last", "next", an interval, an offset or a time.Time`, from, from)
 }
 
+// What is known of the queue's kind.
+const (
+	unknown int32 = iota // until it has delivered
+	stream
+	seen  // a stream, as far as its deliveries tell
+	plain // none
+)
+
+// kindOf settles what is known of the queue before it has delivered. What the
+// broker would close the connection over is refused.
+func (c *Consumer) kindOf(k knowledge) error {
+	switch {
+	case k.stream && c.cfg.autoAck:
+		return &core.ValidationError{Method: "basic.consume", Err: fmt.Errorf("%q is a stream, which needs acks: leave out consumer.AutoAck", c.Queue())}
+	case c.cfg.stream || k.stream:
+		c.kind.Store(stream)
+	case k.plain || c.cfg.autoAck:
+		c.kind.Store(plain)
+	default:
+		c.kind.Store(unknown)
+	}
+	return nil
+}
+
+// learn settles the queue's kind by a delivery: RabbitMQ gives each of a stream its
+// offset, and none of them twice. A message that was moved from a stream
+// elsewhere may have one too, but not for ever alone.
+func (c *Consumer) learn(d *core.Delivery) {
+	kind := c.kind.Load()
+	if kind == stream || kind == plain {
+		return
+	}
+	if _, numbered := offsetOf(d); numbered && !d.Redelivered {
+		c.kind.Store(seen)
+		return
+	}
+	c.kind.Store(plain)
+	c.offsets.forget()
+}
+
+// isStream reports whether the queue is known to be a stream.
+func (c *Consumer) isStream() bool {
+	kind := c.kind.Load()
+	return kind == stream || kind == seen
+}
+
 // Offset returns the offset of the first message of the stream that is not
 // settled; false until one was delivered, and where it is no stream: see [FromOffset].
-func (c *Consumer) Offset() (next uint64, known bool) {
-	if c.offsets == nil {
-		return 0, false
-	}
-	return c.offsets.position()
-}
+func (c *Consumer) Offset() (next uint64, known bool) { return c.offsets.position() }
 
 // arguments returns the arguments of the next basic.consume, and which of them it is.
 func (c *Consumer) arguments() (core.Table, int) {
-	if c.offsets == nil {
-		return c.cfg.args, 0
+	round, next, known := c.offsets.restart()
+	from := c.cfg.from
+	switch {
+	case c.kind.Load() == plain:
+		return c.cfg.args, round
+	case known:
+		from = int64(next)
+	case from == nil || from == "next":
+		if since := c.offsets.beginning(); !since.IsZero() {
+			from = interval(time.Since(since))
+		}
+	}
+	if from == nil {
+		return c.cfg.args, round
 	}
 	args := core.Table{}
 	if len(c.cfg.args) > 0 {
 		args = c.cfg.args.Clone()
 	}
-	args[offsetHeader] = c.cfg.from
-	round, next, known := c.offsets.restart()
-	if known {
-		args[offsetHeader] = int64(next)
-	}
+	args[offsetHeader] = from
 	return args, round
+}
+
+// isNone learns from a refusal that the queue is no stream: RabbitMQ takes no offset for another one. It
+// reports whether to subscribe without.
+func (c *Consumer) isNone(err error) bool {
+	e, ok := errors.AsType[*core.Error](err)
+	if kind := c.kind.Load(); kind == stream || kind == plain || !ok || e.Code != core.ErrPreconditionFailed || !strings.Contains(e.Text, offsetHeader) {
+		return false
+	}
+	c.kind.Store(plain)
+	c.offsets.forget()
+	return true
+}
+
+// explained adds what to do to the refusal of a stream that another service declared.
+func (c *Consumer) explained(err error) error {
+	e, ok := errors.AsType[*core.Error](err)
+	if ok && c.cfg.autoAck && e.Method == wire.MethodBasicConsume.String() && strings.Contains(e.Text, "prefetch count is not set") {
+		return fmt.Errorf("%w: it is a stream, which needs acks: leave out consumer.AutoAck", err)
+	}
+	return err
+}
+
+// interval returns the place in a stream that was its end so long ago, by the
+// broker's clock, in whole seconds and with some to spare.
+func interval(ago time.Duration) string {
+	return fmt.Sprintf("%ds", int64(ago/time.Second)+3)
 }
 
 // checkReplaced begins a stream anew if it was gone, and declared again, since the
 // last subscription.
 func (f *feed) checkReplaced() {
-	if f.c.offsets == nil {
-		return
-	}
 	if n := f.c.conn.Recreations(f.c.Queue()); n != f.recreations {
 		f.recreations = n
 		f.c.offsets.replaced()
@@ -111,9 +192,9 @@ func (f *feed) checkReplaced() {
 }
 
 // receive returns the next delivery of sub. Those of a stream are received one
-// at a time, so that they are noted in order.
+// at a time, so that they are noted in order; so is the first, which may be of one.
 func (c *Consumer) receive(ctx context.Context, sub *subscription) (*core.Delivery, error) {
-	if c.offsets == nil {
+	if c.kind.Load() == plain {
 		return sub.consumer.Receive(ctx)
 	}
 	select {
@@ -124,6 +205,7 @@ func (c *Consumer) receive(ctx context.Context, sub *subscription) (*core.Delive
 	}
 	d, err := sub.consumer.Receive(ctx)
 	if err == nil {
+		c.learn(d)
 		if offset, ok := c.offset(d); ok {
 			c.offsets.delivered(sub.round, offset)
 		}
@@ -140,9 +222,13 @@ func (c *Consumer) settled(d *core.Delivery) {
 
 // offset returns the offset of a stream's delivery; false: it is of no stream.
 func (c *Consumer) offset(d *core.Delivery) (uint64, bool) {
-	if c.offsets == nil {
+	if !c.isStream() {
 		return 0, false
 	}
+	return offsetOf(d)
+}
+
+func offsetOf(d *core.Delivery) (uint64, bool) {
 	v, _ := d.Header(offsetHeader)
 	offset, ok := v.(int64)
 	return uint64(offset), ok && offset >= 0

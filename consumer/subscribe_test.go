@@ -305,7 +305,7 @@ func TestExclusiveConsumerWaitsForItsOwnGhost(t *testing.T) {
 // consumer is subscribed on this connection.
 func TestReadyMeansSubscribed(t *testing.T) {
 	inBubble(t, func(e *env) {
-		e.queue("q", nil)
+		e.declare(topology.Topology{Queues: []topology.Queue{{Name: "q", Type: topology.Classic}}})
 		r := e.run("q", func(context.Context, *core.Delivery) error { return nil })
 		slow := e.broker.OnReceive(wire.MethodBasicConsume, brokertest.Always(brokertest.Delay(5*time.Second)))
 		e.broker.Cut()

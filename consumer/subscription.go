@@ -53,19 +53,35 @@ func (f *feed) subscribe(s *recovery.Session) (_ *subscription, guilty bool, err
 		return nil, false, err
 	}
 	f.checkReplaced()
-	args, round := f.c.arguments()
 	known := f.c.known(s)
+	if err := f.c.kindOf(known); err != nil {
+		_ = ch.Close(f.handlers) // the error counts
+		return nil, false, err
+	}
+	return f.subscribeOn(s, ch, known)
+}
+
+// subscribeOn consumes the queue on ch, or on another channel if it turns out to be no stream.
+func (f *feed) subscribeOn(s *recovery.Session, ch *core.Channel, known knowledge) (_ *subscription, guilty bool, err error) {
+	args, round := f.c.arguments()
 	prefetch := f.c.cfg.prefetchFor(known)
-	large := &oversize{f: f, s: s}
+	large, since := &oversize{f: f, s: s}, time.Now()
 	consumer, guilty, err := f.consume(s, ch, args, prefetch, large)
 	if err != nil {
 		// The first error counts. A channel that is closed requeues whatever a
 		// consume-ok that came too late has started.
 		_ = ch.Close(f.handlers)
-		return nil, guilty, err
+		if !f.c.isNone(err) {
+			return nil, guilty, f.c.explained(err)
+		}
+		if ch, err = s.Conn.Channel(f.ctx); err != nil {
+			return nil, false, err
+		}
+		return f.subscribeOn(s, ch, known)
 	}
+	f.c.offsets.subscribed(since)
 	sub := &subscription{ch: ch, round: round, consumer: consumer, known: known, prefetch: prefetch, large: large}
-	sub.finishes = known.counts && f.c.handled && !f.c.cfg.autoAck && f.c.offsets == nil
+	sub.finishes = known.counts && f.c.handled && !f.c.cfg.autoAck && !f.c.isStream()
 	sub.ctx, sub.end = context.WithCancelCause(f.handlers)
 	go sub.runWatch()
 	return sub, false, nil
@@ -99,7 +115,7 @@ func (c *Consumer) consume(ctx context.Context, ch *core.Channel, args core.Tabl
 		}
 	}
 	options := []core.ConsumeOption{core.OnTooLarge(large.take)}
-	if c.offsets != nil {
+	if !c.cfg.autoAck && c.kind.Load() != plain {
 		options = append(options, core.MaxBuffered(2*(prefetch+largestChunk), 0))
 	}
 	if c.handled {

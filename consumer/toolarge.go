@@ -55,7 +55,7 @@ func (c *Consumer) fate() recovery.Fate {
 	switch {
 	case c.cfg.autoAck:
 		return recovery.Gone
-	case c.offsets != nil:
+	case c.isStream():
 		return recovery.Skipped
 	case c.cfg.rejectLarge:
 		return recovery.Rejected
