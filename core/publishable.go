@@ -3,8 +3,11 @@ package core
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
+	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/warren-mq/warren/core/wire"
 )
@@ -56,11 +59,49 @@ func (p *Publishing) unacceptable() error {
 		}
 	}
 	if v, ok := p.Properties.Headers[streamFilter]; ok {
-		if _, text := v.(string); !text {
+		text, ok := v.(string)
+		if !ok {
 			return fmt.Errorf("header %s is a %T: must be a string, since RabbitMQ closes the connection over another one that reaches a stream", streamFilter, v)
+		}
+		if !utf8.ValidString(text) {
+			return fmt.Errorf("header %s %q is not UTF-8: RabbitMQ closes the connection over it when it reaches a stream", streamFilter, text)
+		}
+	}
+	for key, v := range p.Properties.Headers {
+		if !isFinite(v) {
+			return fmt.Errorf("header %q holds a number that is not finite: RabbitMQ closes the connection over it", key)
 		}
 	}
 	return nil
+}
+
+// isFinite reports whether no number in v is an infinity or no number, which Erlang cannot read.
+func isFinite(v any) bool {
+	switch v := v.(type) {
+	case float64:
+		return !math.IsNaN(v) && !math.IsInf(v, 0)
+	case float32:
+		return isFinite(float64(v))
+	case Table:
+		for _, e := range v {
+			if !isFinite(e) {
+				return false
+			}
+		}
+	case map[string]any:
+		return isFinite(Table(v))
+	case []Table:
+		return !slices.ContainsFunc(v, func(e Table) bool { return !isFinite(e) })
+	case []map[string]any:
+		return !slices.ContainsFunc(v, func(e map[string]any) bool { return !isFinite(e) })
+	case []any:
+		return !slices.ContainsFunc(v, func(e any) bool { return !isFinite(e) })
+	case []float64:
+		return !slices.ContainsFunc(v, func(e float64) bool { return !isFinite(e) })
+	case []float32:
+		return !slices.ContainsFunc(v, func(e float32) bool { return !isFinite(float64(e)) })
+	}
+	return true
 }
 
 // streamFilter is the header by which consumers of a stream choose messages.

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -43,6 +44,17 @@ var publishables = []struct {
 	{"a filter", Properties{Headers: Table{"x-stream-filter-value": "eu"}}, ""},
 	{"a filter that is a number", Properties{Headers: Table{"x-stream-filter-value": 1}}, "header x-stream-filter-value is a int"},
 	{"a filter that is nothing", Properties{Headers: Table{"x-stream-filter-value": nil}}, "header x-stream-filter-value"},
+	{"a filter that is no text", Properties{Headers: Table{"x-stream-filter-value": "a\xff"}}, "is not UTF-8"},
+	{"other text that is none", Properties{ReplyTo: "a\xff", Headers: Table{"a": "a\xff"}}, ""}, // a stream of 4.3 alone minds the first
+	{"numbers", Properties{Headers: Table{"a": 1.5, "b": float32(-2), "c": []any{math.MaxFloat64}, "d": Table{"e": 0.0}}}, ""},
+	{"no number", Properties{Headers: Table{"a": math.NaN()}}, `header "a" holds a number that is not finite`},
+	{"an infinity", Properties{Headers: Table{"a": float32(math.Inf(-1))}}, "not finite"},
+	{"an infinity in a list", Properties{Headers: Table{"a": []any{1, math.Inf(1)}}}, "not finite"},
+	{"an infinity among numbers", Properties{Headers: Table{"a": []float64{1, math.Inf(1)}}}, "not finite"},
+	{"an infinity among small ones", Properties{Headers: Table{"a": []float32{float32(math.Inf(1))}}}, "not finite"},
+	{"an infinity in a table", Properties{Headers: Table{"a": Table{"b": map[string]any{"c": math.Inf(1)}}}}, "not finite"},
+	{"an infinity in tables", Properties{Headers: Table{"a": []Table{{"b": math.NaN()}}}}, "not finite"},
+	{"an infinity in maps", Properties{Headers: Table{"a": []map[string]any{{"b": math.NaN()}}}}, "not finite"},
 	{"a delivery mode without a meaning", Properties{DeliveryMode: 9}, ""},
 	{"any priority", Properties{Priority: 255}, ""},
 	{"a user", Properties{UserID: "somebody"}, ""},

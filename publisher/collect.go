@@ -4,9 +4,27 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
 )
+
+// search is what the death of a channel told about the message that is sought.
+type search uint8
+
+const (
+	nothing  search = iota
+	narrowed        // it is among those that go out next, in smaller groups
+	accused         // one was alone, and is looked at once more
+)
+
+// Over a message that is alone on its connection the broker closes it so often
+// before it is refused: 541 is also what RabbitMQ says of faults that pass.
+const closingsToBlame = 2
+
+// secondLook is how long after the first that is.
+const secondLook = time.Second
 
 // collect takes up what the death of a channel left behind, in the order in
 // which it was sent, before everything that waits. What was refused keeps
@@ -15,21 +33,25 @@ import (
 //
 // If the broker closed the channel over a publish, and only one message can
 // have been it, that one is refused. With several, the next ones go out in
-// smaller groups until it is found; the result tells of that.
-func (p *Publisher) collect(cause error) (isolating bool) {
+// smaller groups until it is found; the result tells of that. If it closed the
+// connection, on which others publish too, the search goes on apart from them.
+func (p *Publisher) collect(cause error) (found search) {
 	lost := p.lost
 	p.lost = nil
 	p.isolation.restart()
 	var culprit *Receipt
 	refusal := refusedPublish(cause)
 	if refusal != nil {
-		switch suspects := suspectsOf(slices.Concat(p.ghosts, lost), refusal); len(suspects) {
-		case 0:
-		case 1:
+		switch suspects := suspectsOf(slices.Concat(p.ghosts, lost), refusal); {
+		case len(suspects) == 0:
+		case len(suspects) == 1 && p.blames(suspects[0], refusal):
 			culprit = suspects[0]
 		default:
 			p.isolation.narrow(len(suspects))
-			isolating = true
+			found = narrowed
+			if len(suspects) == 1 && p.apart {
+				found = accused
+			}
 		}
 	}
 	p.ghosts = nil
@@ -45,8 +67,22 @@ func (p *Publisher) collect(cause error) (isolating bool) {
 			again = append(again, r)
 		}
 	}
+	if found != nothing && refusal.Scope == core.ScopeConnection {
+		p.apart = p.apart || len(again) > 0
+	}
 	p.queue.pushFront(again...)
-	return isolating
+	return found
+}
+
+// blames reports whether r, the only suspect of this publisher, is to blame. The lock is held.
+func (p *Publisher) blames(r *Receipt, refusal *core.Error) bool {
+	if refusal.Scope == core.ScopeChannel {
+		return true
+	}
+	if p.apart { // else it may have been another publisher's
+		r.closings++
+	}
+	return r.closings >= closingsToBlame
 }
 
 // refuse ends the message that killed the channel. One whose exchange is
@@ -78,12 +114,29 @@ func names(text, exchange string) bool {
 	return exchange != "" && strings.Contains(text, "exchange '"+exchange+"'")
 }
 
-// refusedPublish returns the broker's error if it closed the channel, or the
-// connection, over a publish; else nil.
+// refusedPublish returns the broker's error if it closed the channel over a
+// publish, or the connection over what may have been one; else nil.
 func refusedPublish(cause error) *core.Error {
 	e, ok := errors.AsType[*core.Error](cause)
-	if !ok || !e.Server || e.Method != "basic.publish" {
+	if !ok || !e.Server {
+		return nil
+	}
+	named := e.Method == wire.MethodBasicPublish.String()
+	if e.Scope == core.ScopeConnection && (e.Code == core.ErrConnectionForced || !named && (e.Method != "" || !isFault(e.Code))) {
+		return nil
+	}
+	if e.Scope == core.ScopeChannel && !named {
 		return nil
 	}
 	return e
+}
+
+// isFault reports whether a broker that closes the connection with this code
+// could not handle what it was sent. RabbitMQ often names no method then.
+func isFault(code core.Code) bool {
+	switch code {
+	case core.ErrFrame, core.ErrSyntax, core.ErrCommandInvalid, core.ErrChannel, core.ErrUnexpectedFrame, core.ErrNotImplemented, core.ErrInternal:
+		return true
+	}
+	return false
 }

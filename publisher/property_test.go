@@ -75,6 +75,7 @@ const (
 )
 
 func (r *faultRun) play() {
+	r.closesOver("fatal", 541)
 	r.queue("a", nil)
 	r.queue("b", wire.Table{"x-max-length": 30, "x-overflow": "reject-publish"})
 	var senders sync.WaitGroup
@@ -156,6 +157,8 @@ func (r *faultRun) send(p *publisher.Publisher, l *ledger.Publisher, random *ran
 			message.Exchange = "none"
 		case 1:
 			message.Properties.UserID = "somebody else"
+		case 2:
+			message.Properties.Type = "fatal"
 		}
 		ctx, cancel := r.ctx, context.CancelFunc(func() {})
 		if random.IntN(5) == 0 {

@@ -37,7 +37,9 @@ type Publisher struct {
 	draining  bool
 	closed    error             // why nothing is accepted any more
 	session   *recovery.Session // that the present channel is on
+	physical  *core.Conn        // that it is on: the session's, or one of its own
 	unopened  error             // why there is no channel though there is a connection
+	apart     bool              // a message is sought over which the broker closes the connection
 	live      *core.Channel     // where new messages go; nil: into the queue
 	window    window
 	queue     queue

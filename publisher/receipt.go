@@ -27,6 +27,7 @@ type Receipt struct {
 	doubt     string        // or, as far as r is not itself what the broker wrote this about
 	refused   core.Verdict  // nacked or returned, to be tried again; else zero
 	refusals  int           // how often
+	closings  int           // of a connection on which it was alone
 	due       time.Time     // when it is tried again
 	verdict   core.Verdict  // once over
 	free      bool          // once over: nobody but the sender refers to it
@@ -108,11 +109,11 @@ func (r *Receipt) Attempts() int {
 }
 
 // doubted notes that the last attempt ended without a verdict, because of refusal
-// if the broker closed the channel over a publish, else nil.
+// if the broker closed the channel, or the connection, over a publish, else nil.
 func (r *Receipt) doubted(refusal *core.Error) {
 	switch {
 	case !r.suspect:
-	case isDefect(refusal) && (r.doubt == "" || r.doubt == refusal.Text):
+	case r.isDefect(refusal) && (r.doubt == "" || r.doubt == refusal.Text):
 		r.doubt = refusal.Text
 	default:
 		r.maybeSent = true
@@ -120,18 +121,35 @@ func (r *Receipt) doubted(refusal *core.Error) {
 	r.suspect = false
 }
 
-// guilty notes that the channel closed over r.
+// guilty notes that the channel, or the connection, closed over r.
 func (r *Receipt) guilty(refusal *core.Error) {
 	r.suspect = false // it is known
-	if isDefect(refusal) && r.doubt == refusal.Text {
+	switch {
+	case isFault(refusal.Code) && !r.toOneQueue():
+		r.maybeSent = true
+	case r.isDefect(refusal) && r.doubt == refusal.Text:
 		r.doubt = "" // it was refused then too, or not looked at
 	}
 }
 
 // isDefect reports whether refusal is about what a message is like, and so of
-// the same message each time, and not about what there is at the broker.
-func isDefect(refusal *core.Error) bool {
-	return refusal != nil && refusal.Code == core.ErrPreconditionFailed
+// the same message each time, and not about what there is at the broker. Where the
+// broker closes the connection over one queue of several the others have the message.
+func (r *Receipt) isDefect(refusal *core.Error) bool {
+	switch {
+	case refusal == nil:
+		return false
+	case isFault(refusal.Code):
+		return r.toOneQueue()
+	}
+	return refusal.Code == core.ErrPreconditionFailed
+}
+
+// toOneQueue reports whether no more than one queue can have the message.
+func (r *Receipt) toOneQueue() bool {
+	_, cc := r.pub.Properties.Headers["CC"]
+	_, bcc := r.pub.Properties.Headers["BCC"]
+	return r.pub.Exchange == "" && !cc && !bcc
 }
 
 // overall is the outcome of a message whose last attempt ended with v: what an

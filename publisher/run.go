@@ -26,19 +26,26 @@ func (p *Publisher) runPublisher() {
 			return
 		}
 		// 2nd: a channel in confirm mode.
-		ch, err := openChannel(p.ctx, s.Conn)
+		conn, ch, err := p.open(s)
 		// 3rd: what was lost, then what is new, until the channel dies.
 		if err == nil {
-			p.begin(s)
+			p.begin(s, conn)
 			if again {
 				p.conn.Emit(recovery.Event{Kind: recovery.ChannelRestored, Entity: p.cfg.name})
 			}
 			again = true
-			err = p.serve(ch)
+			err = p.serve(ch, s)
 		}
 		sought := p.retire(ch, err)
+		if conn != nil && conn != s.Conn {
+			p.closeApart(conn)
+		}
 		if s.Conn.Err() != nil {
 			after = s.Epoch
+			continue
+		}
+		if errors.Is(err, errCleared) {
+			again = false // nothing was lost
 			continue
 		}
 		// 4th: only the channel died. If that happens again and again, slower;
@@ -47,9 +54,12 @@ func (p *Publisher) runPublisher() {
 			continue
 		}
 		p.conn.Emit(recovery.Event{Kind: recovery.ChannelLost, Entity: p.cfg.name, Err: err})
-		if sought {
+		switch sought {
+		case accused:
+			p.pause(max(secondLook, isolating.trip(time.Now())), s.Conn)
+		case narrowed:
 			p.pause(isolating.trip(time.Now()), s.Conn)
-		} else {
+		default:
 			p.pause(breaker.trip(time.Now()), s.Conn)
 		}
 	}
@@ -69,34 +79,84 @@ func openChannel(ctx context.Context, conn *core.Conn) (*core.Channel, error) {
 	return ch, nil
 }
 
-func (p *Publisher) begin(s *recovery.Session) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.session, p.unopened = s, nil
+// open opens a channel on the session's connection; or, while a message is
+// sought over which the broker closes the connection, on one that carries nothing else.
+func (p *Publisher) open(s *recovery.Session) (conn *core.Conn, ch *core.Channel, err error) {
+	conn = s.Conn
+	if p.seeksApart() {
+		if conn, err = s.Apart(p.ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	ch, err = openChannel(p.ctx, conn)
+	return conn, ch, err
 }
 
-// serve sends on ch whatever is due until ch dies, and returns why it did.
-func (p *Publisher) serve(ch *core.Channel) error {
+// seeksApart reports whether to go on on a connection of its own: not if nothing is left that could be it.
+func (p *Publisher) seeksApart() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue.trim()
+	if p.apart = p.apart && p.queue.len() > 0; !p.apart && p.queue.len() == 0 {
+		p.isolation.group = 0
+	}
+	return p.apart
+}
+
+// closeApart closes a connection of the publisher's own. Its channel is dead.
+func (p *Publisher) closeApart(conn *core.Conn) {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), closeTimeout, core.ErrTimeout)
+	defer cancel()
+	_ = conn.Close(ctx) // it is dead in any case
+}
+
+func (p *Publisher) begin(s *recovery.Session, conn *core.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.session, p.physical, p.unopened = s, conn, nil
+}
+
+// serve sends on ch whatever is due until ch dies, or s, and returns why it did.
+func (p *Publisher) serve(ch *core.Channel, s *recovery.Session) error {
 	for {
 		for r := p.next(ch); r != nil; r = p.next(ch) {
 			if err := p.republish(ch, r); err != nil {
 				return p.await(ch)
 			}
 		}
+		if p.cleared(false) {
+			return errCleared
+		}
 		select {
 		case <-p.work:
 		case <-p.retryDue():
 			p.retryRefused()
 		case <-p.patience():
-			if ch.Flushed() { // else the broker cannot have closed the channel over it yet
-				p.widen()
+			if !ch.Flushed() { // the broker cannot have closed the channel over it yet
+				continue
 			}
+			if p.cleared(true) {
+				return errCleared
+			}
+			p.widen()
 		case <-ch.Done():
 			return ch.Err()
+		case <-p.away(s):
+			return errSessionLost
 		case <-p.ctx.Done():
 			return context.Cause(p.ctx)
 		}
 	}
+}
+
+// away returns what ends with s if the publisher has a connection of its own, which is to live no longer.
+func (p *Publisher) away(s *recovery.Session) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.physical == s.Conn {
+		return nil
+	}
+	return s.Conn.Done()
 }
 
 // groupPatience is how long the verdicts on a group are waited for: a broker
@@ -107,7 +167,7 @@ const groupPatience = 5 * time.Second
 func (p *Publisher) patience() <-chan time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.isolation.active() {
+	if !p.isolation.active() && !p.apart {
 		return nil
 	}
 	return time.After(groupPatience)
@@ -119,12 +179,31 @@ func (p *Publisher) widen() {
 	p.isolation.widen()
 }
 
+// What ends the service of a connection of the publisher's own.
+var (
+	errCleared     = errors.New("publisher: back on the client's connection")
+	errSessionLost = errors.New("publisher: the client's connection was lost") // it says nothing of what was sent here
+)
+
+// cleared reports whether everything that was in doubt was sent on a connection
+// of its own and had its verdict; or, for whoever is impatient, was sent and
+// the connection lived.
+func (p *Publisher) cleared(impatient bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.apart || p.isolation.active() || p.sent > 0 && !impatient {
+		return false
+	}
+	p.apart = false
+	return true
+}
+
 // next returns the message to send next, or nil if there is nothing to send
 // now. When nothing waits any more new messages may go to ch directly.
 func (p *Publisher) next(ch *core.Channel) *Receipt {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for ch.Err() == nil && p.isolation.admits(p.sent, p.queue.len()) {
+	for ch.Err() == nil && p.isolation.admits(p.sent, p.queue.len()) && (!p.apart || p.isolation.active()) {
 		r := p.queue.pop()
 		switch {
 		case r != nil:
@@ -206,7 +285,7 @@ func (p *Publisher) retryRefused() {
 }
 
 // retire takes a dead channel out of use and takes up what it left behind.
-func (p *Publisher) retire(ch *core.Channel, cause error) (isolating bool) {
+func (p *Publisher) retire(ch *core.Channel, cause error) search {
 	if ch != nil {
 		if ch.Err() == nil { // the publisher ends
 			ctx, cancel := context.WithTimeoutCause(context.Background(), closeTimeout, core.ErrTimeout)
@@ -218,12 +297,12 @@ func (p *Publisher) retire(ch *core.Channel, cause error) (isolating bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.live = nil
-	isolating = p.collect(cause)
-	p.session = nil
+	sought := p.collect(cause)
+	p.session, p.physical = nil, nil
 	if p.unopened = nil; ch == nil {
 		p.unopened = cause
 	}
-	return isolating
+	return sought
 }
 
 // closeTimeout bounds the closing of a channel when the publisher ends.

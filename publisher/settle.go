@@ -62,7 +62,7 @@ func (p *Publisher) final(r *Receipt) bool {
 // landed notes that one message less is in flight. The lock is held.
 func (p *Publisher) landed() {
 	p.sent--
-	if p.isolation.active() {
+	if p.isolation.active() || p.apart {
 		p.ring()
 	}
 }
@@ -139,8 +139,8 @@ func ended(ctx context.Context, err error) error {
 
 // hindrance returns what keeps messages waiting, nil if nothing but the broker's confirms. The lock is held.
 func (p *Publisher) hindrance() error {
-	if p.session != nil {
-		if reason, blocked := p.session.Conn.Blocked(); blocked {
+	if p.physical != nil {
+		if reason, blocked := p.physical.Blocked(); blocked {
 			return fmt.Errorf("%w: %q", core.ErrBlocked, reason)
 		}
 		return nil

@@ -29,8 +29,9 @@ type Connection struct {
 	closed      bool
 	err         error // why Connecting or Closed
 	conn        *core.Conn
-	endpoint    string   // of conn
-	session     *Session // nil until the topology is replayed
+	endpoint    string      // of conn
+	aside       core.Config // conn's, for others to the same endpoint
+	session     *Session    // nil until the topology is replayed
 	epoch       uint64
 	quarantine  quarantine
 	members     []*Member

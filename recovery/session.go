@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/hook"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -15,6 +16,16 @@ type Session struct {
 	Conn  *core.Conn
 	Epoch uint64 // 1 for the first connection, and so on
 	Since time.Time
+
+	aside core.Config // for Apart
+}
+
+// Apart opens a physical connection beside the session's, to the same
+// endpoint and with credentials of its own, for what may make the broker close it. Nothing
+// is declared there, nor is anybody told of it: who asks for it closes it. The
+// error is a [*core.DialError].
+func (s *Session) Apart(ctx context.Context) (*core.Conn, error) {
+	return hook.Call(func() (*core.Conn, error) { return core.Dial(ctx, s.aside) })
 }
 
 // opened notes a new physical connection, which is no session yet.
@@ -29,6 +40,7 @@ func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
 	}
 	s.mu.Lock()
 	s.conn, s.endpoint = conn, endpoint
+	s.aside = s.apart()
 	s.epoch++
 	maps.Copy(s.doubtful, s.quarantine.keys())
 	_, slow := errors.AsType[*topology.InterruptedError](s.cause) // given up by this side in a replay
@@ -57,7 +69,7 @@ func (c *Connection) announce(conn *core.Conn, r *Report) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closed {
-		c.session = &Session{Conn: conn, Epoch: c.epoch, Since: time.Now()}
+		c.session = &Session{Conn: conn, Epoch: c.epoch, Since: time.Now(), aside: c.aside}
 		c.err = nil
 	}
 	if r.Cause == nil {

@@ -59,7 +59,8 @@ type supervision struct {
 	lostAt    time.Time   // when; at first, the beginning
 	triedAt   time.Time   // when the last attempt began
 	report    *Report     // of the recovery under way
-	dialled   core.Config // the endpoint of the present connection
+	chosen    core.Config // the endpoint of the present connection, as the resolver gave it
+	dialled   core.Config // the same with the wallet's credentials
 	renewAt   time.Time   // when its credentials are to be renewed; zero: never
 	suspects  suspects
 	complete  bool                // everything was declared on the last connection, or refused
@@ -161,13 +162,26 @@ func (s *supervision) attempt() (*core.Conn, core.Config, error) {
 	}
 	s.endpoints = len(list)
 	endpoint := s.rotation.next(list)
-	s.dialled = endpoint
+	s.chosen, s.dialled = endpoint, endpoint
 	s.dialled.Credentials = s.wallet.provider(endpoint)
 	// It calls functions of the application: to dial, for TLS, and to log in.
 	ctx, done := s.untilFound()
 	defer done()
 	conn, err := hook.Call(func() (*core.Conn, error) { return core.Dial(ctx, s.observed(s.dialled)) })
 	return conn, endpoint, err
+}
+
+// apart returns the present endpoint for connections that others than the supervisor
+// open: they leave the wallet as it is, and report no state.
+func (s *supervision) apart() core.Config {
+	endpoint, source := s.chosen, wallet{source: s.wallet.source}
+	aside := endpoint
+	aside.OnBlocked = nil
+	aside.Credentials = func(ctx context.Context) (core.Credentials, error) {
+		g, err := source.ask(ctx, endpoint, false)
+		return g.Credentials, err
+	}
+	return aside
 }
 
 // classify is the function of that name, but what was right once is not hopeless,

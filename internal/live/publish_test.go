@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -26,7 +27,7 @@ func TestPublishingWithRabbitMQ(t *testing.T) {
 			broker := dockertest.Run(t, version, docker.Options{})
 			for name, run := range map[string]func(e *env){
 				"returns of equal messages": testEqualReturns, "direct replies": testDirectReplies,
-				"odd properties": testOddProperties,
+				"odd properties": testOddProperties, "closed connections": testClosedConnections,
 			} {
 				t.Run(name, func(t *testing.T) {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -121,6 +122,57 @@ func testOddProperties(e *env) {
 	}
 	if s := p.Stats(); s.Confirmed != 10 || s.Republished != 0 {
 		e.Errorf("%+v", s)
+	}
+}
+
+// testClosedConnections publishes what RabbitMQ closes the connection over among what it takes: the first is found on a connection
+// of its own and ends with the broker's error, the second is confirmed, and the client loses its connection once.
+func testClosedConnections(e *env) {
+	e.declare(warren.Queue{Name: "fatal", Type: "stream"}, warren.Queue{Name: "sound"})
+	ch := e.plain()
+	for _, queue := range []string{"fatal", "sound"} {
+		if err := ch.QueueBind(e.ctx, core.QueueBind{Queue: queue, Exchange: "amq.fanout"}); err != nil {
+			e.Fatal(err)
+		}
+	}
+	price := warren.Properties{Headers: warren.Table{"price": core.Decimal{Scale: 2, Value: 999}}}
+	for _, test := range []struct {
+		exchange string
+		out      warren.Outcome
+	}{{"", warren.Nacked}, {"amq.fanout", warren.Unknown}} { // the other queue of the exchange has it
+		p := e.publisher()
+		if err := p.Publish(e.ctx, warren.Message{Key: "sound"}); err != nil {
+			e.Fatal(err)
+		}
+		var sound []*warren.Receipt
+		var fatal *warren.Receipt
+		for i := range 100 {
+			m := warren.Message{Key: "sound", Body: fmt.Append(nil, i)}
+			if i == 50 {
+				m = warren.Message{Exchange: test.exchange, Key: "fatal", Properties: price}
+			}
+			r, err := p.Send(e.ctx, m)
+			if err != nil {
+				e.Fatal(err)
+			}
+			if sound = append(sound, r); i == 50 {
+				fatal, sound = r, sound[:50]
+			}
+		}
+		if out, err := fatal.Wait(e.ctx); out != test.out || !errors.Is(err, core.ErrInternal) {
+			e.Errorf("exchange %q: %v, %v; want %v by 541", test.exchange, out, err, test.out)
+		}
+		for i, r := range sound {
+			if out, err := r.Wait(e.ctx); out != warren.Confirmed {
+				e.Errorf("message %d: %v, %v", i, out, err)
+			}
+		}
+		if err := p.Publish(e.ctx, warren.Message{Key: "sound"}); err != nil {
+			e.Error(err)
+		}
+	}
+	if err := e.publisher().Publish(e.ctx, warren.Message{Key: "sound", Properties: warren.Properties{Headers: warren.Table{"ratio": math.NaN()}}}); !strings.Contains(fmt.Sprint(err), "not finite") {
+		e.Errorf("%v; want it to be refused before it is sent", err)
 	}
 }
 
