@@ -24,12 +24,14 @@ func (t *tap) Write(p []byte) (written int, err error) {
 		n := min(t.greeting, len(p))
 		t.greeting -= n
 		if n == 0 {
-			t.out = append(t.out[:0], p...)
+			begun := len(t.out) // of a frame whose beginning is written: a write may end anywhere
+			t.out = append(t.out, p...)
 			if frame, size, _ := wire.ParseFrame(t.out, 0); size > 0 {
 				t.ledger.ToBroker(frame)
-				n = size
+				n = size - begun
+				t.out = t.out[:0]
 			} else {
-				n = len(p) // a part of a frame: no batch here is as large as that
+				n = len(p)
 			}
 		}
 		n, err = t.Conn.Write(p[:n])

@@ -14,6 +14,7 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/docker"
 	"github.com/warren-mq/warren/internal/docker/dockertest"
+	"github.com/warren-mq/warren/publisher"
 )
 
 // TestPublishingWithRabbitMQ is about what the versions of WARREN_VERSIONS do to publishes.
@@ -138,14 +139,14 @@ func testClosedConnections(e *env) {
 	price := warren.Properties{Headers: warren.Table{"price": core.Decimal{Scale: 2, Value: 999}}}
 	for _, test := range []struct {
 		exchange string
-		out      warren.Outcome
-	}{{"", warren.Nacked}, {"amq.fanout", warren.Unknown}} { // the other queue of the exchange has it
+		out      core.Outcome
+	}{{"", core.Nacked}, {"amq.fanout", core.Unknown}} { // the other queue of the exchange has it
 		p := e.publisher()
 		if err := p.Publish(e.ctx, warren.Message{Key: "sound"}); err != nil {
 			e.Fatal(err)
 		}
-		var sound []*warren.Receipt
-		var fatal *warren.Receipt
+		var sound []*publisher.Receipt
+		var fatal *publisher.Receipt
 		for i := range 100 {
 			m := warren.Message{Key: "sound", Body: fmt.Append(nil, i)}
 			if i == 50 {
@@ -163,7 +164,7 @@ func testClosedConnections(e *env) {
 			e.Errorf("exchange %q: %v, %v; want %v by 541", test.exchange, out, err, test.out)
 		}
 		for i, r := range sound {
-			if out, err := r.Wait(e.ctx); out != warren.Confirmed {
+			if out, err := r.Wait(e.ctx); out != core.Confirmed {
 				e.Errorf("message %d: %v, %v", i, out, err)
 			}
 		}
