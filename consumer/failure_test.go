@@ -198,9 +198,11 @@ func TestAQueueWithoutDeadLettersLosesNothingWhileHandlersFail(t *testing.T) {
 		time.Sleep(time.Hour)
 		down.Store(false)
 		time.Sleep(30 * time.Second)
+		mu.Lock()
 		if len(ok) != 8 {
 			e.Errorf("%d of 8 handled", len(ok))
 		}
+		mu.Unlock()
 		told := e.of(recovery.FailuresDropped)
 		if want := version != "3.10"; (len(told) == 1) != want || want && !strings.Contains(told[0].Err.Error(), "DeadLetter") {
 			e.Errorf("told %v", told)
@@ -253,9 +255,11 @@ func TestOrderlyDeploysCostNoDeliveries(t *testing.T) {
 					}
 					r := e.run("q", handle, consumer.Workers(8))
 					time.Sleep(10 * time.Minute)
+					mu.Lock()
 					if len(handled) != n {
 						e.Errorf("%d of %d handled", len(handled), n)
 					}
+					mu.Unlock()
 					if err := r.stop(); err != nil {
 						e.Error(err)
 					}
@@ -395,25 +399,26 @@ func TestDelayedRetryOfTheQueueIsHeeded(t *testing.T) {
 				inBubble(t, func(e *env) {
 					e.declare(topology.Topology{Queues: []topology.Queue{topology.Queue{Name: "q", Type: topology.Quorum}.With(
 						topology.Argument("x-delayed-retry-type", kind), topology.Argument("x-delayed-retry-min", 2000))}})
-					times := make(chan time.Time, 10)
+					var calls atomic.Int64
+					var first, second time.Time // read when the consumer has ended
 					r := e.run("q", func(context.Context, *core.Delivery) error {
-						times <- time.Now()
-						if len(times) == 1 {
+						switch calls.Add(1) {
+						case 1:
+							first = time.Now()
 							return result
+						case 2:
+							second = time.Now()
 						}
 						return nil
 					}, consumer.RequeuePause(time.Millisecond, time.Millisecond))
 					e.publish("q", 1, 1)
-					first := <-times
-					times <- first
 					time.Sleep(10 * time.Second)
-					<-times
-					after := (<-times).Sub(first)
-					if delayed := kind == "all" || kind == how; (after >= 2*time.Second) != delayed || after > 2100*time.Millisecond {
-						e.Errorf("again after %s", after)
-					}
 					if err := r.stop(); err != nil {
 						e.Error(err)
+					}
+					after := second.Sub(first)
+					if delayed := kind == "all" || kind == how; (after >= 2*time.Second) != delayed || after > 2100*time.Millisecond {
+						e.Errorf("again after %s", after)
 					}
 				})
 			})
