@@ -13,12 +13,14 @@ type knowledge struct {
 	declared     bool // by this client
 	classic      bool
 	stream       bool
-	plain        bool          // it is no stream
-	single       bool          // it has a single active consumer
-	limit        int64         // failed deliveries that it takes; negative: no limit
-	drops        bool          // what goes beyond the limit is gone
-	delaysFailed bool          // it delays what failed by itself
-	delaysBack   bool          // the same of what is given back
+	plain        bool  // it is no stream
+	single       bool  // it has a single active consumer
+	limit        int64 // failed deliveries that it takes; negative: no limit
+	drops        bool  // what goes beyond the limit is gone
+	delaysFailed bool  // it delays what failed by itself
+	delaysBack   bool  // the same of what is given back
+	delayFailed  delay // what it asks to delay of that itself, on a broker that does not
+	delayBack    delay
 	ackTimeout   time.Duration // 0: the broker's
 	counts       bool          // whatever is given back counts as a failed delivery: before RabbitMQ 4.3
 }
@@ -46,12 +48,43 @@ func know(q topology.Queue, declared bool, server core.Server) knowledge {
 	_, limited := number(args["x-delivery-limit"])
 	k.limit, k.drops = q.Drops()
 	k.drops = k.drops && (limited || major != 3) // which has no limit by default
-	if !k.counts {
-		delays, _ := args["x-delayed-retry-type"].(string)
-		k.delaysFailed = delays == "all" || delays == "failed"
-		k.delaysBack = delays == "all" || delays == "returned"
+	delays, _ := args["x-delayed-retry-type"].(string)
+	k.delaysFailed = delays == "all" || delays == "failed"
+	k.delaysBack = delays == "all" || delays == "returned"
+	if k.counts { // such a broker ignores that
+		asked := delayOf(args)
+		if k.delaysFailed {
+			k.delayFailed = asked
+		}
+		if k.delaysBack {
+			k.delayBack = asked
+		}
+		k.delaysFailed, k.delaysBack = false, false
 	}
 	return k
+}
+
+// delay is what a queue of RabbitMQ 4.3 asks for with x-delayed-retry-min and
+// -max: first, and that much more with each attempt, up to limit.
+type delay struct{ first, limit time.Duration }
+
+func delayOf(args core.Table) (d delay) {
+	if n, ok := number(args["x-delayed-retry-min"]); ok {
+		d.first = time.Duration(n) * time.Millisecond
+	}
+	if n, ok := number(args["x-delayed-retry-max"]); ok {
+		d.limit = time.Duration(n) * time.Millisecond
+	}
+	return d
+}
+
+// after returns the delay after so many attempts.
+func (d delay) after(attempts int64) time.Duration {
+	pause := d.first * time.Duration(min(attempts, 1000))
+	if d.limit > 0 {
+		pause = min(pause, d.limit)
+	}
+	return pause
 }
 
 func number(v any) (int64, bool) {
@@ -161,6 +194,7 @@ func (k knowledge) afterFailure(p past, age, first, limit time.Duration) (way, t
 	if p.attempts() > 0 {
 		pause = spread(pause)
 	}
+	pause = max(pause, min(k.delayFailed.after(p.attempts()+1), k.keep()/2))
 	if w == again && age+pause > k.keep() {
 		w = back
 	}
@@ -170,12 +204,14 @@ func (k knowledge) afterFailure(p past, age, first, limit time.Duration) (way, t
 	return w, pause
 }
 
-// afterRequeue returns the pause before a message is given back whose handler asked for it: none at first.
+// afterRequeue returns the pause before a message is given back whose handler asked for it: none at first, unless the
+// queue asks for one that the broker does not make.
 func (k knowledge) afterRequeue(p past, first, limit time.Duration) time.Duration {
+	pause := min(k.delayBack.after(p.attempts()+1), k.keep()/2)
 	if n := p.attempts(); n > 0 && !k.delaysBack {
-		return spread(pauseAfter(n, first, limit))
+		pause = max(pause, spread(pauseAfter(n, first, limit)))
 	}
-	return 0
+	return pause
 }
 
 // pauseAfter returns the pause after so many failures.

@@ -106,6 +106,18 @@ func TestPausesGrowWithTheFailuresOfAMessage(t *testing.T) {
 	if got := (knowledge{}).afterRequeue(past{redelivered: true}, time.Second, time.Minute); got < 800*time.Millisecond || got > time.Second {
 		t.Errorf("a second requeue waits %s", got)
 	}
+	asks := topology.Queue{Name: "q", Type: topology.Quorum}.With(topology.Argument("x-delayed-retry-type", "all"),
+		topology.Argument("x-delayed-retry-min", 2000), topology.Argument("x-delayed-retry-max", 5000))
+	before := know(asks, true, server("4.0.0")) // which delays nothing: the consumer does in its stead
+	for attempts, want := range []time.Duration{2 * time.Second, 4 * time.Second, 5 * time.Second, 5 * time.Second} {
+		p := past{redelivered: attempts > 0, counted: int64(attempts)}
+		if _, got := before.afterFailure(p, 0, time.Millisecond, time.Millisecond); got != want {
+			t.Errorf("failed %d times, a delay of the queue's: %s, want %s", attempts+1, got, want)
+		}
+		if got := before.afterRequeue(p, time.Millisecond, time.Millisecond); got != want {
+			t.Errorf("requeued %d times, a delay of the queue's: %s, want %s", attempts+1, got, want)
+		}
+	}
 	if got := (knowledge{delaysBack: true}).afterRequeue(past{redelivered: true}, time.Second, time.Minute); got != 0 {
 		t.Errorf("a requeue that the queue delays waits %s", got)
 	}
