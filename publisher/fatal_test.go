@@ -273,3 +273,48 @@ func (e *env) bind(queue, exchange string) {
 		e.Fatal(err)
 	}
 }
+
+// Whoever closes while a message is sought on a connection apart waits for no verdict, and leaves nothing behind.
+func TestCloseWhileAMessageIsSoughtApart(t *testing.T) {
+	for name, end := range map[string]func(e *env, p *publisher.Publisher) error{
+		"the publisher":  func(e *env, p *publisher.Publisher) error { return p.Close(e.ctx) },
+		"the connection": func(e *env, p *publisher.Publisher) error { return e.conn.Close(e.ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(e *env) {
+				e.queue("q", nil)
+				e.closesOver("bad", 541)
+				p := e.publisher()
+				defer e.closeOf(p)
+				e.wantConfirmed(e.sendTo(p, "q"))
+				e.broker.OnReceive(wire.MethodBasicPublish, brokertest.Always(brokertest.Unconfirmed))
+				all := e.send(p, 1, 4)
+				bad, err := p.Send(e.ctx, publisher.Message{Key: "q", Properties: core.Properties{Type: "bad"}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, bad)
+				begun := time.Now()
+				for e.dials() < 3 {
+					time.Sleep(10 * time.Millisecond)
+				}
+				synctest.Wait()
+				if err := end(e, p); err != nil {
+					t.Error(err)
+				}
+				for _, r := range all {
+					if out, err := r.Wait(e.ctx); out != core.Unknown || !errors.Is(err, core.ErrClosed) {
+						t.Errorf("%v, %v", out, err)
+					}
+				}
+				if took := time.Since(begun); took > 10*time.Second {
+					t.Errorf("took %s", took)
+				}
+				synctest.Wait()
+				if n := len(e.broker.Links()); name == "the connection" && n != 0 || n > 1 {
+					t.Errorf("%d connections are left", n)
+				}
+			})
+		})
+	}
+}

@@ -2,6 +2,8 @@ package publisher_test
 
 import (
 	"net"
+	"slices"
+	"testing"
 
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/ledger"
@@ -10,9 +12,16 @@ import (
 // tap tells the wire ledger of each frame that passes through a connection.
 type tap struct {
 	net.Conn
-	ledger   *ledger.Conn
+	ledger   observer
 	out, in  []byte // not yet whole frames
 	greeting int    // bytes of the protocol header still to be skipped
+}
+
+// observer is the part of [ledger.Conn] that the tap uses.
+type observer interface {
+	ToBroker(wire.Frame)
+	ToClient(wire.Frame)
+	Close()
 }
 
 func newTap(nc net.Conn, l *ledger.Ledger) *tap { return &tap{Conn: nc, ledger: l.Conn(), greeting: 8} }
@@ -63,3 +72,33 @@ func frames(b []byte, f func(wire.Frame)) []byte {
 		b = b[n:]
 	}
 }
+
+// The tap sees each frame once, wherever a write ends.
+func TestTheTapSeesFramesThatAWriteSplits(t *testing.T) {
+	var stream []byte
+	for _, body := range []string{"a", "", "long enough", "b"} {
+		stream = wire.AppendBody(stream, 1, []byte(body), 4096)
+	}
+	for size := 1; size <= len(stream); size++ {
+		var seen seen
+		tap := &tap{Conn: discard{}, ledger: &seen}
+		for part := range slices.Chunk(stream, size) {
+			if n, err := tap.Write(part); n != len(part) || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		if want := []string{"a", "long enough", "b"}; !slices.Equal(seen, want) {
+			t.Errorf("writes of %d octets: %q; want %q", size, seen, want)
+		}
+	}
+}
+
+type discard struct{ net.Conn }
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+type seen []string
+
+func (s *seen) ToBroker(f wire.Frame) { *s = append(*s, string(f.Payload)) }
+func (s *seen) ToClient(wire.Frame)   {}
+func (s *seen) Close()                {}
