@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/warren-mq/warren/internal/demo"
 	"github.com/warren-mq/warren/internal/ledger"
 )
 
@@ -19,12 +20,12 @@ func TestReportTellsLoss(t *testing.T) {
 	}{
 		{ledger.Summary{Published: 2, Confirmed: 2, Unique: 2}, nil, nil},
 		{ledger.Summary{Published: 2, Confirmed: 2, Unique: 1, Lost: 1}, nil, errLost},
-		{ledger.Summary{Published: 2, Confirmed: 2, Unique: 2, Phantoms: 1}, nil, errLost},
+		{ledger.Summary{Published: 2, Confirmed: 2, Unique: 2, Phantoms: 1}, nil, errPhantoms},
 		{ledger.Summary{Published: 2, Confirmed: 1, Unique: 1}, broken, broken},
 		{ledger.Summary{}, broken, broken},
 	} {
 		var out bytes.Buffer
-		if err := report(&out, tt.summary, tt.run, false); !errors.Is(err, tt.want) || (tt.want == nil) != (err == nil) {
+		if err := report(&out, &out, demo.Result{Summary: tt.summary}, tt.run, false); !errors.Is(err, tt.want) || (tt.want == nil) != (err == nil) {
 			t.Errorf("%+v: %v, want %v", tt.summary, err, tt.want)
 		}
 		if shown := strings.Contains(out.String(), "consumed unique"); shown != (tt.summary.Published > 0) {

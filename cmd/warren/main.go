@@ -20,12 +20,16 @@ const usage = `usage: warren COMMAND [flags]
 "warren COMMAND -h" lists the flags.
 `
 
-// errLost makes the exit status say that a run did not keep its promise. Its
+// These make the exit status say that a run did not keep its promise. Its
 // report is printed already.
-var errLost = errors.New("confirmed messages were lost")
+var (
+	errLost     = errors.New("confirmed messages were lost")
+	errPhantoms = errors.New("messages were delivered that this run did not publish")
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process
 	err := command(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	switch {

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"strings"
 	"testing"
 
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/demo"
 )
 
 // Every mistake is one clear line, and an error.
@@ -58,22 +60,65 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// With -json the last line is the ledger.
+// With -json stdout is JSON and nothing else, also of a run that is interrupted;
+// what people read is on stderr.
 func TestDemoJSON(t *testing.T) {
-	var out bytes.Buffer
-	args := strings.Fields("demo -n 500 -size 64 -faults reset -json")
-	if err := command(t.Context(), args, &out, &out); err != nil {
-		t.Fatalf("%v\n%s", err, &out)
+	for _, tt := range []struct {
+		name, args, cancelAt string
+		want                 map[string]float64
+	}{
+		{"whole", "demo -n 500 -size 64 -faults reset,soft -json", "", map[string]float64{
+			"published": 500, "confirmed": 500, "consumed_unique": 500, "lost": 0, "unknown": 0, "not_consumed": 0,
+		}},
+		{"interrupted", "demo -size 64 -faults reset -json", "fault 1 of 1", map[string]float64{"lost": 0, "unknown": 0, "not_consumed": 0}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var out, errOut bytes.Buffer
+			watched := writerFunc(func(p []byte) (int, error) {
+				if tt.cancelAt != "" && strings.Contains(string(p), tt.cancelAt) {
+					cancel()
+				}
+				return errOut.Write(p)
+			})
+			err := command(ctx, strings.Fields(tt.args), &out, watched)
+			if interrupted := errors.Is(err, demo.ErrInterrupted); interrupted != (tt.cancelAt != "") || !interrupted && err != nil {
+				t.Fatalf("%v\n%s", err, &errOut)
+			}
+			var lines []map[string]any
+			for line := range strings.Lines(out.String()) {
+				var l map[string]any
+				if err := json.Unmarshal([]byte(line), &l); err != nil {
+					t.Errorf("%v: %q", err, line)
+				}
+				lines = append(lines, l)
+			}
+			if len(lines) != 1 {
+				t.Fatalf("%d lines on stdout, want the ledger alone:\n%s", len(lines), &out)
+			}
+			for key, want := range tt.want {
+				if got := lines[0][key]; got != want {
+					t.Errorf("%s is %v, want %v", key, got, want)
+				}
+			}
+			if _, said := lines[0]["error"]; said != (err != nil) {
+				t.Errorf("error is %v after %v", lines[0]["error"], err)
+			}
+			for _, want := range []string{"fault 1 of", "consumed unique"} {
+				if !strings.Contains(errOut.String(), want) {
+					t.Errorf("stderr lacks %q:\n%s", want, &errOut)
+				}
+			}
+		})
 	}
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	var l map[string]float64
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &l); err != nil {
-		t.Fatalf("%v: %s", err, lines[len(lines)-1])
-	}
-	for key, want := range map[string]float64{"published": 500, "confirmed": 500, "consumed_unique": 500, "lost": 0, "unknown": 0} {
-		if got, ok := l[key]; !ok || got != want {
-			t.Errorf("%s is %v, want %v", key, got, want)
-		}
+}
+
+// A run that never began has no ledger to print, not even one of zeros.
+func TestDemoJSONOfNothing(t *testing.T) {
+	var out, errOut bytes.Buffer
+	if err := command(t.Context(), strings.Fields("demo -json -n 0"), &out, &errOut); err == nil || out.Len() > 0 {
+		t.Errorf("%v, and on stdout %q", err, &out)
 	}
 }
 

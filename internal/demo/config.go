@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Config says what to run. The zero value of a field is not its default: see
@@ -20,11 +21,13 @@ type Config struct {
 	Queue  string // name of the queue, and of the exchange bound to it
 	Out    io.Writer
 	Bar    bool // a progress bar in place of lines
+
+	drain time.Duration // how long a run that is interrupted waits for what is under way
 }
 
 // Defaults is the run that "warren demo" makes without flags.
 func Defaults() Config {
-	return Config{N: 100_000, Size: 1024, Faults: Faults{Kill: 2, Reset: 4, Soft: 4}, Seed: 1, Queue: "warren.demo"}
+	return Config{N: 100_000, Size: 1024, Faults: Faults{Kill: 2, Reset: 4, Soft: 4}, Seed: 1, Queue: "warren.demo", drain: 15 * time.Second}
 }
 
 // Faults is how often each fault happens.
@@ -42,7 +45,7 @@ const (
 
 var kinds = []Kind{Kill, Reset, Soft}
 
-// ParseFaults reads "kill:2,reset:4,soft:4"; "none" is no fault.
+// ParseFaults reads "kill:2,reset:4,soft:4"; a kind alone is once, "none" is no fault.
 func ParseFaults(s string) (Faults, error) {
 	f := Faults{}
 	if s == "none" || s == "" {
@@ -61,7 +64,7 @@ func ParseFaults(s string) (Faults, error) {
 		case Kill, Reset, Soft:
 			f[k] += n
 		default:
-			return nil, fmt.Errorf("faults: unknown kind %q; known are kill, reset and soft", name)
+			return nil, fmt.Errorf("faults: unknown kind %q; want kill, reset and soft, each with how often, as in kill:2,reset:4, or none", name)
 		}
 	}
 	return f, nil
@@ -92,7 +95,7 @@ func (c *Config) validate() error {
 	case c.Queue == "":
 		return errors.New("queue: a name is needed")
 	case c.URL != "" && c.Faults[Kill] > 0:
-		return errors.New("faults: a broker given by -url cannot be killed; use -faults reset:4,soft:4")
+		return errors.New("faults: a broker given by -url cannot be killed; use -faults reset:4,soft:4, or none")
 	}
 	return nil
 }

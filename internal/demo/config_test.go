@@ -48,22 +48,39 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// The same seed gives the same faults, all of them, in order and within the run.
+// A mistake in the faults names all that could be meant, none too.
+func TestFaultsNameWhatIsKnown(t *testing.T) {
+	_, err := ParseFaults("off")
+	for _, want := range []string{`"off"`, "kill", "reset", "soft", "kill:2", "none"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want %s in it", err, want)
+		}
+	}
+}
+
+// The same seed gives the same faults, all of them, each within its own equal
+// part of the run wherever in its range it strikes.
 func TestSchedule(t *testing.T) {
-	const n = 10_000
-	a, b, other := schedule(Defaults().Faults, n, 7), schedule(Defaults().Faults, n, 7), schedule(Defaults().Faults, n, 8)
+	a, b, other := schedule(Defaults().Faults, 10_000, 7), schedule(Defaults().Faults, 10_000, 7), schedule(Defaults().Faults, 10_000, 8)
 	if !reflect.DeepEqual(a, b) || reflect.DeepEqual(a, other) {
 		t.Errorf("seed 7: %v and %v; seed 8: %v", a, b, other)
 	}
-	count, last := Faults{}, 0
-	for _, f := range a {
-		if f.at < last || f.at >= n*95/100 {
-			t.Errorf("fault at %d after one at %d", f.at, last)
+	for _, faults := range []Faults{{}, {Reset: 1}, Defaults().Faults, {Kill: 3, Soft: 30}, {Soft: 1000}} {
+		for _, n := range []int{1, 7, 10, 999, 10_000, 100_000_000} {
+			for seed := range uint64(20) {
+				all := schedule(faults, n, seed)
+				count := Faults{}
+				for i, f := range all {
+					count[f.kind]++
+					from, to := n*i/len(all), n*(i+1)/len(all)
+					if f.at < from || f.latest < f.at || f.latest > to || f.at >= n {
+						t.Errorf("%v, n %d, seed %d: fault %d strikes at %d to %d, want within %d to %d", faults, n, seed, i, f.at, f.latest, from, to)
+					}
+				}
+				if count.String() != faults.String() {
+					t.Errorf("want %v, scheduled %v", faults, count)
+				}
+			}
 		}
-		last = f.at
-		count[f.kind]++
-	}
-	if !reflect.DeepEqual(count, Defaults().Faults) {
-		t.Errorf("scheduled %v", count)
 	}
 }

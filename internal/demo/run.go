@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/warren-mq/warren"
@@ -16,31 +17,44 @@ import (
 )
 
 // Run runs the demo and returns its ledger. The error says what kept it from
-// running to the end; the ledger then counts how far it came.
-func Run(ctx context.Context, cfg Config) (ledger.Summary, error) {
+// running to the end; the ledger then counts how far it came. When ctx ends,
+// nothing new is published, what is under way is awaited for a bounded time,
+// and the error is [ErrInterrupted].
+func Run(ctx context.Context, cfg Config) (Result, error) {
 	if err := cfg.validate(); err != nil {
-		return ledger.Summary{}, err
+		return Result{}, err
 	}
 	screen := newScreen(cfg.Out, cfg.Bar, cfg.N)
 	t, err := startTarget(ctx, cfg, screen.say)
 	if err != nil {
-		return ledger.Summary{}, err
+		return Result{}, interrupted(ctx, err)
 	}
 	defer t.close()
-	r := &run{cfg: cfg, target: t, screen: screen, ledger: ledger.New(uint64(time.Now().UnixNano()))}
+	r := &run{cfg: cfg, target: t, screen: screen, ledger: ledger.New(uint64(time.Now().UnixNano())), back: make(chan struct{}, 1)}
 	err = r.do(ctx)
-	return r.ledger.Summary(), err
+	return newResult(r.ledger.Summary(), !r.whole), err
+}
+
+// interrupted returns err, or what is to be said of it when ctx has ended.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ErrInterrupted
+	}
+	return err
 }
 
 // run is one run of the demo.
 type run struct {
-	cfg    Config
-	target *target
-	screen *screen
-	ledger *ledger.Ledger
-	client *warren.Client
-	pub    *publisher.Publisher
-	up     readiness
+	cfg     Config
+	target  *target
+	screen  *screen
+	ledger  *ledger.Ledger
+	client  *warren.Client
+	pub     *publisher.Publisher
+	up      readiness
+	back    chan struct{} // a token when the client has come up again
+	settled atomic.Int64  // messages that have their outcome
+	whole   bool          // it went to its end
 }
 
 // endTimeout bounds the closing of the client.
@@ -49,28 +63,62 @@ const endTimeout = 10 * time.Second
 func (r *run) do(ctx context.Context) (err error) {
 	// 1st: a client and its topology.
 	if err := r.open(ctx); err != nil {
-		return err
+		return interrupted(ctx, err)
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 		defer cancel()
 		err = errors.Join(err, r.cleanUp(ctx), r.client.Close(ctx))
 	}()
-	// 2nd: a consumer, a publisher, faults, and the progress of it all.
-	work, stop := context.WithCancel(ctx)
-	defer stop()
+	// 2nd: a consumer, a publisher, faults, and the progress of it all. The end
+	// of ctx ends what makes something new, and leaves the rest time to finish.
+	live, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	work, stop := context.WithCancel(live)
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer stop()
-	failed := make(chan error, 2)
-	all.Go(func() { failed <- r.runConsumer(work) })
-	all.Go(func() { failed <- r.runFaults(work) })
-	all.Go(func() { r.screen.runProgress(work, r.pub) })
-	if err := r.publishAll(ctx, failed); err != nil {
+	defer end(nil)
+	faults := schedule(r.cfg.Faults, r.cfg.N, r.cfg.Seed)
+	struck := make(chan struct{}, len(faults))
+	failed := func(what string, err error) {
+		if err != nil {
+			end(fmt.Errorf("%s: %w", what, err))
+		}
+	}
+	struckAll := make(chan struct{})
+	all.Go(func() { r.runInterrupt(ctx, live, stop, end) })
+	all.Go(func() { failed("consume", r.runConsumer(live)) })
+	all.Go(func() { defer close(struckAll); failed("fault", r.runFaults(work, live, faults, struck)) })
+	all.Go(func() { r.screen.runProgress(live, r.pub) })
+	if err := r.publishAll(work, live, faults, struck); err != nil {
+		end(err)
+	}
+	<-struckAll
+	// 3rd: what was confirmed must arrive.
+	if err := r.settle(live); err != nil {
 		return err
 	}
-	// 3rd: what was confirmed must arrive.
-	return r.settle(ctx, failed)
+	r.whole = ctx.Err() == nil
+	return interrupted(ctx, nil)
+}
+
+// runInterrupt waits for the end of ctx, then stops what makes something new,
+// and some time later ends the rest.
+func (r *run) runInterrupt(ctx, live context.Context, stop func(), end context.CancelCauseFunc) {
+	select {
+	case <-ctx.Done():
+	case <-live.Done():
+		return
+	}
+	r.screen.say("interrupted: waiting up to %s for what is under way; Ctrl-C again ends at once", r.cfg.drain)
+	stop()
+	bound := time.NewTimer(r.cfg.drain)
+	defer bound.Stop()
+	select {
+	case <-bound.C:
+		end(ErrInterrupted)
+	case <-live.Done():
+	}
 }
 
 // open connects and declares: a topic exchange, a quorum queue, a binding.
@@ -109,6 +157,10 @@ func (r *run) onEvent(e warren.Event) {
 		r.ledger.Down()
 	case cameUp:
 		r.ledger.Up()
+		select {
+		case r.back <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -118,24 +170,29 @@ type sent struct {
 	receipt *publisher.Receipt
 }
 
-// publishAll publishes the messages and waits for every outcome.
-func (r *run) publishAll(ctx context.Context, failed <-chan error) error {
+// publishAll publishes the messages, up to the end of work, and waits for every
+// outcome. What was published by the end of live has one too.
+func (r *run) publishAll(work, live context.Context, faults []fault, struck <-chan struct{}) error {
 	p := r.ledger.Publisher()
 	inFlight := make(chan sent, publisher.DefaultMaxMessages)
 	collected := make(chan struct{})
-	go runCollect(p, inFlight, collected)
+	go r.runCollect(p, inFlight, collected)
 	defer func() { <-collected }()
 	defer close(inFlight)
-	for range r.cfg.N {
-		select {
-		case err := <-failed:
-			if err != nil {
-				return err
+	for i := range r.cfg.N {
+		for len(faults) > 0 && i >= faults[0].latest {
+			select {
+			case <-struck:
+				faults = faults[1:]
+			case <-work.Done():
+				return nil
 			}
-		default:
+		}
+		if work.Err() != nil {
+			return nil
 		}
 		m := p.Next(0, r.cfg.Size)
-		receipt, err := r.pub.Send(ctx, warren.Message{Key: "demo.message", Body: m.Body})
+		receipt, err := r.pub.Send(live, warren.Message{Key: "demo.message", Body: m.Body})
 		if err != nil {
 			p.Result(m.ID, ledger.NotSent)
 			return fmt.Errorf("publish: %w", err)
@@ -146,11 +203,12 @@ func (r *run) publishAll(ctx context.Context, failed <-chan error) error {
 }
 
 // runCollect notes the outcomes, in the order of publishing.
-func runCollect(p *ledger.Publisher, inFlight <-chan sent, done chan<- struct{}) {
+func (r *run) runCollect(p *ledger.Publisher, inFlight <-chan sent, done chan<- struct{}) {
 	defer close(done)
 	for s := range inFlight {
 		<-s.receipt.Done()
 		p.Result(s.id, ledger.Outcome(s.receipt.Verdict().Outcome)) // the numbers are the same
+		r.settled.Add(1)
 	}
 }
 
@@ -160,73 +218,108 @@ func (r *run) runConsumer(ctx context.Context) error {
 	handle := func(_ context.Context, d *warren.Delivery) error {
 		id, err := seen.Deliver(d.Body, d.Tag, d.Redelivered)
 		seen.End(id, d.Tag, err)
-		r.screen.consumed.Add(1)
+		r.screen.delivered.Add(1)
 		return nil // also if it is foreign: the ledger has it
 	}
 	return r.client.Consume(ctx, r.cfg.Queue, handle, consumer.Prefetch(500))
 }
 
-// runFaults makes the faults of the schedule, each when its time has come and
-// the one before has passed.
-func (r *run) runFaults(ctx context.Context) error {
-	tick := time.NewTicker(5 * time.Millisecond)
+// runFaults makes the faults, each when its time has come and the client is back
+// from the one before. It says of each that it strikes, so that publishing goes
+// on meanwhile. The verdicts of the bad publishes are awaited beside all that.
+func (r *run) runFaults(work, live context.Context, faults []fault, struck chan<- struct{}) error {
+	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for _, f := range schedule(r.cfg.Faults, r.cfg.N, r.cfg.Seed) {
-		for int(r.pub.Stats().Confirmed) < f.at {
+	verdicts := make(chan error, len(faults))
+	bad := 0
+	for i, f := range faults {
+		for int(r.settled.Load()) < f.at {
 			select {
 			case <-tick.C:
-			case <-ctx.Done():
+			case <-work.Done():
 				return nil
 			}
 		}
-		r.screen.fault(f.kind)
-		if err := r.strike(ctx, f.kind); err != nil && ctx.Err() == nil {
-			return fmt.Errorf("fault %s: %w", f.kind, err)
+		r.screen.fault(f.kind, i+1, len(faults), int(r.settled.Load()))
+		struck <- struct{}{}
+		receipt, err := r.strike(work, live, f.kind)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.kind, err)
+		}
+		if receipt != nil {
+			bad++
+			go func() { verdicts <- r.runVerdict(live, receipt) }()
+		}
+	}
+	for ; bad > 0; bad-- {
+		select {
+		case err := <-verdicts:
+			if err != nil {
+				return err
+			}
+		case <-work.Done():
+			return nil
 		}
 	}
 	return nil
 }
 
-func (r *run) strike(ctx context.Context, k Kind) error {
-	switch k {
-	case Kill:
-		return r.target.kill(ctx)
-	case Reset:
-		r.target.reset()
-		return nil
-	default:
-		// The broker closes the channel that all others are published on too.
-		err := r.pub.Publish(ctx, warren.Message{Exchange: r.cfg.Queue + ".missing", Key: "x"})
-		if !errors.Is(err, core.ErrNotFound) {
-			return fmt.Errorf("publish to an exchange that does not exist: %w", err)
-		}
-		return nil
+// runVerdict waits for what a bad publish ends in, which must be its refusal.
+func (r *run) runVerdict(live context.Context, receipt *publisher.Receipt) error {
+	if _, err := receipt.Wait(live); live.Err() == nil && !errors.Is(err, core.ErrNotFound) {
+		return fmt.Errorf("publish to an exchange that does not exist: want it refused, got %w", err)
 	}
+	if live.Err() == nil {
+		r.screen.say("refused, as it must be: the publish to an exchange that does not exist, at attempt %d", receipt.Attempts())
+	}
+	return nil
+}
+
+// strike makes one fault, and returns the receipt of the publish that is one.
+func (r *run) strike(work, live context.Context, k Kind) (*publisher.Receipt, error) {
+	if k == Soft {
+		// The broker closes the channel that all others are published on too.
+		return r.pub.Send(live, warren.Message{Exchange: r.cfg.Queue + ".missing", Key: "x"})
+	}
+	select {
+	case <-r.back: // of an outage that nobody made
+	default:
+	}
+	if k == Reset {
+		r.target.reset()
+	} else if err := r.target.kill(work); err != nil {
+		return nil, err
+	}
+	select {
+	case <-r.back:
+	case <-work.Done():
+	}
+	return nil, nil
 }
 
 // settleTimeout bounds the wait for what is still on its way at the end.
 const settleTimeout = 2 * time.Minute
 
 // settle waits until everything confirmed has arrived; what has not by then is lost.
-func (r *run) settle(ctx context.Context, failed <-chan error) error {
+func (r *run) settle(live context.Context) error {
 	bound := time.NewTimer(settleTimeout)
 	defer bound.Stop()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	for r.ledger.Summary().Lost > 0 {
+	for {
+		if live.Err() != nil {
+			return context.Cause(live)
+		}
+		if r.ledger.Summary().Lost == 0 {
+			return nil
+		}
 		select {
-		case err := <-failed:
-			if err != nil {
-				return err
-			}
 		case <-tick.C:
 		case <-bound.C:
 			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		case <-live.Done():
 		}
 	}
-	return nil
 }
 
 // cleanUp deletes the topology from a broker that outlives the run.

@@ -16,9 +16,9 @@ import (
 
 // screen shows a run: a bar that is drawn over itself, or plain lines.
 type screen struct {
-	bar      bool
-	total    int
-	consumed atomic.Int64
+	bar       bool
+	total     int
+	delivered atomic.Int64
 
 	mu    sync.Mutex // guards the following
 	out   io.Writer
@@ -38,11 +38,12 @@ func (s *screen) say(format string, args ...any) {
 	fmt.Fprintf(s.out, "%6.1fs  %s\n", time.Since(s.begun).Seconds(), fmt.Sprintf(format, args...))
 }
 
-func (s *screen) fault(k Kind) {
-	s.say("fault: %s", map[Kind]string{
+// fault tells of the i-th of n faults, which strikes when settled messages have their outcome.
+func (s *screen) fault(k Kind, i, n, settled int) {
+	s.say("fault %d of %d, after %d messages: %s", i, n, settled, map[Kind]string{
 		Kill:  "the broker is killed and started again",
 		Reset: "every connection is reset",
-		Soft:  "a publish that makes the broker close the channel",
+		Soft:  "a publish to an exchange that does not exist, over which the broker closes the channel",
 	}[k])
 }
 
@@ -56,8 +57,29 @@ func (s *screen) event(e warren.Event) {
 		}
 		s.say("%s: %s: %v", e.Kind, what, e.Err)
 	case recovery.Recovered:
-		s.say("%s connection %v", e.Connection, e.Report)
+		s.say("%s", recovered(e))
 	}
+}
+
+// recovered tells of a connection that is back. What the loss took from the
+// publisher is not lost: it has it still.
+func recovered(e warren.Event) string {
+	r := e.Report
+	line := fmt.Sprintf("recovered: %s connection: back after %s, at attempt %d", e.Connection, r.Total.Round(time.Millisecond), r.Attempts)
+	count := func(n int, one, more string) {
+		switch {
+		case n == 1:
+			line += ", 1 " + one
+		case n > 1:
+			line += fmt.Sprintf(", %d %s", n, more)
+		}
+	}
+	count(r.Declared, "entity declared again", "entities declared again")
+	count(r.Survived, "queue survived", "queues survived")
+	count(len(r.Failed), "entity refused", "entities refused")
+	count(r.Tally.Unknown+r.Tally.NotSent, "message to be sent again", "messages to be sent again")
+	count(r.Tally.StaleAcks, "message to be delivered again, its ack came too late", "messages to be delivered again, their acks came too late")
+	return line
 }
 
 // runProgress shows how far the run is, until ctx ends.
@@ -82,9 +104,9 @@ func (s *screen) runProgress(ctx context.Context, p *publisher.Publisher) {
 }
 
 func (s *screen) progress(confirmed int) {
-	consumed := int(s.consumed.Load())
+	delivered := int(s.delivered.Load())
 	if !s.bar {
-		s.say("%d of %d confirmed, %d consumed", confirmed, s.total, consumed)
+		s.say("%d of %d confirmed, %d delivered", confirmed, s.total, delivered)
 		return
 	}
 	const width = 40
@@ -92,8 +114,8 @@ func (s *screen) progress(confirmed int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.erase()
-	fmt.Fprintf(s.out, "[%s%s] %3d%%  %d confirmed, %d consumed", strings.Repeat("█", full), strings.Repeat("·", width-full),
-		100*confirmed/s.total, confirmed, consumed)
+	fmt.Fprintf(s.out, "[%s%s] %3d%%  %d confirmed, %d delivered", strings.Repeat("█", full), strings.Repeat("·", width-full),
+		100*confirmed/s.total, confirmed, delivered)
 	s.drawn = true
 }
 

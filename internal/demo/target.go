@@ -14,10 +14,10 @@ import (
 
 // target is the broker of a run, and the means to break it.
 type target struct {
-	cfg   core.Config // how to connect
-	ours  bool        // it ends with the run
-	kill  func(context.Context) error
-	reset func() // every connection
+	cfg   core.Config                 // how to connect
+	ours  bool                        // it ends with the run
+	kill  func(context.Context) error // and start again, at once when the context ends
+	reset func()                      // every connection
 	close func()
 }
 
@@ -52,10 +52,9 @@ func startMemory(say func(string, ...any)) *target {
 			defer t.Stop()
 			select {
 			case <-t.C:
-				return nil
 			case <-ctx.Done():
-				return context.Cause(ctx)
 			}
+			return nil
 		},
 	}
 }
@@ -113,6 +112,8 @@ func startContainer(ctx context.Context, say func(string, ...any)) (*target, err
 		reset: proxy.Reset,
 		close: func() { proxy.Close(); remove() },
 		kill: func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout) // what follows needs a broker
+			defer cancel()
 			if err := b.Kill(ctx); err != nil {
 				return err
 			}
