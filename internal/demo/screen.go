@@ -43,7 +43,7 @@ func (s *screen) fault(k Kind, i, n, settled int) {
 	s.say("fault %d of %d, after %d messages: %s", i, n, settled, map[Kind]string{
 		Kill:  "the broker is killed and started again",
 		Reset: "every connection is reset",
-		Soft:  "a publish to an exchange that does not exist, over which the broker closes the channel",
+		Soft:  "a publish to an exchange that does not exist; the broker closes the channel over it, whenever it is tried",
 	}[k])
 }
 
