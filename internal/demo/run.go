@@ -68,7 +68,10 @@ func (r *run) do(ctx context.Context) (err error) {
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 		defer cancel()
-		err = errors.Join(err, r.cleanUp(ctx), r.client.Close(ctx))
+		if left := r.cleanUp(ctx); left != nil {
+			err = errors.Join(err, fmt.Errorf("queue and exchange %q are left on the broker: %w", r.cfg.Queue, left))
+		}
+		err = errors.Join(err, r.client.Close(ctx))
 	}()
 	// 2nd: a consumer, a publisher, faults, and the progress of it all. The end
 	// of ctx ends what makes something new, and leaves the rest time to finish.

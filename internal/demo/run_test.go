@@ -13,6 +13,7 @@ import (
 	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/docker/dockertest"
 	"github.com/warren-mq/warren/internal/ledger"
 	"github.com/warren-mq/warren/recovery"
@@ -139,7 +140,28 @@ func TestInterruptedWithoutABroker(t *testing.T) {
 		return out.Write(p)
 	})
 	s, err := Run(ctx, cfg)
-	if !errors.Is(err, ErrInterrupted) || s.Lost != 0 || s.Pending != 0 || s.Unknown+s.NotSent == 0 {
+	if !errors.Is(err, ErrInterrupted) || s.Lost != 0 || s.Pending != 0 || s.Unknown+s.NotSent == 0 || !strings.Contains(err.Error(), "are left on the broker") {
+		t.Errorf("%v\n%s\n%s", err, s, &out)
+	}
+}
+
+// What is confirmed and does not arrive is counted apart when the run is interrupted.
+func TestInterruptedBeforeItArrived(t *testing.T) {
+	b := brokertest.New(t)
+	b.OnSend(wire.MethodBasicDeliver, brokertest.Always(brokertest.Swallow))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out bytes.Buffer
+	cfg := Defaults()
+	cfg.URL, cfg.Faults, cfg.drain = b.URL(), Faults{Reset: 1}, time.Millisecond
+	cfg.Out = writerFunc(func(p []byte) (int, error) {
+		if strings.Contains(string(p), "fault 1 of") {
+			cancel()
+		}
+		return out.Write(p)
+	})
+	s, err := Run(ctx, cfg)
+	if !errors.Is(err, ErrInterrupted) || s.Lost != 0 || s.NotConsumed == 0 || s.NotConsumed != s.Confirmed {
 		t.Errorf("%v\n%s\n%s", err, s, &out)
 	}
 }
