@@ -53,6 +53,7 @@ func TestAMessageThatClosesTheConnectionIsIsolated(t *testing.T) {
 				e.queue("q", nil)
 				e.queue("stream", wire.Table{"x-queue-type": "stream"})
 				e.bind("stream", "amq.fanout")
+				e.bind("q", "amq.fanout")
 				e.closesOver(test.is.Error(), uint16(test.is))
 				p, neighbour := e.publisher(), e.publisher()
 				defer e.closeOf(p)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/warren-mq/warren/core/wire"
 )
@@ -11,14 +12,20 @@ import (
 // RabbitMQ keeps the messages of streams in the form of AMQP 1.0, where not every header of AMQP 0.9.1 has a place.
 // Properties come back as they were; headers as this file says.
 
-// canHold reports whether a stream can hold the message; any other queue can. A decimal has no form in AMQP 1.0, and
-// since RabbitMQ 4.0 what a stream is filtered by has to be text.
+// canHold reports whether a stream can hold the message; any other queue can. A decimal has no form in AMQP 1.0,
+// since RabbitMQ 4.0 what a stream is filtered by has to be text, and since 4.3 where replies go.
 func (q *Queue) canHold(m *Message) bool {
-	if q.Kind != kindStream || !m.hasHeaders() {
+	if q.Kind != kindStream {
+		return true
+	}
+	if replyTo, ok := wire.LookupProperty(m.Properties, wire.PropertyReplyTo); ok && !q.vhost.Before43 && !utf8.Valid(replyTo) {
+		return false
+	}
+	if !m.hasHeaders() {
 		return true
 	}
 	if filter, ok := m.Headers()[argStreamFilter+"-value"]; ok && !q.vhost.Before40 {
-		if _, text := filter.(string); !text {
+		if text, ok := filter.(string); !ok || !utf8.ValidString(text) {
 			return false
 		}
 	}

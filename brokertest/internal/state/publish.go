@@ -15,8 +15,8 @@ func (v *VHost) Publish(x *Exchange, m *Message) Outcome {
 	for _, q := range v.Route(x, m) {
 		out.Routed = out.Routed || q.reply == nil || !v.Before43
 		if !q.canHold(m) {
-			out.Unfit = true
-			return out
+			out.Unfit = true // the other queues have it all the same
+			continue
 		}
 		if !q.publish(m) {
 			out.Rejected = true
