@@ -27,7 +27,7 @@ type Config struct {
 
 // Defaults is the run that "warren demo" makes without flags.
 func Defaults() Config {
-	return Config{N: 100_000, Size: 1024, Faults: Faults{Kill: 2, Reset: 4, Soft: 4}, Seed: 1, Queue: "warren.demo", drain: 15 * time.Second}
+	return Config{N: 100_000, Size: 1024, Faults: Faults{Kill: 2, Reset: 4, Soft: 4}, Seed: 1, Queue: "warren.demo", drain: 30 * time.Second}
 }
 
 // Faults is how often each fault happens.

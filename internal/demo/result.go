@@ -47,8 +47,8 @@ func (r Result) String() string {
 	}
 	note(r.Duplicates, "Duplicates: published again since a connection ended before the confirm came, or delivered again\n"+
 		"since it ended before the ack arrived. At-least-once delivery brings them; consumers must bear them.")
-	note(r.NotConsumed, "Not consumed yet: confirmed, and waiting in the queue when the run was cut short; not lost.")
-	note(r.Unknown, "Unknown: sent, and no answer had come when the run was cut short; the broker may have them.")
+	note(r.NotConsumed, "Not consumed yet: confirmed, and not delivered when the run was cut short; nobody looked whether they arrive.")
+	note(r.Unknown, "Unknown: sent, and not answered when the run was cut short; the broker may have them or not.")
 	note(r.Phantoms, "Phantoms: deliveries of what this run did not publish: left in the queue by an earlier run, or from one beside it.")
 	if len(notes) > 0 {
 		fmt.Fprintf(&b, "\n%s\n", strings.Join(notes, "\n"))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -163,6 +164,52 @@ func TestInterruptedBeforeItArrived(t *testing.T) {
 	s, err := Run(ctx, cfg)
 	if !errors.Is(err, ErrInterrupted) || s.Lost != 0 || s.NotConsumed == 0 || s.NotConsumed != s.Confirmed {
 		t.Errorf("%v\n%s\n%s", err, s, &out)
+	}
+}
+
+// A broker that was being restarted when the run is interrupted is there again.
+func TestRestart(t *testing.T) {
+	failed := errors.New("exit status 130")
+	for name, tt := range map[string]struct {
+		interruptedIn string
+		fails         string
+		want          string
+		err           error
+	}{
+		"ordinary":             {"", "", "kill start", nil},
+		"interrupted":          {"kill", "", "kill start", nil},
+		"kill fails":           {"", "kill", "kill", failed},
+		"start fails":          {"", "start", "kill start", failed},
+		"kill is interrupted":  {"kill", "kill", "kill kill start", nil},
+		"start is interrupted": {"start", "start", "kill start kill start", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var did []string
+			step := func(what string) func(context.Context) error {
+				return func(ctx context.Context) error {
+					first := !slices.Contains(did, what)
+					did = append(did, what)
+					if what == tt.interruptedIn {
+						cancel()
+					}
+					if ctx.Err() != nil {
+						return ctx.Err()
+					}
+					if first && what == tt.fails {
+						return failed
+					}
+					return nil
+				}
+			}
+			if err := restart(ctx, step("kill"), step("start")); !errors.Is(err, tt.err) || (err == nil) != (tt.err == nil) {
+				t.Errorf("%v, want %v", err, tt.err)
+			}
+			if got := strings.Join(did, " "); got != tt.want {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+		})
 	}
 }
 

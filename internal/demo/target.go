@@ -111,15 +111,25 @@ func startContainer(ctx context.Context, say func(string, ...any)) (*target, err
 		ours:  true,
 		reset: proxy.Reset,
 		close: func() { proxy.Close(); remove() },
-		kill: func(ctx context.Context) error {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout) // what follows needs a broker
-			defer cancel()
-			if err := b.Kill(ctx); err != nil {
-				return err
-			}
-			return b.Start(ctx)
-		},
+		kill:  func(ctx context.Context) error { return restart(ctx, b.Kill, b.Start) },
 	}, nil
+}
+
+// restart has a broker killed and started again, whenever ctx ends: a run that
+// is interrupted needs it to finish. Ctrl-C ends the engine's command that is
+// running too, and not what it has begun, so then both are done again.
+func restart(ctx context.Context, kill, start func(context.Context) error) error {
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
+	defer cancel()
+	err := kill(bound)
+	if err == nil {
+		err = start(bound)
+	}
+	if err != nil && ctx.Err() != nil {
+		_ = kill(bound) // it may be dead already
+		err = start(bound)
+	}
+	return err
 }
 
 func runContainer(ctx context.Context, say func(string, ...any)) (*docker.Broker, error) {
