@@ -3,6 +3,7 @@ package warren_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,10 +132,10 @@ func TestAConnectionThatIsNotUsedDoesNotCount(t *testing.T) {
 func TestAClientStartsWhileTheBrokerIsDown(t *testing.T) {
 	inBubble(t, func(e *env) {
 		e.broker.Stop()
-		var refused int
+		var refused atomic.Int64
 		client, err := warren.New(url, e.overMemory(), warren.WithListener(func(ev warren.Event) {
 			if ev.Kind == recovery.Retrying && ev.Err != nil {
-				refused++
+				refused.Add(1)
 			}
 		}))
 		if err != nil {
@@ -167,8 +168,8 @@ func TestAClientStartsWhileTheBrokerIsDown(t *testing.T) {
 			})
 		}()
 		time.Sleep(time.Minute)
-		if err := client.State().Err; !isDialError(err) || refused == 0 {
-			t.Errorf("after a minute: %v, and %d events", err, refused)
+		if err := client.State().Err; !isDialError(err) || refused.Load() == 0 {
+			t.Errorf("after a minute: %v, and %d events", err, refused.Load())
 		}
 		e.broker.Start()
 		if err := <-declared; err != nil {
