@@ -1,11 +1,8 @@
 package consumer
 
 import (
-	"errors"
 	"time"
 
-	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/recovery"
 )
 
@@ -27,26 +24,11 @@ const (
 	lastIsolation  = time.Hour
 )
 
-// accuse takes the error with which the connection ended during basic.consume,
-// and whether no other consumer was subscribing. It reports whether this one
-// is to blame. An error that names no method is blamed on it only the second time.
-func (i *isolation) accuse(err error, alone bool, now time.Time) (guilty bool) {
-	e, ok := errors.AsType[*core.Error](err)
-	if !ok || !e.Server || e.Scope != core.ScopeConnection || e.Code == core.ErrConnectionForced {
-		return false // the network, or an operator
-	}
-	named := e.Method == wire.MethodBasicConsume.String()
-	if !named && e.Method != "" {
-		return false
-	}
-	guilty = alone && (named || i.suspect)
-	i.suspect = true
-	if guilty {
-		i.attempts++
-		i.wait = min(max(firstIsolation, 2*i.wait), lastIsolation)
-		i.due = now.Add(i.wait)
-	}
-	return guilty
+// refused notes that the broker closed the connection over this consumer.
+func (i *isolation) refused(now time.Time) {
+	i.attempts++
+	i.wait = min(max(firstIsolation, 2*i.wait), lastIsolation)
+	i.due = now.Add(i.wait)
 }
 
 // isolated reports that the broker closed the connection over this consumer.

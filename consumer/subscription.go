@@ -90,22 +90,21 @@ func (f *feed) subscribeOn(s *recovery.Session, ch *core.Channel, known knowledg
 // consume consumes the queue, without company if the last connection may have
 // ended because of it. guilty: the broker closed the connection over it.
 func (f *feed) consume(s *recovery.Session, ch *core.Channel, args core.Table, prefetch int, large *oversize) (_ *core.Consumer, guilty bool, err error) {
-	if err := f.member.Begin(f.ctx, f.isolation.suspect); err != nil {
-		return nil, false, err
-	}
-	if err := s.Conn.Err(); err != nil { // over another one, while this one waited
-		f.member.End()
-		return nil, false, err
-	}
-	consumer, err := f.c.consume(f.ctx, ch, args, prefetch, large)
-	alone := f.member.End()
-	if lost := s.Conn.Err(); err != nil && lost != nil {
-		return nil, f.isolation.accuse(lost, alone, time.Now()), lost
-	}
-	if err == nil {
+	var consumer *core.Consumer
+	blame, err := f.member.Attempt(f.ctx, s.Conn, f.isolation.suspect, func() (err error) {
+		consumer, err = f.c.consume(f.ctx, ch, args, prefetch, large)
+		return err
+	})
+	switch {
+	case err == nil:
 		f.isolation = isolation{}
+	case blame == recovery.Offender:
+		f.isolation.suspect = true
+		f.isolation.refused(time.Now())
+	case blame == recovery.Suspect:
+		f.isolation.suspect = true
 	}
-	return consumer, false, err
+	return consumer, blame == recovery.Offender, err
 }
 
 func (c *Consumer) consume(ctx context.Context, ch *core.Channel, args core.Table, prefetch int, large *oversize) (*core.Consumer, error) {

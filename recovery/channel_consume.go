@@ -67,19 +67,7 @@ func (ch *Channel) Consume(ctx context.Context, m core.BasicConsume, opts ...cor
 	m.Arguments = m.Arguments.Clone()
 	c := &Consumer{channel: ch, args: m.Arguments, done: make(chan struct{})}
 	c.options = append([]core.ConsumeOption{core.OnTooLarge(c.holdTooLarge)}, opts...)
-	err := ch.call(ctx, &m, func(physical *core.Channel) (err error) {
-		if m.Queue, err = ch.queue(m.Queue); err != nil {
-			return err
-		}
-		if err := ch.takeTurn(ctx); err != nil {
-			return err
-		}
-		defer ch.endTurn()
-		c.qos = ch.currentQos()
-		c.physical, err = physical.Consume(ctx, m, c.options...)
-		return err
-	})
-	if err != nil {
+	if err := ch.first(ctx, c, &m); err != nil {
 		ch.unreserve(m.ConsumerTag)
 		return nil, err
 	}
@@ -88,6 +76,37 @@ func (ch *Channel) Consume(ctx context.Context, m core.BasicConsume, opts ...cor
 	c.named.Store(&m.Queue)
 	ch.add(c)
 	return c, nil
+}
+
+// first starts a consumer for the first time. While the connection ends and another
+// attempt may have been the cause, or this one was not made at all, it is made again.
+func (ch *Channel) first(ctx context.Context, c *Consumer, m *core.BasicConsume) error {
+	suspect := false
+	for {
+		again := false
+		err := ch.call(ctx, m, func(physical *core.Channel) (err error) {
+			if m.Queue, err = ch.queue(m.Queue); err != nil {
+				return err
+			}
+			if err := ch.takeTurn(ctx); err != nil {
+				return err
+			}
+			defer ch.endTurn()
+			sent := false
+			blame, err := ch.conn.attempt(ctx, physical.Conn(), suspect, func() (err error) {
+				sent = true
+				c.qos = ch.currentQos()
+				c.physical, err = physical.Consume(ctx, *m, c.options...)
+				return err
+			})
+			suspect = suspect || blame == Suspect
+			again = blame == Suspect || !sent && physical.Conn().Err() != nil
+			return err
+		})
+		if err == nil || !again || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 // add makes a consumer one that is brought back.

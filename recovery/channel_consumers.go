@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"context"
 	"time"
 
 	"github.com/warren-mq/warren/core"
@@ -50,14 +51,14 @@ func (ch *Channel) currentQos() core.BasicQos {
 	return ch.modes.qos
 }
 
-// missing returns the consumers that are not on physical and due. On one in
-// use, those that were refused or cancelled must have been verified.
+// missing returns the consumers that are not on physical and due. Those that
+// were refused or cancelled must have been verified.
 func (ch *Channel) missing(physical *core.Channel, now time.Time) []*Consumer {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	var all []*Consumer
 	for _, c := range ch.consumers {
-		if !c.on(physical) && !c.due.After(now) && !ch.conn.holds(*c.named.Load()) && (ch.physical == nil || c.verified || c.sound(physical)) {
+		if !c.on(physical) && !c.due.After(now) && !ch.conn.holds(*c.named.Load()) && (c.verified || c.sound(physical)) {
 			all = append(all, c)
 		}
 	}
@@ -77,18 +78,32 @@ func (ch *Channel) window() int {
 	return consumeWindow
 }
 
-// start consumes without waiting for each answer. The answers come in order,
-// so the first that does not come names the culprit. What is cancelled before
-// its answer comes is cancelled at the broker then.
+// start starts consumers, of which one that is suspect is the only one.
 func (ch *Channel) start(physical *core.Channel, consumers []*Consumer) error {
+	ctx, cancel := ch.during(physical)
+	defer cancel()
+	var unanswered []*Consumer
+	defer func() { ch.release(unanswered...) }()
+	blame, err := ch.conn.attempt(ctx, physical.Conn(), ch.suspected(consumers[0]), func() (err error) {
+		unanswered, err = ch.send(physical, consumers)
+		return err
+	})
+	if err == nil || len(unanswered) == 0 {
+		return err
+	}
+	return ch.refuse(physical, unanswered, blame, err)
+}
+
+// send consumes without waiting for each answer. The answers come in order, so
+// the broker refused one of those that have none. What is cancelled before its
+// answer comes is cancelled at the broker then.
+func (ch *Channel) send(physical *core.Channel, consumers []*Consumer) (inFlight []*Consumer, err error) {
 	type flight struct {
 		c        *Consumer
 		physical *core.Consumer
 		reply    *core.Reply
 	}
 	var flights []flight
-	var inFlight []*Consumer // not answered yet
-	defer func() { ch.release(inFlight...) }()
 	var broken error
 	for _, c := range consumers {
 		if !ch.claim(c) {
@@ -110,14 +125,14 @@ func (ch *Channel) start(physical *core.Channel, consumers []*Consumer) error {
 	}
 	for _, f := range flights {
 		if _, err := f.reply.Wait(ch.ctx); err != nil {
-			return ch.refuse(physical, inFlight, err)
+			return inFlight, err
 		}
 		inFlight = inFlight[1:]
 		if !ch.attach(f.c, f.physical) {
 			ch.conn.running.Go(func() { ch.runDiscard(f.c, f.physical) })
 		}
 	}
-	return broken
+	return nil, broken
 }
 
 // claim reports whether a consumer is still wanted. Its tag then stays taken
@@ -153,7 +168,7 @@ func (ch *Channel) attach(c *Consumer, physical *core.Consumer) (wanted bool) {
 	}
 	c.follow()
 	c.starting, c.untold = !wanted, wanted
-	c.physical, c.refusal, c.attempts, c.suspect, c.verified = physical, nil, 0, false, false
+	c.physical, c.refusal, c.attempts, c.suspect, c.verified, c.refused = physical, nil, 0, false, false, false
 	c.due, c.started = time.Time{}, time.Now()
 	c.changed.Wake()
 	return wanted
@@ -218,12 +233,15 @@ func (ch *Channel) look() {
 
 // verify makes sure, before consumers that the server cancelled or refused are
 // started again, that their queues exist: one that does not would cost the
-// channel. Queues that the client declared are declared again.
+// channel. Queues that the client declared are declared again. One that was
+// refused must have been taken on a channel of its own.
 func (ch *Channel) verify(s *Session, physical *core.Channel) {
+	ctx, cancel := ch.during(physical)
+	defer cancel()
 	for _, c := range ch.ended(physical, time.Now()) {
 		queue := c.queue(ch.conn)
-		if _, err := ch.conn.Redeclare(ch.ctx, s, queue); err != nil {
-			ch.verified(s, c, err)
+		if _, err := ch.conn.Redeclare(ctx, s, queue); err != nil {
+			ch.verified(ctx, s, c, err)
 			continue
 		}
 		ch.mu.Lock()
@@ -232,18 +250,21 @@ func (ch *Channel) verify(s *Session, physical *core.Channel) {
 		steps := []topology.Step{{
 			Entity: topology.Queue{Name: queue}, Method: &core.QueueDeclare{Queue: queue, Passive: true},
 		}}
-		results, err := topology.Replay(ch.ctx, s.Conn, steps)
+		results, err := topology.Replay(ctx, s.Conn, steps)
 		if err == nil && len(results) == 1 {
 			err = results[0].Err
 		}
-		ch.verified(s, c, err)
+		if err == nil && ch.toProbe(c) {
+			err = ch.probe(ctx, s, c)
+		}
+		ch.verified(ctx, s, c, err)
 	}
 }
 
 // verified puts a consumer off whose queue cannot be looked at; a nil error
 // clears it to be started.
-func (ch *Channel) verified(s *Session, c *Consumer, err error) {
-	if err != nil && ch.ctx.Err() == nil && s.Conn.Err() == nil {
+func (ch *Channel) verified(ctx context.Context, s *Session, c *Consumer, err error) {
+	if err != nil && ctx.Err() == nil && s.Conn.Err() == nil {
 		ch.putOff(c, Classify(err), err)
 		return
 	}
@@ -285,8 +306,8 @@ func (ch *Channel) ended(physical *core.Channel, now time.Time) []*Consumer {
 	return again
 }
 
-// retryRefused lets refused consumers be tried at once on a new connection,
-// but for those that may close it.
+// retryRefused lets refused consumers be verified at once on a new connection,
+// when those that were not refused are back, but for those that may close it.
 func (ch *Channel) retryRefused(s *Session) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
@@ -295,8 +316,10 @@ func (ch *Channel) retryRefused(s *Session) {
 	}
 	ch.epoch = s.Epoch
 	for _, c := range ch.consumers {
+		c.verified = false
 		if c.refusal != nil && Classify(c.refusal) != Fatal {
 			c.due = time.Time{}
+			ch.look()
 		}
 	}
 }

@@ -248,11 +248,27 @@ func (ch *Channel) serve(s *Session, physical *core.Channel) error {
 
 // restoreInTurn is restore while calls use the channel too.
 func (ch *Channel) restoreInTurn(s *Session, physical *core.Channel) error {
-	if err := ch.takeTurn(ch.ctx); err != nil {
+	ctx, cancel := ch.during(physical)
+	defer cancel()
+	if err := ch.takeTurn(ctx); err != nil {
 		return err
 	}
 	defer ch.endTurn()
 	return ch.restore(s, physical, ch.currentQos())
+}
+
+// during returns a context that ends with the physical channel too: whoever waits
+// for something else must not keep the next one from being opened.
+func (ch *Channel) during(physical *core.Channel) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ch.ctx)
+	ch.conn.running.Go(func() {
+		select {
+		case <-physical.Done():
+			cancel(physical.Err())
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() { cancel(nil) }
 }
 
 func (ch *Channel) takeTurn(ctx context.Context) error {

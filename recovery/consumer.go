@@ -44,6 +44,7 @@ type Consumer struct {
 	wait     time.Duration
 	due      time.Time        // when to try again; zero: at once
 	verified bool             // its queue exists
+	refused  bool             // over its basic.consume: it is tried on a channel of its own first
 	untold   bool             // it is back, and no event has said so
 	suspect  bool             // it may have made the broker close the connection
 	starting bool             // basic.consume is sent, or about to be, and not answered
@@ -68,6 +69,13 @@ func (c *Consumer) sound(physical *core.Channel) bool {
 // cancelledOn reports whether the server took it off a living channel.
 func (c *Consumer) cancelledOn(physical *core.Channel) bool {
 	return c.physical != nil && c.physical.Channel() == physical && errors.Is(c.physical.Err(), core.ErrCancelled)
+}
+
+// fatal reports whether the broker closed the connection over it.
+func (c *Consumer) fatal() bool {
+	c.channel.mu.Lock()
+	defer c.channel.mu.Unlock()
+	return c.refusal != nil && Classify(c.refusal) == Fatal
 }
 
 // overflowed reports whether it ended because it was not read fast enough.

@@ -2,13 +2,16 @@ package recovery
 
 import (
 	"context"
+	"errors"
 
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/gate"
 )
 
-// flight are the members that do at this moment what may make the broker close
-// the connection. Of several it is not known which one did; so each that may
-// have is then let go alone. The connection's lock guards it.
+// flight are the attempts to consume that are under way on the connection, of members
+// and of channels alike: each may make the broker close it. Of several it is not known
+// which one did; so each that may have is then made alone. The connection's lock guards it.
 type flight struct {
 	now     int  // under way
 	crowd   bool // they were several at a time since there was none
@@ -16,12 +19,44 @@ type flight struct {
 	changed gate.Gate
 }
 
-// Begin waits, within ctx, until the member may do what the broker may close
-// the connection over, such as basic.consume: with alone, until no other
-// member does; without, until none does that wants to be alone. After nil call
-// [Member.End].
-func (m *Member) Begin(ctx context.Context, alone bool) error {
-	c := m.conn
+// Blame says what an attempt to consume had to do with the end of the connection.
+type Blame int
+
+const (
+	// NotBlamed: the attempt succeeded, or the connection lives, or it ended over something else.
+	NotBlamed Blame = iota
+	// Suspect: the attempt may have been what the broker closed the connection over. The next is to be made alone.
+	Suspect
+	// Offender: the broker closed the connection over this attempt.
+	Offender
+)
+
+// Attempt runs consume, which sends one basic.consume on conn and waits for the answer.
+// With alone, for a [Suspect], no other attempt on the connection is under way
+// meanwhile; without, none that is to be alone. ctx bounds the wait for that; if conn
+// has ended by then, consume is not called. The error is why conn ended, if it did,
+// else what consume returned.
+func (m *Member) Attempt(ctx context.Context, conn *core.Conn, alone bool, consume func() error) (Blame, error) {
+	return m.conn.attempt(ctx, conn, alone, consume)
+}
+
+func (c *Connection) attempt(ctx context.Context, conn *core.Conn, alone bool, consume func() error) (Blame, error) {
+	if err := c.beginAttempt(ctx, alone); err != nil {
+		return NotBlamed, err
+	}
+	if err := conn.Err(); err != nil { // over another one, while this one waited
+		c.endAttempt()
+		return NotBlamed, err
+	}
+	err := consume()
+	noOther := c.endAttempt()
+	if lost := conn.Err(); err != nil && lost != nil {
+		return accuse(lost, noOther, alone), lost
+	}
+	return NotBlamed, err
+}
+
+func (c *Connection) beginAttempt(ctx context.Context, alone bool) error {
 	c.mu.Lock()
 	f := &c.flight
 	for f.alone || alone && f.now > 0 {
@@ -38,9 +73,8 @@ func (m *Member) Begin(ctx context.Context, alone bool) error {
 	return nil
 }
 
-// End ends what was begun, and reports whether no other member was at it meanwhile.
-func (m *Member) End() (alone bool) {
-	c := m.conn
+// endAttempt reports whether no other attempt was under way meanwhile.
+func (c *Connection) endAttempt() (alone bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := &c.flight
@@ -50,4 +84,22 @@ func (m *Member) End() (alone bool) {
 		f.changed.Wake()
 	}
 	return alone
+}
+
+// accuse judges an attempt during which the connection ended with lost. alone: no other
+// was under way; again: it was a suspect before. An error that names no method is
+// blamed on an attempt only the second time.
+func accuse(lost error, alone, again bool) Blame {
+	if !closedOver(lost) {
+		return NotBlamed
+	}
+	e, _ := errors.AsType[*core.Error](lost)
+	named := e.Method == wire.MethodBasicConsume.String()
+	switch {
+	case !named && e.Method != "":
+		return NotBlamed
+	case alone && (named || again):
+		return Offender
+	}
+	return Suspect
 }

@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,12 +15,12 @@ func TestWhoWasAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(Config{Resolver: Endpoints(core.Config{})})
 		defer c.stop(core.ErrClosed)
-		one, two, three := c.Join("one"), c.Join("two"), c.Join("three")
-		begin := func(m *Member) { must(t, m.Begin(t.Context(), false)) }
-		end := func(m *Member, want bool) {
+		const one, two, three = "one", "two", "three"
+		begin := func(string) { must(t, c.beginAttempt(t.Context(), false)) }
+		end := func(name string, want bool) {
 			t.Helper()
-			if got := m.End(); got != want {
-				t.Errorf("%s was alone: %t, want %t", m.name, got, want)
+			if got := c.endAttempt(); got != want {
+				t.Errorf("%s was alone: %t, want %t", name, got, want)
 			}
 		}
 		for range 3 { // what was is over when there is none
@@ -42,35 +43,62 @@ func TestWhoWantsToBeAloneWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(Config{Resolver: Endpoints(core.Config{})})
 		defer c.stop(core.ErrClosed)
-		one, two, three := c.Join("one"), c.Join("two"), c.Join("three")
 		for _, other := range []bool{false, true} {
-			must(t, one.Begin(t.Context(), false))
-			must(t, two.Begin(t.Context(), false))
+			must(t, c.beginAttempt(t.Context(), false))
+			must(t, c.beginAttempt(t.Context(), false))
 			begun := make(chan error, 2)
-			go func() { begun <- three.Begin(t.Context(), true) }()
+			go func() { begun <- c.beginAttempt(t.Context(), true) }()
 			synctest.Wait()
-			one.End()
+			c.endAttempt()
 			synctest.Wait()
 			if len(begun) > 0 {
 				t.Fatal("begun beside another")
 			}
-			two.End()
+			c.endAttempt()
 			must(t, <-begun)
 
-			go func() { begun <- one.Begin(t.Context(), other) }()
+			go func() { begun <- c.beginAttempt(t.Context(), other) }()
 			short, cancel := context.WithTimeoutCause(t.Context(), time.Second, core.ErrTimeout)
-			if err := two.Begin(short, false); err != core.ErrTimeout {
+			if err := c.beginAttempt(short, false); err != core.ErrTimeout {
 				t.Errorf("begun beside one that is to be alone, or ended with another error: %v", err)
 			}
 			cancel()
 			if len(begun) > 0 {
 				t.Fatal("begun beside one that is to be alone")
 			}
-			if !three.End() {
+			if !c.endAttempt() {
 				t.Error("it was not alone")
 			}
 			must(t, <-begun)
-			one.End()
+			c.endAttempt()
 		}
 	})
+}
+
+func TestWhoIsBlamedForTheEndOfTheConnection(t *testing.T) {
+	refused := core.Error{Code: core.ErrInternal, Method: "basic.consume", Server: true}
+	unnamed, other, forced, ours, channel := refused, refused, refused, refused, refused
+	unnamed.Method, other.Method, ours.Server, channel.Scope = "", "queue.declare", false, core.ScopeChannel
+	forced.Method, forced.Code = "", core.ErrConnectionForced
+	for name, c := range map[string]struct {
+		lost         error
+		alone, again bool
+		want         Blame
+	}{
+		"alone":                {&refused, true, false, Offender},
+		"in company":           {&refused, false, false, Suspect},
+		"in company again":     {&refused, false, true, Suspect},
+		"no method":            {&unnamed, true, false, Suspect},
+		"no method again":      {&unnamed, true, true, Offender},
+		"no method in company": {&unnamed, false, true, Suspect},
+		"another method":       {&other, true, true, NotBlamed},
+		"an operator":          {&forced, true, true, NotBlamed},
+		"this side":            {&ours, true, true, NotBlamed},
+		"only the channel":     {&channel, true, true, NotBlamed},
+		"the network":          {errors.New("reset"), true, true, NotBlamed},
+	} {
+		if got := accuse(c.lost, c.alone, c.again); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
 }
