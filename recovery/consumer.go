@@ -17,7 +17,9 @@ import (
 // Consumer is a consumer on a [Channel]. It goes on, under the same tag, when
 // its channel or connection is lost, and when the server cancels it: its queue
 // is then looked for, declared again if the client declared it, and consumed
-// again, after ever longer waits while that fails. It ends by Cancel, with its
+// again, after ever longer waits while that fails. Once refused, it is tried on a
+// channel of its own until it is taken there, so that others on its channel are left
+// alone; what arrives in that moment, one message at most, goes back to the queue. It ends by Cancel, with its
 // channel, when [Config].Semantic is spent, or with [core.ErrOverflow].
 // All methods are safe for concurrent use; several goroutines may receive.
 type Consumer struct {
