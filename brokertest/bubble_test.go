@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,12 +41,13 @@ func TestAwait(t *testing.T) {
 	holds := func() bool { count++; return count == 5 }
 	Await(t, time.Minute, "the fifth call", holds)
 	synctest.Test(t, func(t *testing.T) {
-		begun, done := time.Now(), false
+		begun := time.Now()
+		var done atomic.Bool
 		go func() {
 			time.Sleep(time.Hour)
-			done = true
+			done.Store(true)
 		}()
-		Await(t, 2*time.Hour, "the goroutine", func() bool { return done })
+		Await(t, 2*time.Hour, "the goroutine", done.Load)
 		if took := time.Since(begun); took < time.Hour || took > time.Hour+2*time.Minute {
 			t.Errorf("it took %s", took)
 		}
