@@ -166,9 +166,12 @@ type outcome struct {
 func runScenarios(t *testing.T, target *url.URL, vhost string, work <-chan *scenario, results chan<- outcome) {
 	for s := range work {
 		o := playOne(t, target, vhost, s, 1)
-		if !*update && !s.agrees(o) {
+		for _, longer := range []time.Duration{5, 5, 10} { // whether a stream's last segment goes is settled by a race of the broker's own
+			if *update || s.agrees(o) {
+				break
+			}
 			t.Logf("%s: played again with more time: %v", s.title, o.err)
-			o = playOne(t, target, vhost, s, 5)
+			o = playOne(t, target, vhost, s, longer)
 		}
 		results <- o
 	}
