@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,9 +103,9 @@ func TestAnOffsetAloneMakesNoStream(t *testing.T) {
 			if _, err := e.broker.Publish("", "q", moved, []byte("moved")); err != nil {
 				t.Fatal(err)
 			}
-			fails := true
+			var mended atomic.Bool
 			r := e.run("q", func(_ context.Context, d *core.Delivery) error {
-				if fails && string(d.Body) == "moved" {
+				if !mended.Load() && string(d.Body) == "moved" {
 					return errors.New("not yet")
 				}
 				return nil
@@ -112,7 +113,7 @@ func TestAnOffsetAloneMakesNoStream(t *testing.T) {
 			time.Sleep(time.Second)
 			e.broker.Cut()
 			time.Sleep(time.Minute)
-			fails = false
+			mended.Store(true)
 			e.publish("q", 1, 20)
 			time.Sleep(time.Minute)
 			e.wantQueue("q", 0, 0, 1)

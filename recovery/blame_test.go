@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,6 +45,12 @@ func TestOfSeveralConsumersOnlyTheRefusedOneIsPutOff(t *testing.T) {
 	})
 }
 
+func physicalOf(ch *Channel, c *Consumer) *core.Consumer {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return c.physical
+}
+
 // A consumer that another client locks out is tried on a channel of its own: its
 // sibling's channel is lost at most once, and nothing of the queue is lost or kept.
 func TestALockedOutConsumerLeavesItsSiblingAlone(t *testing.T) {
@@ -58,16 +65,16 @@ func TestALockedOutConsumerLeavesItsSiblingAlone(t *testing.T) {
 				sibling := consume(t, ch, "free", "sibling")
 				c, err := ch.Consume(t.Context(), core.BasicConsume{Queue: "locked", ConsumerTag: "tag", NoAck: noAck})
 				must(t, err)
-				locked := true
+				var taken atomic.Bool
 				b.OnReceive(wire.MethodBasicConsume, func(ev brokertest.Event) brokertest.Action {
-					if m := ev.Method.(*wire.BasicConsume); locked && m.Queue == "locked" {
+					if m := ev.Method.(*wire.BasicConsume); !taken.Load() && m.Queue == "locked" {
 						return brokertest.Refuse(403, "ACCESS_REFUSED - queue 'locked' in vhost '/' in exclusive use")
 					}
 					return brokertest.Pass
 				})
 				b.cut(t)
 				time.Sleep(10 * time.Second)
-				physical := sibling.physical
+				physical := physicalOf(ch, sibling)
 				send(t, other, "free", "work")
 				send(t, other, "locked", "one")
 				send(t, other, "locked", "two")
@@ -78,15 +85,15 @@ func TestALockedOutConsumerLeavesItsSiblingAlone(t *testing.T) {
 				time.Sleep(10 * time.Minute) // the work
 				must(t, d.Ack())
 				lost, tried := len(b.journal.of(ChannelLost)), len(b.journal.of(ConsumerLost))
-				if sibling.physical != physical || lost > 1 || tried < 10 || tried > 1000 {
+				if physicalOf(ch, sibling) != physical || lost > 1 || tried < 10 || tried > 1000 {
 					t.Errorf("the channel was lost %d times over %d refusals", lost, tried)
 				}
 				if s := b.conn.State(); len(s.Degraded) != 1 || !errors.Is(s.Degraded[0], core.ErrAccessRefused) {
 					t.Errorf("state %+v", s)
 				}
-				locked = false
+				taken.Store(true)
 				b.ready(t)
-				if sibling.physical != physical {
+				if physicalOf(ch, sibling) != physical {
 					t.Error("the sibling was hurt when the other was taken")
 				}
 				for _, want := range []string{"one", "two"} {
