@@ -119,6 +119,7 @@ func (ch *Channel) ready(ctx context.Context) (*core.Channel, error) {
 		switch {
 		case ch.err != nil:
 			return nil, ch.err
+		case ctx.Err() != nil: // nothing is begun for a caller who has given up
 		case ch.physical != nil && ch.physical.Err() == nil:
 			return ch.physical, nil
 		}

@@ -180,7 +180,7 @@ func TestClosingWithAContextThatHasEnded(t *testing.T) {
 		if got := tags(b.Broker); got != "two" || two.Err() != nil {
 			t.Errorf("consumers %s", got)
 		}
-		if err := ch.Close(ended); !errors.Is(err, context.Canceled) {
+		if err := ch.Close(ended); err != nil && !errors.Is(err, context.Canceled) { // nil where the broker has answered by then
 			t.Errorf("close: %v", err)
 		}
 		for range 10 { // some of them are opened already

@@ -141,6 +141,14 @@ func (h *halfOpen) breakOff() {
 func testLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	var mu sync.Mutex // guards the following
 	var last *halfOpen
+	var dialled []net.Conn
+	t.Cleanup(func() { // registered first, so that the connection is closed before its sockets are
+		mu.Lock()
+		defer mu.Unlock()
+		for _, nc := range dialled {
+			_ = nc.Close()
+		}
+	})
 	r := topology.NewRecorder()
 	c, j := rabbit(t, broker, Config{Recorder: r}, func(e *core.Config) {
 		e.Heartbeat = time.Second
@@ -152,8 +160,7 @@ func testLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			last = &halfOpen{Conn: nc}
-			t.Cleanup(func() { _ = nc.Close() })
+			last, dialled = &halfOpen{Conn: nc}, append(dialled, nc)
 			return last, nil
 		}
 	})
