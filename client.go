@@ -9,9 +9,9 @@ import (
 
 	"github.com/warren-mq/warren/consumer"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
-	"github.com/warren-mq/warren/topology"
 )
 
 // Client is a logical connection to RabbitMQ. It outlives any number of
@@ -21,7 +21,7 @@ import (
 // everything else, so that a broker that stops reading publishers (a memory or
 // disk alarm) never holds up an ack.
 type Client struct {
-	recorder *topology.Recorder
+	recorder *record.Recorder
 	main     *recovery.Connection
 	publish  *recovery.Connection
 	events   *recovery.Dispatcher

@@ -5,41 +5,41 @@ import (
 	"errors"
 
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/topology"
+	"github.com/warren-mq/warren/topology/compare"
 )
 
 // Compare tells how t stands to what the broker has, and changes nothing
-// there; it is [topology.Compare] on the client's connection. It waits for one
+// there; it is [compare.Compare] on the client's connection. It waits for one
 // during an outage, and begins anew on the next one when it is lost meanwhile.
-// Errors: those of [topology.Compare], the end of ctx, why the client is closed,
-// and a [*topology.InterruptedError] if the broker closed the connection over it.
-func (c *Client) Compare(ctx context.Context, t Topology, opts ...topology.CompareOption) (*topology.Comparison, error) {
-	return c.comparing(ctx, func(conn *core.Conn) (*topology.Comparison, error) {
-		return topology.Compare(ctx, conn, t, opts...)
+// Errors: those of [compare.Compare], the end of ctx, why the client is closed,
+// and a [*compare.InterruptedError] if the broker closed the connection over it.
+func (c *Client) Compare(ctx context.Context, t Topology, opts ...compare.Option) (*compare.Comparison, error) {
+	return c.comparing(ctx, func(conn *core.Conn) (*compare.Comparison, error) {
+		return compare.Compare(ctx, conn, t, opts...)
 	})
 }
 
 // Apply creates what is missing of t, leaves alone what the broker has
-// otherwise, and reports what it did; it is [topology.Apply] on the client's
+// otherwise, and reports what it did; it is [compare.Apply] on the client's
 // connection, for which it waits during an outage. Nothing is recorded: what
 // the client itself needs after a loss is for [Client.Declare].
 //
 // When the connection is lost after something may have been created, it is not
 // made again, for then it could no longer be told what was created: the
 // comparison says what was reached, the error is a
-// [*topology.InterruptedError], and applying t again is harmless. Other errors:
-// those of [Client.Compare], and a [*topology.UnsettledError], with the whole
+// [*compare.InterruptedError], and applying t again is harmless. Other errors:
+// those of [Client.Compare], and a [*compare.UnsettledError], with the whole
 // comparison, if the broker has something otherwise or refused it.
-func (c *Client) Apply(ctx context.Context, t Topology, opts ...topology.CompareOption) (*topology.Comparison, error) {
-	return c.comparing(ctx, func(conn *core.Conn) (*topology.Comparison, error) {
-		return topology.Apply(ctx, conn, t, opts...)
+func (c *Client) Apply(ctx context.Context, t Topology, opts ...compare.Option) (*compare.Comparison, error) {
+	return c.comparing(ctx, func(conn *core.Conn) (*compare.Comparison, error) {
+		return compare.Apply(ctx, conn, t, opts...)
 	})
 }
 
 // comparing returns what f does on the connection. While there is no comparison
 // nothing was done, so when the connection is lost f is called again on the next
 // one, unless it is to blame.
-func (c *Client) comparing(ctx context.Context, f func(*core.Conn) (*topology.Comparison, error)) (*topology.Comparison, error) {
+func (c *Client) comparing(ctx context.Context, f func(*core.Conn) (*compare.Comparison, error)) (*compare.Comparison, error) {
 	for after := uint64(0); ; {
 		s, err := c.main.SessionAfter(ctx, after)
 		if err != nil {
@@ -55,6 +55,6 @@ func (c *Client) comparing(ctx context.Context, f func(*core.Conn) (*topology.Co
 
 // accused reports whether the broker closed the connection over a declaration.
 func accused(err error) bool {
-	interrupted, ok := errors.AsType[*topology.InterruptedError](err)
-	return ok && len(interrupted.Suspects()) > 0
+	interrupted, ok := errors.AsType[*compare.InterruptedError](err)
+	return ok && len(interrupted.Suspects) > 0
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
+	"github.com/warren-mq/warren/topology/compare"
 )
 
 func TestCompareAndApply(t *testing.T) {
@@ -26,9 +27,9 @@ func TestCompareAndApply(t *testing.T) {
 			Queues:    []warren.Queue{{Name: "there"}, {Name: "otherwise", AutoDelete: true}, {Name: "new"}},
 			Bindings:  []warren.Binding{{Source: "x", Destination: "new"}},
 		}
-		actions := func(c *topology.Comparison, err error) (all []topology.Action) {
+		actions := func(c *compare.Comparison, err error) (all []compare.Action) {
 			t.Helper()
-			if _, unsettled := errors.AsType[*topology.UnsettledError](err); err != nil && !unsettled {
+			if _, unsettled := errors.AsType[*compare.UnsettledError](err); err != nil && !unsettled {
 				t.Fatal(err)
 			}
 			for _, change := range c.Changes {
@@ -36,14 +37,14 @@ func TestCompareAndApply(t *testing.T) {
 			}
 			return all
 		}
-		want := []topology.Action{topology.Create, topology.Adopt, topology.Differs, topology.Create, topology.Create}
-		if got := actions(client.Compare(e.ctx, wanted, topology.Probe())); !slices.Equal(got, want) {
+		want := []compare.Action{compare.Create, compare.Adopt, compare.Differs, compare.Create, compare.Create}
+		if got := actions(client.Compare(e.ctx, wanted, compare.Probe())); !slices.Equal(got, want) {
 			t.Errorf("compared: %v; want %v", got, want)
 		}
 		if n := len(e.broker.Queues()); n != 2 {
 			t.Errorf("comparing has made %d queues", n-2)
 		}
-		if got := actions(client.Apply(e.ctx, wanted, topology.Probe())); !slices.Equal(got, want) {
+		if got := actions(client.Apply(e.ctx, wanted, compare.Probe())); !slices.Equal(got, want) {
 			t.Errorf("applied: %v; want %v", got, want)
 		}
 		if _, err := client.Apply(e.ctx, wanted); !errors.Is(err, core.ErrPreconditionFailed) || !strings.Contains(err.Error(), `queue "otherwise" differs`) {
@@ -68,7 +69,7 @@ func TestCompareGoesOnAfterALossAndApplyTells(t *testing.T) {
 		wanted := warren.Topology{Exchanges: []warren.Exchange{{Name: "x"}}, Queues: []warren.Queue{{Name: "q"}}}
 		e.broker.OnReceive(wire.MethodExchangeDeclare, brokertest.Nth(1, brokertest.Cut))
 		c, err := client.Compare(e.ctx, wanted)
-		if err != nil || c.Count(topology.Create) != 2 {
+		if err != nil || c.Count(compare.Create) != 2 {
 			t.Errorf("%v, %v", c, err)
 		}
 		time.Sleep(time.Minute)
@@ -79,10 +80,10 @@ func TestCompareGoesOnAfterALossAndApplyTells(t *testing.T) {
 			return brokertest.Pass
 		})
 		c, err = client.Apply(e.ctx, wanted)
-		if _, interrupted := errors.AsType[*topology.InterruptedError](err); !interrupted || c.Changes[0].Action != topology.Create {
+		if _, interrupted := errors.AsType[*compare.InterruptedError](err); !interrupted || c.Changes[0].Action != compare.Create {
 			t.Errorf("%v, %v", c, err)
 		}
-		if c, err := client.Apply(e.ctx, wanted); err != nil || c.Changes[0].Action != topology.Adopt {
+		if c, err := client.Apply(e.ctx, wanted); err != nil || c.Changes[0].Action != compare.Adopt {
 			t.Errorf("again: %v, %v", c, err)
 		}
 		e.close(client)
@@ -95,7 +96,7 @@ func TestApplyBeginsAnewWhenItHasDoneNothing(t *testing.T) {
 		client := e.dial()
 		e.broker.OnReceive(wire.MethodQueueDeclare, brokertest.Nth(1, brokertest.Cut))
 		c, err := client.Apply(e.ctx, warren.Topology{Queues: []warren.Queue{{Name: "q"}}})
-		if err != nil || c.Count(topology.Create) != 1 || len(e.broker.Queues()) != 1 {
+		if err != nil || c.Count(compare.Create) != 1 || len(e.broker.Queues()) != 1 {
 			t.Errorf("%v, %v", c, err)
 		}
 		e.close(client)
@@ -117,14 +118,14 @@ func TestCompareEndsWithWhatMakesTheBrokerCloseTheConnection(t *testing.T) {
 		ctx, cancel := context.WithTimeout(e.ctx, 10*time.Minute)
 		defer cancel()
 		wanted := warren.Topology{Exchanges: []warren.Exchange{{Name: "x", Kind: "x-unknown"}}}
-		for name, compare := range map[string]func() (*topology.Comparison, error){
-			"compare": func() (*topology.Comparison, error) { return client.Compare(ctx, wanted, topology.Probe()) },
-			"apply":   func() (*topology.Comparison, error) { return client.Apply(ctx, wanted, topology.Probe()) },
+		for name, f := range map[string]func() (*compare.Comparison, error){
+			"compare": func() (*compare.Comparison, error) { return client.Compare(ctx, wanted, compare.Probe()) },
+			"apply":   func() (*compare.Comparison, error) { return client.Apply(ctx, wanted, compare.Probe()) },
 		} {
 			e.resetDials()
-			c, err := compare()
-			interrupted, ok := errors.AsType[*topology.InterruptedError](err)
-			if !ok || c != nil || !errors.Is(err, core.ErrCommandInvalid) || len(interrupted.Suspects()) != 1 {
+			c, err := f()
+			interrupted, ok := errors.AsType[*compare.InterruptedError](err)
+			if !ok || c != nil || !errors.Is(err, core.ErrCommandInvalid) || len(interrupted.Suspects) != 1 {
 				t.Errorf("%s: %v, %v", name, c, err)
 			}
 			time.Sleep(time.Minute)

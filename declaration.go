@@ -4,38 +4,39 @@ import (
 	"errors"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
 
 // declaration is a topology on its way to the broker. It is pure.
 type declaration struct {
 	topology Topology
-	results  [][]*topology.Result // by phase and step; nil: not answered yet
-	replayer topology.Replayer
+	results  [][]*record.Result // by phase and step; nil: not answered yet
+	replayer record.Replayer
 
 	unreachable []*topology.Problem // what the broker does not have either
 }
 
 func newDeclaration(t Topology) *declaration {
 	d := &declaration{topology: t.Clone()}
-	for _, phase := range t.Plan() {
-		d.results = append(d.results, make([]*topology.Result, len(phase.Steps)))
+	for _, phase := range record.Plan(t) {
+		d.results = append(d.results, make([]*record.Result, len(phase.Steps)))
 	}
 	return d
 }
 
 // missing returns the steps of a phase that have no answer, and the place of
 // each by its method. Queues that were lost meanwhile may have new names.
-func (d *declaration) missing(phase int, resolve func(string) string) ([]topology.Step, map[core.Method]int) {
+func (d *declaration) missing(phase int, resolve func(string) string) ([]record.Step, map[core.Method]int) {
 	t := d.topology.Clone()
 	for i, b := range t.Bindings {
 		if b.Destination == "" {
 			t.Bindings[i].Destination = resolve(d.unnamed())
 		}
 	}
-	var steps []topology.Step
+	var steps []record.Step
 	places := map[core.Method]int{}
-	for i, step := range t.Plan()[phase].Steps {
+	for i, step := range record.Plan(t)[phase].Steps {
 		if d.results[phase][i] == nil {
 			steps = append(steps, step)
 			places[step.Method] = i
@@ -46,8 +47,8 @@ func (d *declaration) missing(phase int, resolve func(string) string) ([]topolog
 
 // blame returns the result of the step over which the broker closed the
 // connection. Of several that can have been it one is declared at a time.
-func (d *declaration) blame(err error) []topology.Result {
-	interrupted, ok := errors.AsType[*topology.InterruptedError](err)
+func (d *declaration) blame(err error) []record.Result {
+	interrupted, ok := errors.AsType[*record.InterruptedError](err)
 	if !ok {
 		return nil
 	}
@@ -55,11 +56,11 @@ func (d *declaration) blame(err error) []topology.Result {
 	case 0:
 		return nil
 	case 1:
-		d.replayer = topology.Replayer{}
+		d.replayer = record.Replayer{}
 		s := suspects[0]
-		return []topology.Result{{Step: s, Entity: s.Entity, Name: s.Name, Err: interrupted.Err}}
+		return []record.Result{{Step: s, Entity: s.Entity, Name: s.Name, Err: interrupted.Err}}
 	default:
-		d.replayer = topology.Replayer{Channels: 1, Window: 1}
+		d.replayer = record.Replayer{Channels: 1, Window: 1}
 		return nil
 	}
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
+	"github.com/warren-mq/warren/topology/compare"
 )
 
 // Declared says what became of a [Client.Declare].
@@ -14,7 +16,7 @@ type Declared struct {
 	Declared int       // entities declared; those that existed as asked for count too
 	Failed   []Failure // those that the broker refused
 	Queues   []string  // the queues' names, in the order of Topology.Queues; "" for a refused one
-	// Warnings are those of [topology.Topology.Warnings] and [topology.Topology.Unreachable]: what
+	// Warnings are those of [topology.Topology.Warnings] and [compare.Unreachable]: what
 	// should not be relied on. They are also reported as one event, [recovery.Warning].
 	Warnings []*topology.Problem
 }
@@ -46,7 +48,7 @@ func (c *Client) Declare(ctx context.Context, t Topology) (Declared, error) {
 		}
 		err = c.declareOn(ctx, s, d)
 		if err == nil {
-			d.unreachable, _ = d.topology.Unreachable(ctx, s.Conn) // it is declared all the same
+			d.unreachable, _ = compare.Unreachable(ctx, s.Conn, d.topology) // it is declared all the same
 		}
 		if err == nil || s.Conn.Err() == nil {
 			out, err := d.outcome(c.main.Resolve, err)
@@ -117,7 +119,7 @@ func (c *Client) declareOn(ctx context.Context, s *recovery.Session, d *declarat
 var errRecordedLate = errors.New("what was declared on the last connection was recorded too late for this one")
 
 // record records what was declared.
-func (c *Client) record(r topology.Result) error {
+func (c *Client) record(r record.Result) error {
 	if r.Err != nil {
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 )
@@ -228,7 +229,7 @@ func TestTopologyComesBack(t *testing.T) {
 // is recorded: here recording stands still meanwhile.
 func TestWhatIsRecordedTooLateForTheNextConnectionComesBack(t *testing.T) {
 	inBubble(t, func(e *env) {
-		recorder := topology.NewRecorder(topology.WithLimit(2))
+		recorder := record.NewRecorder(record.WithLimit(2))
 		var client *warren.Client
 		log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zapcore.EncoderConfig{}), zapcore.AddSync(io.Discard), zap.WarnLevel),
 			zap.Hooks(func(entry zapcore.Entry) error {

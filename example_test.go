@@ -8,7 +8,9 @@ import (
 	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
+	"github.com/warren-mq/warren/topology/compare"
 )
 
 // One refused entity does not stop the others, and is named.
@@ -35,7 +37,7 @@ func ExampleClient_Apply() {
 	broker := brokertest.NewBroker()
 	defer broker.Close()
 	ctx := context.Background()
-	client, err := warren.Dial(ctx, broker.URL(), warren.WithRecorder(topology.NewRecorder(topology.WithMode(topology.RecordTransient))))
+	client, err := warren.Dial(ctx, broker.URL(), warren.WithRecorder(record.NewRecorder(record.WithMode(topology.RecordModeTransient))))
 	if err != nil {
 		panic(err)
 	}
@@ -86,7 +88,7 @@ func ExampleClient_Compare() {
 		Queues:    []warren.Queue{queue(5)},
 		Bindings:  []warren.Binding{{Source: "orders", Destination: "orders.eu", Key: "eu.#"}},
 	}
-	plan, err := client.Compare(ctx, orders, topology.Probe())
+	plan, err := client.Compare(ctx, orders, compare.Probe())
 	fmt.Print(plan)
 	if err != nil {
 		panic(err)

@@ -8,7 +8,9 @@ import (
 
 	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
+	"github.com/warren-mq/warren/topology/compare"
 )
 
 func TestTheRecorderCanBeChosen(t *testing.T) {
@@ -18,16 +20,16 @@ func TestTheRecorderCanBeChosen(t *testing.T) {
 		Bindings:  []warren.Binding{{Source: "x", Destination: "kept"}, {Source: "x", Destination: "mine"}, {Source: "x", Destination: "excluded"}},
 	}
 	for _, test := range []struct {
-		mode       topology.Mode
+		mode       topology.RecordMode
 		recorded   int
 		back, gone string
 	}{
-		{topology.RecordAll, 7, "kept mine", "excluded other"},
-		{topology.RecordTransient, 3, "kept mine", "excluded other"},
-		{topology.RecordOff, 0, "kept", "mine excluded other"},
+		{topology.RecordModeAll, 7, "kept mine", "excluded other"},
+		{topology.RecordModeTransient, 3, "kept mine", "excluded other"},
+		{topology.RecordModeOff, 0, "kept", "mine excluded other"},
 	} {
 		inBubble(t, func(e *env) {
-			r := topology.NewRecorder(topology.WithMode(test.mode))
+			r := record.NewRecorder(record.WithMode(test.mode))
 			client := e.dial(warren.WithRecorder(r))
 			e.declare(client, mine)
 			r.Forget(warren.Topology{Queues: []warren.Queue{{Name: "excluded"}}})
@@ -93,15 +95,15 @@ func TestCompare(t *testing.T) {
 		e.declare(client, warren.Topology{Queues: []warren.Queue{{Name: "a"}, {Name: "b"}}})
 		plan, err := client.Compare(e.ctx, warren.Topology{Queues: []warren.Queue{
 			{Name: "a"}, {Name: "b", Args: warren.Table{"x-max-length": 1}}, {Name: "c"},
-		}}, topology.Probe())
+		}}, compare.Probe())
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got []topology.Action
+		var got []compare.Action
 		for _, c := range plan.Changes {
 			got = append(got, c.Action)
 		}
-		if len(got) != 3 || got[0] != topology.Adopt || got[1] != topology.Differs || got[2] != topology.Create {
+		if len(got) != 3 || got[0] != compare.Adopt || got[1] != compare.Differs || got[2] != compare.Create {
 			t.Errorf("%v", plan)
 		}
 		if _, ok := e.broker.Queue("c"); ok || len(client.Topology().Queues) != 2 {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -26,7 +27,7 @@ func recorderTable() (string, error) {
 
 // measureRecorder records n entities, half of them queues and half bindings.
 func measureRecorder(n int) (row string, err error) {
-	r := topology.NewRecorder()
+	r := record.NewRecorder()
 	before := heap()
 	start := time.Now()
 	for i := range n / 2 {

@@ -10,8 +10,8 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/gate"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/recovery"
-	"github.com/warren-mq/warren/topology"
 )
 
 // feed is a running consumer: it keeps one subscription after another, and
@@ -189,7 +189,7 @@ func (f *feed) prepare(s *recovery.Session, err error, failures int) {
 	if failures > 1 {
 		f.pause(s, failures-1)
 	}
-	if f.c.isStream() && topology.Gone(err) {
+	if f.c.isStream() && record.Gone(err) {
 		f.c.offsets.replaced() // whoever declares it again
 	}
 	if errors.Is(err, core.ErrCancelled) || errors.Is(err, core.ErrNotFound) {

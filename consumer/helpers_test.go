@@ -16,6 +16,7 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 )
@@ -27,7 +28,7 @@ type env struct {
 	*testing.T
 	broker   *brokertest.Broker
 	conn     *recovery.Connection
-	recorder *topology.Recorder
+	recorder *record.Recorder
 	ctx      context.Context
 
 	mu      sync.Mutex // guards the following
@@ -39,7 +40,7 @@ type env struct {
 func inBubble(t *testing.T, test func(e *env), opts ...brokertest.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		e := &env{T: t, broker: brokertest.New(t, opts...), recorder: topology.NewRecorder(), ctx: t.Context()}
+		e := &env{T: t, broker: brokertest.New(t, opts...), recorder: record.NewRecorder(), ctx: t.Context()}
 		e.conn = recovery.New(recovery.Config{
 			Name: "main", InitialPasses: -1, Recorder: e.recorder, Emit: e.emit,
 			Resolver: recovery.Endpoints(core.Config{Addr: "broker:5672", DialContext: e.dial}),
@@ -179,8 +180,8 @@ func (e *env) declare(t topology.Topology) {
 	if err != nil {
 		e.Fatal(err)
 	}
-	for _, phase := range t.Plan() {
-		results, err := topology.Replay(e.ctx, s.Conn, phase.Steps)
+	for _, phase := range record.Plan(t) {
+		results, err := record.Replay(e.ctx, s.Conn, phase.Steps)
 		if err != nil {
 			e.Fatal(err)
 		}

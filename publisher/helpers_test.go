@@ -14,9 +14,9 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
-	"github.com/warren-mq/warren/topology"
 )
 
 // env is a broker in memory and a logical connection to it, in a bubble of
@@ -26,7 +26,7 @@ type env struct {
 	*testing.T
 	broker   *brokertest.Broker
 	conn     *recovery.Connection
-	recorder *topology.Recorder // of conn
+	recorder *record.Recorder // of conn
 	ctx      context.Context
 	wrap     func(net.Conn) net.Conn // if set, what the client sees of a socket
 
@@ -39,7 +39,7 @@ type env struct {
 func inBubble(t *testing.T, test func(e *env), opts ...brokertest.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		e := &env{T: t, broker: brokertest.New(t, opts...), recorder: topology.NewRecorder(), ctx: t.Context()}
+		e := &env{T: t, broker: brokertest.New(t, opts...), recorder: record.NewRecorder(), ctx: t.Context()}
 		e.conn = recovery.New(recovery.Config{
 			Name: "publish", InitialPasses: -1,
 			Resolver: recovery.Endpoints(core.Config{Addr: "broker:5672", DialContext: e.dial, MaxPublish: 64 << 20}),

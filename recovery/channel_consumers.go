@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -247,10 +248,10 @@ func (ch *Channel) verify(s *Session, physical *core.Channel) {
 		ch.mu.Lock()
 		ch.lastQueue = ch.conn.Resolve(ch.lastQueue)
 		ch.mu.Unlock()
-		steps := []topology.Step{{
+		steps := []record.Step{{
 			Entity: topology.Queue{Name: queue}, Method: &core.QueueDeclare{Queue: queue, Passive: true},
 		}}
-		results, err := topology.Replay(ctx, s.Conn, steps)
+		results, err := record.Replay(ctx, s.Conn, steps)
 		if err == nil && len(results) == 1 {
 			err = results[0].Err
 		}

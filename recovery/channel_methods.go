@@ -8,6 +8,7 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -51,7 +52,7 @@ func (ch *Channel) queue(name string) (string, error) {
 var errNoQueue = errors.New(`no queue name, and no queue was declared on this channel that "" could mean`)
 
 // record runs f with the recorder, if there is one, for an entity that was declared.
-func (ch *Channel) record(entity fmt.Stringer, f func(*topology.Recorder) error) {
+func (ch *Channel) record(entity fmt.Stringer, f func(*record.Recorder) error) {
 	r := ch.conn.cfg.Recorder
 	if r == nil {
 		return
@@ -63,7 +64,7 @@ func (ch *Channel) record(entity fmt.Stringer, f func(*topology.Recorder) error)
 }
 
 // forget runs f with the recorder, if there is one, for what was deleted.
-func (ch *Channel) forget(f func(*topology.Recorder)) {
+func (ch *Channel) forget(f func(*record.Recorder)) {
 	if r := ch.conn.cfg.Recorder; r != nil {
 		f(r)
 		ch.conn.forgotten()
@@ -77,7 +78,7 @@ func (ch *Channel) ExchangeDeclare(ctx context.Context, m core.ExchangeDeclare) 
 		x := topology.Exchange{
 			Name: m.Exchange, Kind: m.Type, Transient: !m.Durable, AutoDelete: m.AutoDelete, Internal: m.Internal, Args: m.Arguments,
 		}
-		ch.record(x, func(r *topology.Recorder) error { return r.Exchange(x) })
+		ch.record(x, func(r *record.Recorder) error { return r.Exchange(x) })
 	}
 	return err
 }
@@ -86,7 +87,7 @@ func (ch *Channel) ExchangeDeclare(ctx context.Context, m core.ExchangeDeclare) 
 func (ch *Channel) ExchangeDelete(ctx context.Context, m core.ExchangeDelete) error {
 	err := ch.call(ctx, &m, func(physical *core.Channel) error { return physical.ExchangeDelete(ctx, m) })
 	if err == nil {
-		ch.forget(func(r *topology.Recorder) { r.DeleteExchange(m.Exchange) })
+		ch.forget(func(r *record.Recorder) { r.DeleteExchange(m.Exchange) })
 	}
 	return err
 }
@@ -96,7 +97,7 @@ func (ch *Channel) ExchangeBind(ctx context.Context, m core.ExchangeBind) error 
 	err := ch.call(ctx, &m, func(physical *core.Channel) error { return physical.ExchangeBind(ctx, m) })
 	if err == nil {
 		b := topology.Binding{Source: m.Source, Destination: m.Destination, ToExchange: true, Key: m.RoutingKey, Args: m.Arguments}
-		ch.record(b, func(r *topology.Recorder) error { return r.Binding(b) })
+		ch.record(b, func(r *record.Recorder) error { return r.Binding(b) })
 	}
 	return err
 }
@@ -106,7 +107,7 @@ func (ch *Channel) ExchangeUnbind(ctx context.Context, m core.ExchangeUnbind) er
 	err := ch.call(ctx, &m, func(physical *core.Channel) error { return physical.ExchangeUnbind(ctx, m) })
 	if err == nil {
 		b := topology.Binding{Source: m.Source, Destination: m.Destination, ToExchange: true, Key: m.RoutingKey, Args: m.Arguments}
-		ch.forget(func(r *topology.Recorder) { r.DeleteBinding(b) })
+		ch.forget(func(r *record.Recorder) { r.DeleteBinding(b) })
 	}
 	return err
 }
@@ -134,7 +135,7 @@ func (ch *Channel) QueueDeclare(ctx context.Context, m core.QueueDeclare) (core.
 	}
 	if !m.Passive {
 		q := topology.Queue{Name: m.Queue, Transient: !m.Durable, Exclusive: m.Exclusive, AutoDelete: m.AutoDelete, Args: m.Arguments}
-		ch.record(q, func(r *topology.Recorder) error { return r.Queue(q, ok.Queue) })
+		ch.record(q, func(r *record.Recorder) error { return r.Queue(q, ok.Queue) })
 	}
 	return ok, nil
 }
@@ -146,7 +147,7 @@ func (ch *Channel) QueueBind(ctx context.Context, m core.QueueBind) error {
 	err := ch.bind(ctx, &m, &m.Queue, &m.RoutingKey, func(physical *core.Channel) error { return physical.QueueBind(ctx, m) })
 	if err == nil {
 		b := topology.Binding{Source: m.Exchange, Destination: m.Queue, Key: m.RoutingKey, Args: m.Arguments}
-		ch.record(b, func(r *topology.Recorder) error { return r.Binding(b) })
+		ch.record(b, func(r *record.Recorder) error { return r.Binding(b) })
 	}
 	return err
 }
@@ -156,7 +157,7 @@ func (ch *Channel) QueueUnbind(ctx context.Context, m core.QueueUnbind) error {
 	err := ch.bind(ctx, &m, &m.Queue, &m.RoutingKey, func(physical *core.Channel) error { return physical.QueueUnbind(ctx, m) })
 	if err == nil {
 		b := topology.Binding{Source: m.Exchange, Destination: m.Queue, Key: m.RoutingKey, Args: m.Arguments}
-		ch.forget(func(r *topology.Recorder) { r.DeleteBinding(b) })
+		ch.forget(func(r *record.Recorder) { r.DeleteBinding(b) })
 	}
 	return err
 }
@@ -198,7 +199,7 @@ func (ch *Channel) QueueDelete(ctx context.Context, m core.QueueDelete) (message
 		return err
 	})
 	if err == nil {
-		ch.forget(func(r *topology.Recorder) { r.DeleteQueue(m.Queue) })
+		ch.forget(func(r *record.Recorder) { r.DeleteQueue(m.Queue) })
 	}
 	return messages, err
 }

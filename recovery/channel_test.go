@@ -12,7 +12,7 @@ import (
 
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/topology"
+	"github.com/warren-mq/warren/internal/record"
 )
 
 // bed is a broker in memory with a client's connection to it.
@@ -20,7 +20,7 @@ type bed struct {
 	*brokertest.Broker
 	conn     *Connection
 	journal  *journal
-	recorder *topology.Recorder
+	recorder *record.Recorder
 }
 
 // newBed returns a bed; call it in a bubble.
@@ -32,7 +32,7 @@ func newBed(t *testing.T, cfg Config, opts ...brokertest.Option) *bed {
 // newBedAt is newBed for another endpoint than the usual one.
 func newBedAt(t *testing.T, cfg Config, change func(*core.Config), opts ...brokertest.Option) *bed {
 	t.Helper()
-	b := &bed{Broker: brokertest.New(t, opts...), recorder: topology.NewRecorder()}
+	b := &bed{Broker: brokertest.New(t, opts...), recorder: record.NewRecorder()}
 	if cfg.Recorder != nil {
 		b.recorder = cfg.Recorder
 	}

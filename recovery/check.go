@@ -7,6 +7,7 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/gate"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -107,14 +108,14 @@ func (s *supervision) declareMissing(conn *core.Conn) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
 	defer cancel()
-	phases, err := s.cfg.Recorder.Survey(ctx, conn, topology.Loss{Scope: topology.LostChannel})
+	phases, err := s.cfg.Recorder.Survey(ctx, conn, record.Loss{Scope: record.LostChannel})
 	if err != nil {
 		s.blind = closedOver(conn.Err())
 		return err
 	}
 	s.hookTime, s.report = s.cfg.ReplayTimeout, newReport() // nobody reads it
 	for _, phase := range phases {
-		var steps []topology.Step
+		var steps []record.Step
 		for _, step := range phase.Steps {
 			if s.quarantined(step) != nil {
 				continue
@@ -134,7 +135,7 @@ func (s *supervision) declareMissing(conn *core.Conn) error {
 			}
 			steps = append(steps, step.LookFirst())
 		}
-		if _, err := s.replay(conn, s.withoutHeld(steps), topology.Replayer{}); err != nil {
+		if _, err := s.replay(conn, s.withoutHeld(steps), record.Replayer{}); err != nil {
 			return err
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/topology"
+	"github.com/warren-mq/warren/internal/record"
 )
 
 // Config says how a [Connection] is kept alive. A field's zero value means
@@ -59,7 +59,7 @@ type Config struct {
 	ReplayTimeout time.Duration
 
 	// Recorder is what is replayed on every new connection; nil: nothing.
-	Recorder *topology.Recorder
+	Recorder *record.Recorder
 	// ReplayAll declares everything on every connection. Otherwise the broker is
 	// asked which exchanges and queues it still has, and only what the loss took
 	// is declared; that is much faster, but does not notice a binding that

@@ -9,6 +9,7 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/gate"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -44,7 +45,7 @@ func patienceFor(heartbeat time.Duration) time.Duration {
 }
 
 // holdable reports whether a step may meet a lock of the lost connection.
-func holdable(step topology.Step) bool {
+func holdable(step record.Step) bool {
 	q, ok := step.Entity.(topology.Queue)
 	m, _ := step.Method.(*core.QueueDeclare)
 	return ok && q.Exclusive && m != nil && m.Queue != "" // the broker chooses free names
@@ -86,8 +87,8 @@ func (h *held) ended(progress bool, now time.Time) {
 // inTurn returns the steps of those that are held and may be tried, the ones
 // that were not refused for longest first: one that somebody else holds must
 // not keep the others waiting.
-func (h *held) inTurn(steps []topology.Step) []topology.Step {
-	var all []topology.Step
+func (h *held) inTurn(steps []record.Step) []record.Step {
+	var all []record.Step
 	turn := map[string]int{}
 	for _, step := range steps {
 		key := entityKey(step.Entity)
@@ -96,7 +97,7 @@ func (h *held) inTurn(steps []topology.Step) []topology.Step {
 			all = append(all, step)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b topology.Step) int { return cmp.Compare(turn[a.Name], turn[b.Name]) })
+	slices.SortStableFunc(all, func(a, b record.Step) int { return cmp.Compare(turn[a.Name], turn[b.Name]) })
 	return all
 }
 

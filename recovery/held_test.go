@@ -16,6 +16,7 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -95,10 +96,10 @@ func TestHeldTakeTurns(t *testing.T) {
 	var q quarantine
 	now := time.Now()
 	locked := closed(core.ScopeChannel, core.ErrResourceLocked, "")
-	var steps []topology.Step
+	var steps []record.Step
 	for _, name := range []string{"a", "b", "c", "other"} {
 		e := topology.Queue{Name: name, Exclusive: true}
-		steps = append(steps, topology.Step{Entity: e, Method: e.Declare(), Name: name})
+		steps = append(steps, record.Step{Entity: e, Method: e.Declare(), Name: name})
 	}
 	q.refuse(steps[0].Entity, locked, now)
 	for _, step := range steps[1:3] {
@@ -126,7 +127,7 @@ type half struct {
 
 func newHalf(t *testing.T, cfg Config) *half {
 	t.Helper()
-	h := &half{bed: &bed{Broker: brokertest.New(t), recorder: topology.NewRecorder()}}
+	h := &half{bed: &bed{Broker: brokertest.New(t), recorder: record.NewRecorder()}}
 	h.OnConnect(func(l *brokertest.Link) { h.broker.Store(l) })
 	t.Cleanup(func() { // after the connection has been closed in order
 		for _, nc := range h.sockets {

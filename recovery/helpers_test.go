@@ -11,6 +11,7 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -116,9 +117,9 @@ func connected(t *testing.T, cfg Config, list ...core.Config) (*Connection, *jou
 }
 
 // recorded returns a recorder with an exchange x, the queues, and a binding for each.
-func recorded(t *testing.T, queues ...topology.Queue) *topology.Recorder {
+func recorded(t *testing.T, queues ...topology.Queue) *record.Recorder {
 	t.Helper()
-	r := topology.NewRecorder()
+	r := record.NewRecorder()
 	r.Exchange(topology.Exchange{Name: "x"})
 	for _, q := range queues {
 		name := q.Name

@@ -13,11 +13,12 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
 
 func TestALossAtEveryStepStartsOver(t *testing.T) {
-	recorder := func(t *testing.T) *topology.Recorder {
+	recorder := func(t *testing.T) *record.Recorder {
 		return recorded(t, topology.Queue{Name: "q"}, topology.Queue{Exclusive: true})
 	}
 	for step := 1; ; step++ {

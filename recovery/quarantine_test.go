@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -116,16 +117,16 @@ func TestEntityKeyTellsBindingsApartByArguments(t *testing.T) {
 	}
 }
 
-func declares(names string) []topology.Step {
-	var steps []topology.Step
+func declares(names string) []record.Step {
+	var steps []record.Step
 	for name := range strings.FieldsSeq(names) {
 		q := topology.Queue{Name: name}
-		steps = append(steps, topology.Step{Entity: q, Method: q.Declare(), Name: name})
+		steps = append(steps, record.Step{Entity: q, Method: q.Declare(), Name: name})
 	}
 	return steps
 }
 
-func names(steps []topology.Step) string {
+func names(steps []record.Step) string {
 	var all []string
 	for _, step := range steps {
 		all = append(all, step.Name)
@@ -139,13 +140,13 @@ func TestSuspects(t *testing.T) {
 	tests := []struct {
 		name     string
 		cause    error
-		inFlight []topology.Step
+		inFlight []record.Step
 		culprit  string
 		suspects string
 	}{
 		{"one", deprecated, declares("a"), "a", ""},
 		{"several", deprecated, declares("a b c"), "", "a b c"},
-		{"the method narrows it down", deprecated, append(declares("a"), topology.Step{Entity: bind, Method: bind.Bind()}), "a", ""},
+		{"the method narrows it down", deprecated, append(declares("a"), record.Step{Entity: bind, Method: bind.Bind()}), "a", ""},
 		{"no method given", &core.Error{Code: core.ErrInternal, Scope: core.ScopeConnection, Server: true}, declares("a"), "a", ""},
 		{"an operator closed it", &core.Error{Code: core.ErrConnectionForced, Scope: core.ScopeConnection, Server: true}, declares("a"), "", ""},
 		{"the client closed it", &core.Error{Code: core.ErrFrame, Scope: core.ScopeConnection}, declares("a"), "", ""},

@@ -18,6 +18,7 @@ import (
 	"github.com/warren-mq/warren/internal/docker"
 	"github.com/warren-mq/warren/internal/docker/dockertest"
 	"github.com/warren-mq/warren/internal/faultproxy"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -62,7 +63,7 @@ func await(t *testing.T, c *Connection, ok func(State) bool) {
 // testFatalOnRabbitMQ: queues that an older broker took are recorded; this one
 // closes the connection with 541 over two of them.
 func testFatalOnRabbitMQ(t *testing.T, broker *docker.Broker) {
-	r := topology.NewRecorder()
+	r := record.NewRecorder()
 	for _, q := range []topology.Queue{
 		{Name: "good-1", Exclusive: true}, {Name: "bad-1", Transient: true}, {Name: "good-2"}, {Name: "bad-2", Transient: true}, {Name: "good-3", Exclusive: true},
 	} {
@@ -149,7 +150,7 @@ func testLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 			_ = nc.Close()
 		}
 	})
-	r := topology.NewRecorder()
+	r := record.NewRecorder()
 	c, j := rabbit(t, broker, Config{Recorder: r}, func(e *core.Config) {
 		e.Heartbeat = time.Second
 		dial := e.DialContext
@@ -191,7 +192,7 @@ func testManyLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	proxy, err := faultproxy.New(broker.Addr())
 	must(t, err)
 	t.Cleanup(proxy.Close)
-	c, j := rabbit(t, broker, Config{Recorder: topology.NewRecorder()}, func(e *core.Config) {
+	c, j := rabbit(t, broker, Config{Recorder: record.NewRecorder()}, func(e *core.Config) {
 		e.Addr, e.CloseTimeout = proxy.Addr(), time.Minute // the broker deletes the queues before it answers
 	})
 	ch, err := c.Channel(t.Context())
@@ -221,7 +222,7 @@ func testManyLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 // testAckTimeoutOnRabbitMQ: the broker takes a consumer away whose ack is late
 // (basic.cancel since 4.3); it comes back under its tag.
 func testAckTimeoutOnRabbitMQ(t *testing.T, broker *docker.Broker) {
-	c, j := rabbit(t, broker, Config{Recorder: topology.NewRecorder()}, nil)
+	c, j := rabbit(t, broker, Config{Recorder: record.NewRecorder()}, nil)
 	ch, err := c.Channel(t.Context())
 	must(t, err)
 	must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
@@ -252,7 +253,7 @@ func testAckTimeoutOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 // several channels declares, consumes and cancels, and all leave nothing behind:
 // a thousand times in make test, ten thousand in make chaos.
 func testCyclesOnRabbitMQ(t *testing.T, broker *docker.Broker) {
-	r := topology.NewRecorder()
+	r := record.NewRecorder()
 	c, _ := rabbit(t, broker, Config{Recorder: r}, nil)
 	const channels = 16
 	cycles := 1000
@@ -342,7 +343,7 @@ func TestAckTimeoutThatClosesTheChannel(t *testing.T) {
 	// It looks for late acks once a minute, and has no setting for that.
 	_, err := broker.Exec(t.Context(), "rabbitmqctl", "eval", "application:set_env(rabbit, channel_tick_interval, 1000).")
 	must(t, err)
-	c, j := rabbit(t, broker, Config{Recorder: topology.NewRecorder()}, nil)
+	c, j := rabbit(t, broker, Config{Recorder: record.NewRecorder()}, nil)
 	ch, err := c.Channel(t.Context())
 	must(t, err)
 	must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
@@ -394,7 +395,7 @@ func testEndedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 }
 
 func testRestartOfRabbitMQ(t *testing.T, broker *docker.Broker) {
-	r := topology.NewRecorder()
+	r := record.NewRecorder()
 	c, j := rabbit(t, broker, Config{Recorder: r}, nil)
 	ch, err := c.Channel(t.Context())
 	must(t, err)

@@ -6,11 +6,12 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/gate"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
 
 // Recorder returns what is replayed on this connection; nil: nothing.
-func (c *Connection) Recorder() *topology.Recorder { return c.cfg.Recorder }
+func (c *Connection) Recorder() *record.Recorder { return c.cfg.Recorder }
 
 // Resolve returns the present name of a queue that was once named queue: a
 // server-named queue has another one on each connection.
@@ -41,7 +42,7 @@ func (c *Connection) Redeclare(ctx context.Context, s *Session, queue string) (r
 		if holdsQueue(steps, c.Resolve(queue)) && c.gone(ctx, s, queue) {
 			c.recreated(c.Resolve(queue))
 		}
-		results, lost := topology.Replay(ctx, s.Conn, steps)
+		results, lost := record.Replay(ctx, s.Conn, steps)
 		for _, r := range results {
 			_, isQueue := r.Entity.(topology.Queue)
 			recorded = recorded || isQueue
@@ -97,8 +98,8 @@ func (c *Connection) recreated(queue string) {
 	c.recreations[queue]++
 }
 
-func holdsQueue(steps []topology.Step, name string) bool {
-	return slices.ContainsFunc(steps, func(step topology.Step) bool {
+func holdsQueue(steps []record.Step, name string) bool {
+	return slices.ContainsFunc(steps, func(step record.Step) bool {
 		queue, ok := step.Entity.(topology.Queue)
 		return ok && queue.Name == name
 	})
@@ -112,7 +113,7 @@ func (c *Connection) gone(ctx context.Context, s *Session, queue string) bool {
 	}
 	_, err = ch.QueueDeclare(ctx, core.QueueDeclare{Queue: c.Resolve(queue), Passive: true})
 	_ = ch.Close(ctx) // the answer counts
-	return topology.Gone(err)
+	return record.Gone(err)
 }
 
 // renamed notes a queue's new name.
@@ -125,9 +126,9 @@ func (c *Connection) renamed(queue, name string) {
 
 // upstreamSteps returns the steps of the i-th phase that bring queue back. The
 // plan is made anew: the name may have changed in the phase before.
-func (c *Connection) upstreamSteps(i int, queue string) []topology.Step {
+func (c *Connection) upstreamSteps(i int, queue string) []record.Step {
 	steps := c.cfg.Recorder.Upstream(topology.Topology{Queues: []topology.Queue{{Name: queue}}})[i].Steps
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.DeleteFunc(steps, func(step topology.Step) bool { return c.quarantine.inOwnTime(entityKey(step.Entity)) })
+	return slices.DeleteFunc(steps, func(step record.Step) bool { return c.quarantine.inOwnTime(entityKey(step.Entity)) })
 }

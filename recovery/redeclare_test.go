@@ -13,13 +13,14 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
 
 // chained returns a recorder of exchange a, feeding b, feeding queue q; and of
 // queue other, fed by a.
-func chained() *topology.Recorder {
-	r := topology.NewRecorder()
+func chained() *record.Recorder {
+	r := record.NewRecorder()
 	r.Exchange(topology.Exchange{Name: "a"})
 	r.Exchange(topology.Exchange{Name: "b", AutoDelete: true})
 	r.Queue(topology.Queue{Name: "q", AutoDelete: true}, "q")

@@ -9,7 +9,7 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
-	"github.com/warren-mq/warren/topology"
+	"github.com/warren-mq/warren/internal/record"
 )
 
 // Reason is why the broker did not do as asked, as far as the reply tells.
@@ -137,7 +137,7 @@ func (s *supervision) decide(conn *core.Conn, r Refusal) Decision {
 
 // passive returns the step that looks whether the entity exists; false if
 // there is none for its kind.
-func passive(step topology.Step) (topology.Step, bool) {
+func passive(step record.Step) (record.Step, bool) {
 	switch m := step.Method.(type) {
 	case *core.ExchangeDeclare:
 		step.Method = &core.ExchangeDeclare{Exchange: m.Exchange, Passive: true}

@@ -15,6 +15,7 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -359,13 +360,13 @@ func TestWhatCanBeAdopted(t *testing.T) {
 	q, own := topology.Queue{Name: "q", Args: topology.Table{"a": int32(1)}}, topology.Queue{Exclusive: true}
 	b := topology.Binding{Source: "x", Destination: "q"}
 	for _, tt := range []struct {
-		step topology.Step
+		step record.Step
 		want core.Method // nil: none
 	}{
-		{topology.Step{Entity: x, Method: x.Declare()}, &core.ExchangeDeclare{Exchange: "x", Passive: true}},
-		{topology.Step{Entity: q, Method: q.Declare()}, &core.QueueDeclare{Queue: "q", Passive: true}},
-		{topology.Step{Entity: own, Method: own.Declare()}, nil},
-		{topology.Step{Entity: b, Method: b.Bind()}, nil},
+		{record.Step{Entity: x, Method: x.Declare()}, &core.ExchangeDeclare{Exchange: "x", Passive: true}},
+		{record.Step{Entity: q, Method: q.Declare()}, &core.QueueDeclare{Queue: "q", Passive: true}},
+		{record.Step{Entity: own, Method: own.Declare()}, nil},
+		{record.Step{Entity: b, Method: b.Bind()}, nil},
 	} {
 		look, ok := passive(tt.step)
 		if ok != (tt.want != nil) || ok && !reflect.DeepEqual(look.Method, tt.want) {

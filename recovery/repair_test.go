@@ -10,6 +10,7 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -107,7 +108,7 @@ func TestWhatMissedSomethingIsTriedWhenThatIsBack(t *testing.T) {
 			}
 			return false
 		})
-		r := topology.NewRecorder()
+		r := record.NewRecorder()
 		must(t, r.Exchange(topology.Exchange{Name: "x"}))
 		must(t, r.Queue(topology.Queue{Name: "q"}, "q"))
 		must(t, r.Binding(topology.Binding{Source: "x", Destination: "q"}))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/hook"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -46,7 +47,7 @@ func (s *supervision) restore(conn *core.Conn) error {
 	return &gateError{err}
 }
 
-func (s *supervision) phases() []topology.Phase {
+func (s *supervision) phases() []record.Phase {
 	if s.cfg.Recorder == nil {
 		return nil
 	}
@@ -54,13 +55,13 @@ func (s *supervision) phases() []topology.Phase {
 }
 
 // admitted leaves out what is known to close connections, or not to be answered.
-func (s *supervision) admitted(steps []topology.Step) []topology.Step {
+func (s *supervision) admitted(steps []record.Step) []record.Step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.quarantine.entries) == 0 {
 		return steps
 	}
-	return slices.DeleteFunc(slices.Clone(steps), func(step topology.Step) bool {
+	return slices.DeleteFunc(slices.Clone(steps), func(step record.Step) bool {
 		return s.quarantine.inOwnTime(entityKey(step.Entity))
 	})
 }
@@ -84,9 +85,9 @@ func runCancelOn(conn *core.Conn, cancel context.CancelCauseFunc, stop <-chan st
 
 // replayPhase declares what is not under suspicion at once, then the rest one
 // by one, so that the next death of a connection has one possible culprit.
-func (s *supervision) replayPhase(conn *core.Conn, steps []topology.Step) error {
+func (s *supervision) replayPhase(conn *core.Conn, steps []record.Step) error {
 	sound, suspects := s.suspects.split(steps)
-	var others, own []topology.Step
+	var others, own []record.Step
 	for _, step := range sound {
 		if holdable(step) {
 			own = append(own, step)
@@ -94,22 +95,22 @@ func (s *supervision) replayPhase(conn *core.Conn, steps []topology.Step) error 
 			others = append(others, step)
 		}
 	}
-	if _, err := s.replay(conn, others, topology.Replayer{}); err != nil {
+	if _, err := s.replay(conn, others, record.Replayer{}); err != nil {
 		return err
 	}
 	if err := s.replayOwn(conn, own); err != nil {
 		return err
 	}
-	_, err := s.replay(conn, suspects, topology.Replayer{Channels: 1, Window: 1})
+	_, err := s.replay(conn, suspects, record.Replayer{Channels: 1, Window: 1})
 	return err
 }
 
 // replayOwn declares exclusive queues that the lost connection may still hold:
 // one first, if there are many, and all others if that was not locked. If
 // several are locked the rest is held without being tried.
-func (s *supervision) replayOwn(conn *core.Conn, steps []topology.Step) error {
+func (s *supervision) replayOwn(conn *core.Conn, steps []record.Step) error {
 	if len(steps) > heldRefusals {
-		if locked, err := s.replay(conn, steps[:1], topology.Replayer{}); err != nil {
+		if locked, err := s.replay(conn, steps[:1], record.Replayer{}); err != nil {
 			return err
 		} else if locked != nil {
 			s.hold(steps[1:], locked)
@@ -117,14 +118,14 @@ func (s *supervision) replayOwn(conn *core.Conn, steps []topology.Step) error {
 		}
 		steps = steps[1:]
 	}
-	_, err := s.replay(conn, steps, topology.Replayer{MaxRefused: heldRefusals})
+	_, err := s.replay(conn, steps, record.Replayer{MaxRefused: heldRefusals})
 	return err
 }
 
 // replay declares steps and sorts the results. It returns the last refusal of
 // a queue that is locked, if there is one. If there are more refusals than
 // allowed, the rest is held, or, if none was for a lock, declared all the same.
-func (s *supervision) replay(conn *core.Conn, steps []topology.Step, how topology.Replayer) (locked, err error) {
+func (s *supervision) replay(conn *core.Conn, steps []record.Step, how record.Replayer) (locked, err error) {
 	if len(steps) == 0 {
 		return nil, nil
 	}
@@ -150,15 +151,15 @@ func (s *supervision) replay(conn *core.Conn, steps []topology.Step, how topolog
 	switch {
 	case err == nil:
 		return locked, nil
-	case conn.Err() != nil || !errors.Is(err, topology.ErrTooManyRefused):
+	case conn.Err() != nil || !errors.Is(err, record.ErrTooManyRefused):
 		return locked, s.blame(conn, err)
 	}
-	rest := slices.DeleteFunc(slices.Clone(steps), func(step topology.Step) bool { return answered[step.Method] || !step.Wanted() })
+	rest := slices.DeleteFunc(slices.Clone(steps), func(step record.Step) bool { return answered[step.Method] || !step.Wanted() })
 	if locked != nil {
 		s.hold(rest, locked)
 		return locked, nil
 	}
-	return s.replay(conn, rest, topology.Replayer{})
+	return s.replay(conn, rest, record.Replayer{})
 }
 
 // sorted follows up on the results of a replay.
@@ -173,7 +174,7 @@ func (s *supervision) sorted() {
 }
 
 // hold has queues wait that are locked like others.
-func (s *supervision) hold(steps []topology.Step, locked error) {
+func (s *supervision) hold(steps []record.Step, locked error) {
 	for _, step := range steps {
 		s.mu.Lock()
 		known := s.quarantine.find(entityKey(step.Entity)) != nil
@@ -187,7 +188,7 @@ func (s *supervision) hold(steps []topology.Step, locked error) {
 }
 
 // declared notes that an entity exists.
-func (s *supervision) declared(r topology.Result) {
+func (s *supervision) declared(r record.Result) {
 	s.report.Declared++
 	s.cured(r)
 	now := r.Declared()
@@ -200,7 +201,7 @@ func (s *supervision) declared(r topology.Result) {
 }
 
 // cured releases an entity from quarantine, if it is there.
-func (s *supervision) cured(r topology.Result) {
+func (s *supervision) cured(r record.Result) {
 	s.mu.Lock()
 	if len(s.quarantine.entries) == 0 && len(s.suspects) == 0 {
 		s.mu.Unlock()
@@ -232,7 +233,7 @@ func (s *supervision) discharge(p *patient) {
 }
 
 // refused puts an entity into quarantine, or does what the application decides.
-func (s *supervision) refused(conn *core.Conn, step topology.Step, err error) error {
+func (s *supervision) refused(conn *core.Conn, step record.Step, err error) error {
 	key := entityKey(step.Entity)
 	s.mu.Lock()
 	r := s.quarantine.refuse(step.Entity, err, time.Now())
@@ -242,7 +243,7 @@ func (s *supervision) refused(conn *core.Conn, step topology.Step, err error) er
 	case Adopt:
 		if s.adopt(conn, step) {
 			s.report.Adopted = append(s.report.Adopted, f.Entity)
-			s.cured(topology.Result{Entity: step.Entity})
+			s.cured(record.Result{Entity: step.Entity})
 			return nil
 		}
 	case Skip:
@@ -261,14 +262,14 @@ func (s *supervision) refused(conn *core.Conn, step topology.Step, err error) er
 }
 
 // adopt reports whether an entity exists, whatever its arguments.
-func (s *supervision) adopt(conn *core.Conn, step topology.Step) bool {
+func (s *supervision) adopt(conn *core.Conn, step record.Step) bool {
 	look, ok := passive(step)
 	if !ok {
 		return false
 	}
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
 	defer cancel()
-	results, err := topology.Replay(ctx, conn, []topology.Step{look})
+	results, err := record.Replay(ctx, conn, []record.Step{look})
 	return err == nil && len(results) == 1 && results[0].Err == nil
 }
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/hook"
-	"github.com/warren-mq/warren/topology"
+	"github.com/warren-mq/warren/internal/record"
 )
 
 // Session is one physical connection with the topology replayed on it.
@@ -43,7 +43,7 @@ func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
 	s.aside = s.apart()
 	s.epoch++
 	maps.Copy(s.doubtful, s.quarantine.keys())
-	_, slow := errors.AsType[*topology.InterruptedError](s.cause) // given up by this side in a replay
+	_, slow := errors.AsType[*record.InterruptedError](s.cause) // given up by this side in a replay
 	s.quarantine.reset(slow)
 	clear(s.freed)
 	s.quarantine.held.patience = patienceFor(conn.Tuned().Heartbeat)

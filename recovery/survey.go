@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -11,14 +12,14 @@ import (
 // connection on which everything was declared that is what the loss took: the
 // broker is asked, in a few round trips, which exchanges and queues it still
 // has, and spared the rest. Otherwise it is everything.
-func (s *supervision) lossPlan(conn *core.Conn) ([]topology.Phase, error) {
+func (s *supervision) lossPlan(conn *core.Conn) ([]record.Phase, error) {
 	if s.cfg.Recorder == nil || s.cause == nil || s.blind {
 		s.blind = false
 		return s.phases(), nil
 	}
-	loss := topology.Loss{Scope: topology.LostConnection}
+	loss := record.Loss{Scope: record.LostConnection}
 	if !s.complete || s.cfg.ReplayAll {
-		loss.Scope = topology.LostEverything
+		loss.Scope = record.LostEverything
 	}
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
 	defer cancel()
@@ -41,7 +42,7 @@ func (s *supervision) lossPlan(conn *core.Conn) ([]topology.Phase, error) {
 			}
 		}
 	}
-	if loss.Scope == topology.LostConnection {
+	if loss.Scope == record.LostConnection {
 		s.report.Survived = s.cfg.Recorder.Stats().Queues - took
 	}
 	return s.withDoubtful(phases), nil
@@ -56,7 +57,7 @@ func (s *supervision) tookQueue(queue topology.Queue) {
 
 // withDoubtful adds what was refused or skipped since the last plan, which may be
 // missing though both of its ends are there, or different from what was asked.
-func (s *supervision) withDoubtful(phases []topology.Phase) []topology.Phase {
+func (s *supervision) withDoubtful(phases []record.Phase) []record.Phase {
 	defer clear(s.doubtful)
 	if len(s.doubtful) == 0 {
 		return phases

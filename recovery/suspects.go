@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/topology"
+	"github.com/warren-mq/warren/internal/record"
 )
 
 // suspects are the entities of which one made the broker close a connection.
@@ -13,7 +13,7 @@ import (
 type suspects map[string]bool
 
 // split separates the steps under suspicion from the others.
-func (s suspects) split(steps []topology.Step) (sound, suspected []topology.Step) {
+func (s suspects) split(steps []record.Step) (sound, suspected []record.Step) {
 	if len(s) == 0 {
 		return steps, nil
 	}
@@ -29,12 +29,12 @@ func (s suspects) split(steps []topology.Step) (sound, suspected []topology.Step
 
 // accuse replaces the suspects by the steps in flight that the broker can have
 // meant. If that is one, it is returned as the culprit.
-func (s *suspects) accuse(cause error, inFlight []topology.Step) (culprit topology.Step, found bool) {
+func (s *suspects) accuse(cause error, inFlight []record.Step) (culprit record.Step, found bool) {
 	if !closedOver(cause) {
 		return culprit, false
 	}
 	e, _ := errors.AsType[*core.Error](cause)
-	var blamed []topology.Step
+	var blamed []record.Step
 	for _, step := range inFlight {
 		if e.Method == "" || e.Method == step.Method.ID().String() {
 			blamed = append(blamed, step)
@@ -61,7 +61,7 @@ func closedOver(cause error) bool {
 // blame looks for the entity that made the broker close the connection, and
 // puts it into quarantine. It returns why the connection is lost.
 func (s *supervision) blame(conn *core.Conn, err error) error {
-	interrupted, ok := errors.AsType[*topology.InterruptedError](err)
+	interrupted, ok := errors.AsType[*record.InterruptedError](err)
 	if !ok || conn.Err() == nil { // given up by this side
 		return err
 	}

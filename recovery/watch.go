@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -96,7 +97,7 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 		if len(s.report.Renamed) > 0 { // bindings are planned by present names
 			phases = s.phases()
 		}
-		var steps []topology.Step
+		var steps []record.Step
 		for _, step := range phases[i].Steps {
 			p := s.quarantined(step)
 			if due[p] {
@@ -106,7 +107,7 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 				steps = append(steps, step.LookFirst())
 			}
 		}
-		if _, err := s.replay(conn, s.withoutHeld(steps), topology.Replayer{}); err != nil {
+		if _, err := s.replay(conn, s.withoutHeld(steps), record.Replayer{}); err != nil {
 			return err
 		}
 	}
@@ -143,7 +144,7 @@ func (s *supervision) rebind(conn *core.Conn) error {
 		if i == queuesPhase { // they are there
 			continue
 		}
-		if _, err := s.replay(conn, s.withoutHeld(s.admitted(phase.Steps)), topology.Replayer{}); err != nil {
+		if _, err := s.replay(conn, s.withoutHeld(s.admitted(phase.Steps)), record.Replayer{}); err != nil {
 			return err
 		}
 	}
@@ -172,7 +173,7 @@ func (s *supervision) retryHeld(conn *core.Conn, now time.Time) error {
 	if presumed {
 		err = s.replayOwn(conn, queues)
 	} else {
-		_, err = s.replay(conn, queues, topology.Replayer{})
+		_, err = s.replay(conn, queues, record.Replayer{})
 	}
 	if err != nil {
 		return err
@@ -180,13 +181,13 @@ func (s *supervision) retryHeld(conn *core.Conn, now time.Time) error {
 	// 2nd: their bindings.
 	freed := s.freed
 	s.freed = map[string]*patient{}
-	var bindings []topology.Step
+	var bindings []record.Step
 	for _, step := range phases[bindingsPhase].Steps {
 		if b := step.Entity.(topology.Binding); !b.ToExchange && freed[b.Destination] != nil {
 			bindings = append(bindings, step)
 		}
 	}
-	if _, err := s.replay(conn, bindings, topology.Replayer{}); err != nil {
+	if _, err := s.replay(conn, bindings, record.Replayer{}); err != nil {
 		return err
 	}
 	for _, p := range freed {
@@ -213,7 +214,7 @@ func (s *supervision) startFreed(before int) {
 // heldInTurn returns the steps of the queues that are held, after those that
 // were deleted meanwhile are let go, and whether the lock can still be that of
 // the lost connection.
-func (s *supervision) heldInTurn(steps []topology.Step, now time.Time) (turn []topology.Step, presumed bool) {
+func (s *supervision) heldInTurn(steps []record.Step, now time.Time) (turn []record.Step, presumed bool) {
 	recorded := map[string]bool{}
 	for _, step := range steps {
 		recorded[entityKey(step.Entity)] = true
@@ -235,14 +236,14 @@ const (
 )
 
 // withoutHeld leaves out the bindings of queues that are held.
-func (s *supervision) withoutHeld(steps []topology.Step) []topology.Step {
+func (s *supervision) withoutHeld(steps []record.Step) []record.Step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.DeleteFunc(steps, func(step topology.Step) bool { return s.quarantine.held.needsHeld(step.Entity) })
+	return slices.DeleteFunc(steps, func(step record.Step) bool { return s.quarantine.held.needsHeld(step.Entity) })
 }
 
 // isDue reports whether step, an entity that may be the patient p, is to be declared.
-func (s *supervision) isDue(conn *core.Conn, step topology.Step, p *patient, due bool, ends map[string]bool) bool {
+func (s *supervision) isDue(conn *core.Conn, step record.Step, p *patient, due bool, ends map[string]bool) bool {
 	switch {
 	case p == nil:
 		return len(ends) > 0 && ends[entityKey(step.Entity)]
@@ -253,7 +254,7 @@ func (s *supervision) isDue(conn *core.Conn, step topology.Step, p *patient, due
 }
 
 // quarantined returns the patient that an entity is, nil if it is none.
-func (s *supervision) quarantined(step topology.Step) *patient {
+func (s *supervision) quarantined(step record.Step) *patient {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.quarantine.find(entityKey(step.Entity))
@@ -289,13 +290,13 @@ func (s *supervision) missingEnds(due map[*patient]bool) map[string]bool {
 // harmless declares what closed a connection on one of its own. It reports
 // whether that one survived it. A refusal that costs a channel is harmless: of
 // an exclusive queue of this connection the broker refuses everything there.
-func (s *supervision) harmless(conn *core.Conn, step topology.Step) bool {
+func (s *supervision) harmless(conn *core.Conn, step record.Step) bool {
 	ctx, cancel := s.during(conn)
 	defer cancel()
 	trial, err := core.Dial(ctx, s.dialled)
 	if err == nil {
-		var results []topology.Result
-		results, err = topology.Replay(ctx, trial, []topology.Step{step})
+		var results []record.Result
+		results, err = record.Replay(ctx, trial, []record.Step{step})
 		_ = trial.Close(ctx) // it has done its work
 		if len(results) == 1 {
 			err = results[0].Err

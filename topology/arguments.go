@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/warren-mq/warren/internal/rabbitmq"
 )
 
 // argument says what RabbitMQ takes for an argument of a queue. The rules are
@@ -67,7 +69,7 @@ const noLimit = -1
 // within wants a whole number from low to high, whatever its width.
 func within(low, high int64) func(any) error {
 	return func(v any) error {
-		n, ok := integer(v)
+		n, ok := rabbitmq.Integer(v)
 		switch {
 		case !ok:
 			return fmt.Errorf("must be a whole number, not %T", v)

@@ -1,7 +1,6 @@
-// Package topology describes exchanges, queues and bindings, remembers which
-// of them an application declared, and declares them again.
+// Package topology describes exchanges, queues and bindings, and knows what RabbitMQ makes of them.
 //
-// [Topology] is plain data: what an application hands over, what a [Recorder]
-// returns as its snapshot, and what a replay works from. Everything here is
-// pure except what takes a connection: [Replay] and its kin.
+// [Topology] is plain data: what an application hands over to be declared, what its client has recorded, and
+// what is read from files and from brokers. Everything here is pure. Package topology/compare tells how a
+// topology stands to what a broker has.
 package topology

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"iter"
 
 	"github.com/warren-mq/warren/core"
 )
@@ -58,12 +59,43 @@ type Binding struct {
 	NoReplay    bool // made once: not brought back after a loss
 }
 
+// Entity is an [Exchange], a [Queue] or a [Binding].
+type Entity interface {
+	fmt.Stringer // its name for logs
+	entity()     // no other type is one
+}
+
+func (Exchange) entity() {}
+func (Queue) entity()    {}
+func (Binding) entity()  {}
+
 // Topology is a set of entities. They are declared in this order: exchanges,
 // queues, bindings, and within each in the order given.
 type Topology struct {
 	Exchanges []Exchange
 	Queues    []Queue
 	Bindings  []Binding
+}
+
+// Entities yields exchanges, queues and bindings, in the order in which they are declared.
+func (t Topology) Entities() iter.Seq[Entity] {
+	return func(yield func(Entity) bool) {
+		for _, e := range t.Exchanges {
+			if !yield(e) {
+				return
+			}
+		}
+		for _, q := range t.Queues {
+			if !yield(q) {
+				return
+			}
+		}
+		for _, b := range t.Bindings {
+			if !yield(b) {
+				return
+			}
+		}
+	}
 }
 
 // Clone returns a deep copy.

@@ -53,15 +53,6 @@ func sameAge(a, b any) bool {
 	return aText && bText && ok && too && one == two
 }
 
-// ageText writes an age in the form of the argument where RabbitMQ 4.3 gives milliseconds.
-func ageText(text string) string {
-	ms, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return text
-	}
-	return strconv.FormatInt(ms/1000, 10) + "s"
-}
-
 const maxAge = "x-max-age"
 
 // ageUnits are those of x-max-age, as RabbitMQ counts them.

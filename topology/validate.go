@@ -8,12 +8,13 @@ import (
 	"strings"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/rabbitmq"
 )
 
 // Problem is something that a broker would refuse, or a warning.
 type Problem struct {
-	Entity fmt.Stringer // an [Exchange], [Queue] or [Binding]
-	Field  string       // "Name", or the key of an argument; "" for the entity as a whole
+	Entity Entity
+	Field  string // "Name", or the key of an argument; "" for the entity as a whole
 	Err    error
 }
 
@@ -30,7 +31,7 @@ func (p *Problem) Unwrap() error { return p.Err }
 
 // problems collects what is wrong with one entity after another.
 type problems struct {
-	entity fmt.Stringer
+	entity Entity
 	list   []error
 }
 
@@ -95,12 +96,17 @@ func (t Topology) kinds() map[string]string {
 	return k
 }
 
+func isPredeclared(exchange string) bool {
+	_, _, ok := rabbitmq.Predeclared(exchange)
+	return ok
+}
+
 func (p *problems) exchange(e Exchange) {
 	p.entity = e
 	switch {
 	case e.Name == "":
 		p.add("Name", "is empty: the default exchange always exists")
-	case reserved(e.Name):
+	case rabbitmq.Reserved(e.Name):
 		p.reservedExchange(e)
 	}
 	switch e.Kind {
@@ -123,12 +129,13 @@ func (p *problems) exchange(e Exchange) {
 // reservedExchange: a predeclared exchange can be declared as it is. The broker
 // compares the one argument that it knows.
 func (p *problems) reservedExchange(e Exchange) {
-	there, ok := predeclared(e.Name)
+	kind, internal, ok := rabbitmq.Predeclared(e.Name)
 	if !ok {
 		p.add("Name", `begins with "amq.", which is reserved`)
 		return
 	}
-	for _, d := range exchangeDifferences(e, there) {
+	there := Exchange{Name: e.Name, Kind: kind, Internal: internal}
+	for _, d := range e.Differences(there) {
 		if _, own := e.Args[d.Field]; !own || d.Field == "alternate-exchange" {
 			p.add("Name", "is that of a predeclared exchange: %s", d)
 		}
@@ -137,7 +144,7 @@ func (p *problems) reservedExchange(e Exchange) {
 
 func (p *problems) queue(q Queue) {
 	p.entity = q
-	if reserved(q.Name) {
+	if rabbitmq.Reserved(q.Name) {
 		p.add("Name", `begins with "amq.", which is reserved; leave it empty to have the broker choose one`)
 	}
 	declare := q.Declare()
@@ -200,14 +207,14 @@ func (p *problems) twice(t Topology) {
 	exchanges, queues := map[string]Exchange{}, map[string]Queue{}
 	for _, e := range t.Exchanges {
 		p.entity = e
-		if first, ok := exchanges[e.Name]; ok && len(exchangeDifferences(first, e)) > 0 {
+		if first, ok := exchanges[e.Name]; ok && len(first.Differences(e)) > 0 {
 			p.add("", "is declared twice, differently")
 		}
 		exchanges[e.Name] = e
 	}
 	for _, q := range t.Queues {
 		p.entity = q
-		if first, ok := queues[q.Name]; ok && q.Name != "" && len(queueDifferences(first, q))+len(queueDifferences(q, first)) > 0 {
+		if first, ok := queues[q.Name]; ok && q.Name != "" && len(first.Differences(q))+len(q.Differences(first)) > 0 {
 			p.add("", "is declared twice, differently")
 		}
 		queues[q.Name] = q

@@ -3,6 +3,7 @@ package topology_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +30,17 @@ func fields(t *testing.T, err error) []string {
 		out = append(out, fmt.Sprintf("%s: %s", p.Entity, p.Field))
 	}
 	return out
+}
+
+// Short forms for the tables below.
+
+func x(name string) topology.Exchange { return topology.Exchange{Name: name} }
+func q(name string) topology.Queue    { return topology.Queue{Name: name} }
+func b(source, queue string) topology.Binding {
+	return topology.Binding{Source: source, Destination: queue}
+}
+func bx(source, exchange string) topology.Binding {
+	return topology.Binding{Source: source, Destination: exchange, ToExchange: true}
 }
 
 func queueWith(kind string, args ...topology.Arg) topology.Queue {
@@ -102,7 +114,7 @@ func TestValidate(t *testing.T) {
 
 func TestValidateNamesEveryProblem(t *testing.T) {
 	in := topology.Topology{
-		Exchanges: []topology.Exchange{x("amq.x"), {Name: "y", Kind: "nonsense"}, {Name: "h", Kind: topology.Headers}, x("twice"), xad("twice")},
+		Exchanges: []topology.Exchange{x("amq.x"), {Name: "y", Kind: "nonsense"}, {Name: "h", Kind: topology.Headers}, x("twice"), {Name: "twice", AutoDelete: true}},
 		Queues: []topology.Queue{
 			{Name: "z", Type: topology.Stream, Exclusive: true, Args: topology.Table{"x-expires": "soon", "x-max-age": 7}},
 			q("same"), q("same"), q(""), {Exclusive: true},
@@ -120,56 +132,6 @@ func TestValidateNamesEveryProblem(t *testing.T) {
 	}
 }
 
-// predeclaredExchanges are exchanges with reserved names: as they are, otherwise, and
-// one that there is not.
-func predeclaredExchanges() []topology.Exchange {
-	return append(asPredeclared(),
-		topology.Exchange{Name: "amq.validate"},
-		topology.Exchange{Name: "amq.topic", Kind: topology.Fanout},
-		topology.Exchange{Name: "amq.topic"},
-		topology.Exchange{Name: "amq.topic", Kind: topology.Topic, Transient: true},
-		topology.Exchange{Name: "amq.topic", Kind: topology.Topic, AutoDelete: true},
-		topology.Exchange{Name: "amq.topic", Kind: topology.Topic, Internal: true},
-		topology.Exchange{Name: "amq.topic", Kind: topology.Topic}.With(topology.AlternateExchange("x")),
-		topology.Exchange{Name: "amq.rabbitmq.trace", Kind: topology.Topic},
-	)
-}
-
-func asPredeclared() []topology.Exchange {
-	return []topology.Exchange{
-		{Name: "amq.direct"},
-		{Name: "amq.fanout", Kind: topology.Fanout},
-		{Name: "amq.topic", Kind: topology.Topic},
-		{Name: "amq.headers", Kind: topology.Headers},
-		{Name: "amq.match", Kind: topology.Headers},
-		{Name: "amq.rabbitmq.trace", Kind: topology.Topic, Internal: true},
-		topology.Exchange{Name: "amq.direct"}.With(topology.Argument("x-own", 1)), // is not looked at
-	}
-}
-
-// TestPredeclaredExchangesCanBeDeclaredAsTheyAre, and the brokers agree.
-func TestPredeclaredExchangesCanBeDeclaredAsTheyAre(t *testing.T) {
-	conn, _ := dialTestBroker(t)
-	valid := 0
-	for _, e := range predeclaredExchanges() {
-		one := topology.Topology{Exchanges: []topology.Exchange{e}}
-		verdict := one.Validate()
-		results, err := topology.Replay(t.Context(), conn, one.Plan()[0].Steps)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if (verdict == nil) != (results[0].Err == nil) {
-			t.Errorf("%v %+v\nbroker: %v\nValidate: %v", e, e, results[0].Err, verdict)
-		}
-		if verdict == nil {
-			valid++
-		}
-	}
-	if want := len(asPredeclared()); valid != want {
-		t.Errorf("%d are valid, want %d", valid, want)
-	}
-}
-
 func TestDeclarable(t *testing.T) {
 	own := topology.Topology{
 		Exchanges: []topology.Exchange{x("a")},
@@ -177,11 +139,11 @@ func TestDeclarable(t *testing.T) {
 		Bindings:  []topology.Binding{b("amq.topic", "q"), bx("a", "amq.fanout"), b("a", "mine"), bx("a", "amq.gen-1")},
 	}
 	listed := own.Clone()
-	listed.Exchanges = append(append(listed.Exchanges, x("")), asPredeclared()...)
+	listed.Exchanges = append(listed.Exchanges, x(""), x("amq.direct"), x("amq.rabbitmq.trace"))
 	listed.Queues = append(listed.Queues, q("amq.gen-1"))
 	listed.Bindings = append(listed.Bindings, b("", "q"), b("a", "amq.gen-1"))
-	if got := listed.Declarable(); !slices.Equal(names(got), names(own)) || got.Validate() != nil {
-		t.Errorf("declarable %q, %v", names(got), got.Validate())
+	if got := listed.Declarable(); !reflect.DeepEqual(got, own) || got.Validate() != nil {
+		t.Errorf("declarable %+v, %v", got, got.Validate())
 	}
 }
 
@@ -252,45 +214,32 @@ func TestMisspeltArgumentsOfExchanges(t *testing.T) {
 	}
 }
 
-// TestUnreachable: what is dead-lettered to nowhere is lost, which RabbitMQ does not tell.
-func TestUnreachable(t *testing.T) {
-	conn, _ := dialTestBroker(t)
-	there := topology.Topology{Exchanges: []topology.Exchange{x("there")}, Queues: []topology.Queue{q("parking")}}
-	declareAll(t, conn, there)
-	all := topology.Topology{Exchanges: []topology.Exchange{
-		x("own"), x("ae").With(topology.AlternateExchange("nowhere")), x("fine").With(topology.AlternateExchange("own")),
-	}}
-	for i, args := range [][]topology.Arg{
-		{topology.DeadLetter("nowhere")}, {topology.DeadLetter("own")}, {topology.DeadLetter("there")}, {topology.DeadLetter("amq.fanout")},
-		{topology.DeadLetter("")}, {topology.DeadLetterKey("", "parking")}, {topology.DeadLetterKey("", "nowhere")},
-		{topology.DeadLetterKey("", "q0")}, {topology.DeadLetterKey("there", "nowhere")},
+// TestBoundsOfArguments: the lowest and the highest value are valid, the next is not.
+func TestBoundsOfArguments(t *testing.T) {
+	const days = 3650 * 24 * 60 * 60 * 1000
+	for _, c := range []struct {
+		kind, key string
+		low, high int64 // high 0: none
+	}{
+		{topology.Classic, "x-message-ttl", 0, days}, {topology.Quorum, "x-message-ttl", 0, days},
+		{topology.Classic, "x-expires", 1, days}, {topology.Quorum, "x-expires", 1, days},
+		{topology.Classic, "x-max-length", 0, 0}, {topology.Stream, "x-max-length-bytes", 0, 0},
+		{topology.Classic, "x-max-priority", 0, 255}, {topology.Classic, "x-queue-version", 1, 2},
+		{topology.Quorum, "x-quorum-initial-group-size", 1, 0}, {topology.Stream, "x-initial-cluster-size", 1, 0},
+		{topology.Quorum, "x-consumer-timeout", 0, 0}, {topology.Quorum, "x-max-in-memory-bytes", 0, 0},
+		{topology.Stream, "x-stream-max-segment-size-bytes", 0, 3_000_000_000}, {topology.Stream, "x-stream-filter-size-bytes", 16, 255},
 	} {
-		queue := q(fmt.Sprintf("q%d", i)).With(args...)
-		all.Queues = append(all.Queues, queue)
-	}
-	want := []string{`exchange "ae": alternate-exchange`, `queue "q0": x-dead-letter-exchange`, `queue "q6": x-dead-letter-routing-key`}
-	look := func(what string, warnings []*topology.Problem, err error) {
-		t.Helper()
-		var got []string
-		for _, w := range warnings {
-			got = append(got, fmt.Sprintf("%s: %s", w.Entity, w.Field))
+		values := map[int64]bool{c.low - 1: false, c.low: true}
+		if c.high > 0 {
+			values[c.high], values[c.high+1] = true, false
+		} else {
+			values[1<<40] = true
 		}
-		if err != nil || !slices.Equal(got, want) {
-			t.Errorf("%s: error %v\ngot  %q\nwant %q", what, err, got, want)
+		for v, valid := range values {
+			err := topology.Topology{Queues: []topology.Queue{queueWith(c.kind, topology.Argument(c.key, v))}}.Validate()
+			if (err == nil) != valid {
+				t.Errorf("%s %s %d: %v", c.kind, c.key, v, err)
+			}
 		}
 	}
-	warnings, err := all.Unreachable(t.Context(), conn)
-	look("on the broker", warnings, err)
-	c, err := topology.Compare(t.Context(), conn, all)
-	if err != nil {
-		t.Fatal(err)
-	}
-	look("compared over AMQP", c.Warnings, nil)
-	if c, err = topology.Compare(t.Context(), nil, all, topology.With(inventory{has: there})); err != nil {
-		t.Fatal(err)
-	}
-	look("compared with an inventory", c.Warnings, nil)
-	want = nil
-	warnings, err = there.Unreachable(t.Context(), nil) // whole by itself: nobody is asked
-	look("whole", warnings, err)
 }

@@ -3,6 +3,8 @@ package topology
 import (
 	"maps"
 	"slices"
+
+	"github.com/warren-mq/warren/internal/rabbitmq"
 )
 
 // Warnings returns what RabbitMQ takes but should not be relied on: what 4.x
@@ -54,7 +56,7 @@ const DefaultDeliveryLimit = 20
 func (q Queue) Drops() (limit int64, drops bool) {
 	args := q.Declare().Arguments
 	limit = DefaultDeliveryLimit
-	if n, ok := integer(args["x-delivery-limit"]); ok {
+	if n, ok := rabbitmq.Integer(args["x-delivery-limit"]); ok {
 		limit = n
 	}
 	return limit, args["x-queue-type"] == Quorum && limit >= 0 && args["x-dead-letter-exchange"] == nil
@@ -79,7 +81,7 @@ func (p *problems) argument(key string, value any, kind string) {
 			p.add(key, "%v is taken for drop-head by quorum queues", value)
 		}
 	case "x-delivery-limit", "x-delayed-retry-min", "x-delayed-retry-max":
-		if _, ok := integer(value); !ok {
+		if _, ok := rabbitmq.Integer(value); !ok {
 			p.add(key, "is ignored unless it is a whole number, not %T", value)
 		}
 	case "x-delayed-retry-type":

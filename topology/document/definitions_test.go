@@ -13,6 +13,7 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 	"github.com/warren-mq/warren/topology/document"
 )
@@ -21,14 +22,12 @@ import (
 func declarations(t *testing.T, in topology.Topology) []string {
 	t.Helper()
 	var out []string
-	for _, phase := range in.Plan() {
-		for _, s := range phase.Steps {
-			b, err := wire.AppendMethod(nil, 0, s.Method)
-			if err != nil {
-				t.Fatal(err)
-			}
-			out = append(out, string(b))
+	for entity := range in.Entities() {
+		b, err := wire.AppendMethod(nil, 0, record.Declare(entity).Method)
+		if err != nil {
+			t.Fatal(err)
 		}
+		out = append(out, string(b))
 	}
 	return out
 }

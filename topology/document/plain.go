@@ -18,21 +18,19 @@ import (
 // package's own form only: RabbitMQ would take it for a table.
 func plain(t topology.Topology) error {
 	var errs []error
-	for _, phase := range t.Plan() {
-		for _, step := range phase.Steps {
-			args, err := argumentsOf(step.Entity).Canonical()
-			if err == nil {
-				err = plainTable(args, "")
-			}
-			if err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", step.Entity, err))
-			}
+	for entity := range t.Entities() {
+		args, err := argumentsOf(entity).Canonical()
+		if err == nil {
+			err = plainTable(args, "")
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", entity, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func argumentsOf(entity fmt.Stringer) topology.Table {
+func argumentsOf(entity topology.Entity) topology.Table {
 	switch e := entity.(type) {
 	case topology.Exchange:
 		return e.Args

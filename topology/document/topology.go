@@ -70,7 +70,7 @@ type place struct {
 	path string
 }
 
-func (d *topologyDecoder) at(entity fmt.Stringer, n *node, path string) {
+func (d *topologyDecoder) at(entity topology.Entity, n *node, path string) {
 	if _, known := d.places[entity.String()]; !known {
 		d.places[entity.String()] = place{n.line, path}
 	}
@@ -202,12 +202,12 @@ func topologyNode(t topology.Topology) (*node, error) {
 // writer makes a list of entities. What has its default is left out.
 type writer struct {
 	list   *node
-	entity fmt.Stringer
+	entity topology.Entity
 	now    *node
 	err    error
 }
 
-func (w *writer) begin(entity fmt.Stringer, key, name string) {
+func (w *writer) begin(entity topology.Entity, key, name string) {
 	if w.list == nil {
 		w.list = listNode()
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/topology"
+	"github.com/warren-mq/warren/topology/compare"
 	"github.com/warren-mq/warren/topology/management"
 )
 
@@ -86,6 +87,6 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-var _ topology.Inventory = (*management.Client)(nil)
+var _ compare.Inventory = (*management.Client)(nil)
 
 var _ core.Secret = management.Client{}.Password

@@ -7,6 +7,7 @@ import (
 
 	"github.com/warren-mq/warren/bench/internal/job"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
@@ -22,7 +23,7 @@ type warrenLink struct {
 func newWarrenLink(ctx context.Context, addr string, h *hooks) (link, error) {
 	conn := recovery.New(recovery.Config{
 		Resolver: recovery.Endpoints(core.Config{Addr: addr, DialContext: h.dial, MaxConsumers: consumersPerChannel}),
-		Recorder: topology.NewRecorder(),
+		Recorder: record.NewRecorder(),
 		// Each cut stands for one after a long uptime, not for a connection that flaps.
 		StableAfter: time.Millisecond,
 	})
@@ -64,8 +65,8 @@ func (l *warrenLink) record(ctx context.Context, t topology.Topology) error {
 		return err
 	}
 	r := l.conn.Recorder()
-	for _, phase := range t.Plan() {
-		results, err := topology.Replay(ctx, s.Conn, phase.Steps)
+	for _, phase := range record.Plan(t) {
+		results, err := record.Replay(ctx, s.Conn, phase.Steps)
 		for _, result := range results {
 			switch e := result.Entity.(type) {
 			case topology.Exchange:

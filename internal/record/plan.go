@@ -1,0 +1,109 @@
+package record
+
+import "github.com/warren-mq/warren/topology"
+
+// Phase is a number of steps that do not depend on each other. A phase begins
+// when the one before it has ended.
+type Phase struct {
+	Name  string // "exchanges", "queues", "bindings"
+	Steps []Step
+}
+
+// Plan returns what declares everything recorded, in order: exchanges, queues,
+// bindings, each in the order of declaration. A binding is declared under the
+// name that its queue has by then: see [Recorder.Renamed]. What is marked
+// NoReplay is left out, with its bindings.
+func (r *Recorder) Plan() []Phase {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.expiry.sweep(r.graph, now())
+	return r.plan(everything{})
+}
+
+// Plan returns the phases that declare t.
+func Plan(t topology.Topology) []Phase {
+	p := newPhases()
+	for _, e := range t.Exchanges {
+		p.add(exchanges, Declare(e))
+	}
+	for _, q := range t.Queues {
+		p.add(queues, Declare(q))
+	}
+	for _, b := range t.Bindings {
+		p.add(bindings, Declare(b))
+	}
+	return p
+}
+
+// selection says what a plan is to declare.
+type selection interface {
+	hasVertex(*vertex) bool
+	hasEdge(*edge) bool
+}
+
+type everything struct{}
+
+func (everything) hasVertex(*vertex) bool { return true }
+func (everything) hasEdge(*edge) bool     { return true }
+
+// plan makes the steps of what is selected. The lock is held.
+func (r *Recorder) plan(s selection) []Phase {
+	g, p := r.graph, newPhases()
+	for v := range values[*vertex](&g.exchanges) {
+		if v.replayed() && s.hasVertex(v) {
+			p.add(exchanges, Step{Entity: *v.exchange, Method: v.exchange.Declare(), recorder: r, fate: &v.fate})
+		}
+	}
+	for v := range values[*vertex](&g.queues) {
+		if v.replayed() && s.hasVertex(v) {
+			step := v.queue.step()
+			step.recorder, step.fate = r, &v.fate
+			p.add(queues, step)
+		}
+	}
+	for e := range values[*edge](&g.bindings) {
+		if e.replayed() && s.hasEdge(e) {
+			b := e.binding()
+			p.add(bindings, Step{Entity: b, Method: b.Bind(), recorder: r, fate: &e.fate, edge: e})
+		}
+	}
+	return p
+}
+
+// step declares a queue again. A server-named one gets a new name, unless it
+// may have survived: then it is looked for first, so as not to leave the old
+// one behind, bound and read by nobody. It cannot be declared under the name
+// that the broker chose, which is reserved.
+func (q *queueRecord) step() Step {
+	s := Step{Entity: q.Queue, Method: q.Declare(), Name: q.Name}
+	if !q.serverNamed {
+		return s
+	}
+	anew := q.Queue
+	anew.Name = ""
+	s.Method = anew.Declare()
+	if !q.Exclusive {
+		return s.LookFirst()
+	}
+	return s
+}
+
+func (v *vertex) replayed() bool {
+	return (v.exchange == nil || !v.exchange.NoReplay) && (v.queue == nil || !v.queue.NoReplay)
+}
+
+func (e *edge) replayed() bool {
+	return !e.NoReplay && e.ends[source].replayed() && e.ends[destination].replayed()
+}
+
+type phases []Phase
+
+const (
+	exchanges = iota
+	queues
+	bindings
+)
+
+func newPhases() phases { return phases{{Name: "exchanges"}, {Name: "queues"}, {Name: "bindings"}} }
+
+func (p phases) add(phase int, s Step) { p[phase].Steps = append(p[phase].Steps, s) }

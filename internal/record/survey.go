@@ -1,0 +1,101 @@
+package record
+
+import (
+	"context"
+	"errors"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/topology"
+)
+
+// Survey is [Recorder.Lost], and looks whether the rest is really there: it
+// returns what is lost for certain together with what the broker does not
+// know, [Step.Missing], and all bindings from and to either. Looking changes
+// nothing and costs a few round trips. It saves the broker the work of
+// declaring again what survived, of which bindings are the dear part: RabbitMQ
+// writes each to disk, new or not.
+//
+// A queue whose node is down is lost, and not missing: it comes back with its
+// messages when the node does.
+//
+// A binding that somebody else removed between two survivors is not noticed.
+// Where the next broker may be another one, or an empty one, the scope is
+// [LostEverything]; that is also what is returned when many are missing. Only
+// streams are looked for then, since whoever reads one must know that its
+// offsets begin anew. The errors are those of [Replay].
+func (r *Recorder) Survey(ctx context.Context, conn *core.Conn, l Loss) ([]Phase, error) {
+	if l.Scope == LostEverything {
+		return r.surveyStreams(ctx, conn, l.Connection)
+	}
+	presumed, looks := r.presumed(l)
+	absent, err := Missing(ctx, conn, looks, maxMissing)
+	if errors.Is(err, ErrTooManyRefused) {
+		return r.surveyStreams(ctx, conn, l.Connection)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	set := r.graph.lost(l)
+	missing := map[*fate]bool{}
+	for i, s := range looks {
+		if v, refusal := presumed[i], absent[s.Method]; refusal != nil { // one that was deleted meanwhile has no bindings
+			missing[&v.fate] = Gone(refusal)
+			set.lose(v)
+		}
+	}
+	phases := r.plan(set)
+	for _, p := range phases {
+		for i := range p.Steps {
+			p.Steps[i].Missing = missing[p.Steps[i].fate]
+		}
+	}
+	return phases, nil
+}
+
+// surveyStreams plans everything, and looks which streams are missing.
+func (r *Recorder) surveyStreams(ctx context.Context, conn *core.Conn, connection string) ([]Phase, error) {
+	phases := r.Lost(Loss{Scope: LostEverything, Connection: connection})
+	var streams []*Step
+	var names []string
+	for i := range phases[queues].Steps {
+		s := &phases[queues].Steps[i]
+		if s.Method.(*core.QueueDeclare).Arguments["x-queue-type"] == topology.Stream {
+			streams, names = append(streams, s), append(names, s.Name)
+		}
+	}
+	there, err := Survived(ctx, conn, names)
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range streams {
+		s.Missing = !there[i]
+	}
+	return phases, nil
+}
+
+// maxMissing is after how many missing entities the broker counts as empty.
+const maxMissing = 256
+
+// presumed returns what a loss should have spared, and how to look for it.
+func (r *Recorder) presumed(l Loss) ([]*vertex, []Step) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.expiry.sweep(r.graph, now())
+	lost := r.graph.lost(l)
+	var spared []*vertex
+	var looks []Step
+	look := func(v *vertex, s Step) {
+		if v.replayed() && !lost.hasVertex(v) && notOthers(l.Connection).hasVertex(v) {
+			spared, looks = append(spared, v), append(looks, s)
+		}
+	}
+	for v := range values[*vertex](&r.graph.exchanges) {
+		look(v, LookForExchange(v.name))
+	}
+	for v := range values[*vertex](&r.graph.queues) {
+		look(v, LookForQueue(v.name))
+	}
+	return spared, looks
+}
