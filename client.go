@@ -79,7 +79,11 @@ func newClient(url string, opts []Option, main func(*recovery.Config)) (*Client,
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{recorder: o.recorder, events: recovery.NewDispatcher(0), log: o.log}
+	recorder, err := o.newRecorder()
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{recorder: recorder, events: recovery.NewDispatcher(0), log: o.log}
 	for _, f := range o.listener {
 		c.events.Listen(f)
 	}
@@ -94,6 +98,7 @@ func newClient(url string, opts []Option, main func(*recovery.Config)) (*Client,
 	cfg.InitialPasses = -1 // it is opened late: a broker that is down then is an outage like any other
 	cfg.Gate, cfg.Emit = c.topologyReady, c.emitter(&c.main)
 	c.publish = recovery.New(cfg)
+	c.warn(o.topology.Warnings())
 	return c, nil
 }
 

@@ -124,13 +124,5 @@ func (c *Client) record(r record.Result) error {
 		return nil
 	}
 	defer c.main.Declared(r.Entity)
-	switch e := r.Entity.(type) {
-	case Exchange:
-		return c.recorder.Exchange(e)
-	case Queue:
-		return c.recorder.Queue(e, r.Declared())
-	case Binding:
-		return c.recorder.Binding(e)
-	}
-	return nil
+	return c.recorder.Record(r.Entity, r.Declared())
 }

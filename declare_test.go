@@ -16,9 +16,7 @@ import (
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
-	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/recovery"
-	"github.com/warren-mq/warren/topology"
 )
 
 func TestDeclareRefusesWhatIsInvalidBeforeItSendsAnything(t *testing.T) {
@@ -229,18 +227,17 @@ func TestTopologyComesBack(t *testing.T) {
 // is recorded: here recording stands still meanwhile.
 func TestWhatIsRecordedTooLateForTheNextConnectionComesBack(t *testing.T) {
 	inBubble(t, func(e *env) {
-		recorder := record.NewRecorder(record.WithLimit(2))
 		var client *warren.Client
 		log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zapcore.EncoderConfig{}), zapcore.AddSync(io.Discard), zap.WarnLevel),
 			zap.Hooks(func(entry zapcore.Entry) error {
 				if entry.Message == recovery.NotRecorded.String() {
 					e.broker.Cut()
 					time.Sleep(time.Minute) // the next connection is restored
-					recorder.Forget(topology.Topology{Queues: []topology.Queue{{Name: "old"}}})
+					client.Forget(warren.Topology{Queues: []warren.Queue{{Name: "old"}}})
 				}
 				return nil
 			}))
-		client = e.dial(warren.WithRecorder(recorder), warren.WithLogger(log))
+		client = e.dial(warren.WithRecordLimit(2), warren.WithLogger(log))
 		e.declare(client, warren.Topology{Queues: []warren.Queue{{Name: "old"}, {Name: "older"}}})
 		d := e.declare(client, warren.Topology{Queues: []warren.Queue{{Name: "not recorded"}, {Name: "late", Exclusive: true}}})
 		if d.Declared != 2 {

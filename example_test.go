@@ -8,7 +8,6 @@ import (
 	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 	"github.com/warren-mq/warren/topology/compare"
 )
@@ -37,7 +36,7 @@ func ExampleClient_Apply() {
 	broker := brokertest.NewBroker()
 	defer broker.Close()
 	ctx := context.Background()
-	client, err := warren.Dial(ctx, broker.URL(), warren.WithRecorder(record.NewRecorder(record.WithMode(topology.RecordModeTransient))))
+	client, err := warren.Dial(ctx, broker.URL(), warren.WithRecordMode(topology.RecordModeTransient))
 	if err != nil {
 		panic(err)
 	}

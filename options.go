@@ -10,9 +10,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/logging"
 	"github.com/warren-mq/warren/recovery"
+	"github.com/warren-mq/warren/topology"
 )
 
 // Option configures a [Client]. A nil option, and one that is given nil, is as
@@ -25,13 +25,16 @@ type options struct {
 	resolver recovery.Resolver
 	connect  []func(*core.Config)
 	recovery []func(*recovery.Config)
-	recorder *record.Recorder
 	listener []func(Event)
 	log      *zap.Logger
+
+	topology    Topology // recorded from the start
+	recordMode  topology.RecordMode
+	recordLimit int
 }
 
 func newOptions(opts []Option) *options {
-	o := &options{log: zap.NewNop(), recorder: record.NewRecorder()}
+	o := &options{log: zap.NewNop()}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(o)
@@ -98,18 +101,6 @@ func WithRecovery(f func(*recovery.Config)) Option {
 	return func(o *options) {
 		if f != nil {
 			o.recovery = append(o.recovery, f)
-		}
-	}
-}
-
-// WithRecorder sets what remembers the topology, to choose its mode or limit, to
-// read its [topology.RecordStats], or to have entities forgotten that stay on the broker
-// ([record.Recorder.Forget]). It is of this client alone: two clients would
-// declare each other's exclusive queues.
-func WithRecorder(r *record.Recorder) Option {
-	return func(o *options) {
-		if r != nil {
-			o.recorder = r
 		}
 	}
 }

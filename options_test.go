@@ -16,7 +16,7 @@ import (
 func TestNothingIsAnOptionLeftOut(t *testing.T) {
 	inBubble(t, func(e *env) {
 		client := e.dial(
-			nil, warren.WithRecorder(nil), warren.WithLogger(nil), warren.WithSlog(nil), warren.WithListener(nil), warren.WithConnection(nil),
+			nil, warren.WithRecordLimit(0), warren.WithTopology(warren.Topology{}), warren.WithLogger(nil), warren.WithSlog(nil), warren.WithListener(nil), warren.WithConnection(nil),
 			warren.WithRecovery(nil), warren.WithRetry(nil), warren.WithResolver(nil), warren.WithTLS(nil), warren.WithURLs(),
 		)
 		e.declare(client, warren.Topology{Queues: []warren.Queue{{Name: "q"}}})

@@ -97,10 +97,6 @@ func (c *Client) Reconnect(reason error) {
 	}
 }
 
-// Topology returns what the client has declared and not deleted: what is
-// declared again after a loss.
-func (c *Client) Topology() Topology { return c.recorder.Snapshot() }
-
 // Listen has every event from now on given to f, in order, on one goroutine. f
 // may call any API and cannot stall recovery; one that is slow misses events,
 // and is told how many. See [recovery.Dispatcher].

@@ -56,6 +56,18 @@ func NewRecorder(options ...RecorderOption) *Recorder {
 	return r
 }
 
+// Record records a declared entity; queue is what [Recorder.Queue] wants for a name.
+func (r *Recorder) Record(entity topology.Entity, queue string) error {
+	switch e := entity.(type) {
+	case topology.Exchange:
+		return r.Exchange(e)
+	case topology.Queue:
+		return r.Queue(e, queue)
+	default:
+		return r.Binding(e.(topology.Binding))
+	}
+}
+
 // Exchange records a declared exchange. Declaring it again keeps its place.
 // The error is [topology.ErrFull].
 func (r *Recorder) Exchange(e topology.Exchange) error {
