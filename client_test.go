@@ -32,7 +32,7 @@ func TestStateIsStaged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := pub.Publish(e.ctx, warren.Message{Key: "q"}); err != nil {
+		if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "q"}); err != nil {
 			t.Fatal(err)
 		}
 		declare := e.broker.OnReceive(wire.MethodQueueDeclare, brokertest.Always(brokertest.Delay(time.Second)))
@@ -80,7 +80,7 @@ func TestAConnectionThatIsGivenUpIsTheClientsState(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := pub.Publish(e.ctx, warren.Message{Key: "q"}); err != nil {
+				if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "q"}); err != nil {
 					t.Fatal(err)
 				}
 				e.broker.Links()[i].Reset()
@@ -106,12 +106,12 @@ func TestABlockedBrokerDoesNotHoldUpAcks(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 3 {
-			if err := pub.Publish(e.ctx, warren.Message{Key: "q"}); err != nil {
+			if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "q"}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		e.broker.Block("low on memory")
-		if _, err := pub.Send(e.ctx, warren.Message{Key: "q"}); err != nil {
+		if _, err := pub.Send(e.ctx, warren.Message{RoutingKey: "q"}); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -182,9 +182,9 @@ func TestCloseEndsInEveryState(t *testing.T) {
 			if err != nil {
 				e.Fatal(err)
 			}
-			go func() { _ = pub.Publish(e.ctx, warren.Message{Key: "q"}) }()
+			go func() { _ = pub.Publish(e.ctx, warren.Message{RoutingKey: "q"}) }()
 			synctest.Wait()
-			go func() { _ = pub.Publish(e.ctx, warren.Message{Key: "q"}) }()
+			go func() { _ = pub.Publish(e.ctx, warren.Message{RoutingKey: "q"}) }()
 			synctest.Wait()
 		},
 	} {
@@ -198,12 +198,12 @@ func TestCloseEndsInEveryState(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if err := pub.Publish(e.ctx, warren.Message{Key: "q"}); err != nil {
+					if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "q"}); err != nil {
 						t.Fatal(err)
 					}
 					enter(e, client)
 					published := make(chan error, 1)
-					go func() { published <- pub.Publish(context.Background(), warren.Message{Key: "q"}) }()
+					go func() { published <- pub.Publish(context.Background(), warren.Message{RoutingKey: "q"}) }()
 					synctest.Wait()
 					ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 					defer cancel()
@@ -250,7 +250,7 @@ func TestDrainFinishesWhatWasBegun(t *testing.T) {
 		go func() {
 			_ = client.Consume(e.ctx, "in", func(ctx context.Context, d *warren.Delivery) error {
 				time.Sleep(10 * time.Second)
-				_, err := pub.Send(context.WithoutCancel(ctx), warren.Message{Key: "out", Body: d.Body})
+				_, err := pub.Send(context.WithoutCancel(ctx), warren.Message{RoutingKey: "out", Body: d.Body})
 				if err != nil {
 					failed.Add(1)
 				}
@@ -258,7 +258,7 @@ func TestDrainFinishesWhatWasBegun(t *testing.T) {
 			})
 		}()
 		for range 3 {
-			if err := pub.Publish(e.ctx, warren.Message{Key: "in"}); err != nil {
+			if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "in"}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -346,12 +346,12 @@ func TestDrainWaitsForTheBroker(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := pub.Publish(e.ctx, warren.Message{Key: "q"}); err != nil {
+		if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "q"}); err != nil {
 			t.Fatal(err)
 		}
 		e.broker.Stop()
 		for range 3 {
-			if _, err := pub.Send(e.ctx, warren.Message{Key: "q"}); err != nil {
+			if _, err := pub.Send(e.ctx, warren.Message{RoutingKey: "q"}); err != nil {
 				t.Fatal(err)
 			}
 		}

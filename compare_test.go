@@ -117,7 +117,7 @@ func TestCompareEndsWithWhatMakesTheBrokerCloseTheConnection(t *testing.T) {
 		})
 		ctx, cancel := context.WithTimeout(e.ctx, 10*time.Minute)
 		defer cancel()
-		wanted := warren.Topology{Exchanges: []warren.Exchange{{Name: "x", Kind: "x-unknown"}}}
+		wanted := warren.Topology{Exchanges: []warren.Exchange{{Name: "x", Type: "x-unknown"}}}
 		for name, f := range map[string]func() (*compare.Comparison, error){
 			"compare": func() (*compare.Comparison, error) { return client.Compare(ctx, wanted, compare.Probe()) },
 			"apply":   func() (*compare.Comparison, error) { return client.Apply(ctx, wanted, compare.Probe()) },
@@ -146,7 +146,7 @@ func TestResultsWarn(t *testing.T) {
 				told = append(told, ev)
 			}
 		}))
-		doubtful := warren.Topology{Queues: []warren.Queue{{Name: "fine"}, {Name: "q", Transient: true}, {Name: "lazy", Args: warren.Table{"x-queue-mode": "lazy"}}}}
+		doubtful := warren.Topology{Queues: []warren.Queue{{Name: "fine"}, {Name: "q", Transient: true}, {Name: "lazy", Arguments: warren.Table{"x-queue-mode": "lazy"}}}}
 		d := e.declare(client, doubtful)
 		results := map[string][]*topology.Problem{"declare": d.Warnings}
 		c, err := client.Compare(e.ctx, doubtful)

@@ -50,8 +50,8 @@ func TestOneRefusedEntityStopsNoOther(t *testing.T) {
 		client := e.dial()
 		e.declare(client, warren.Topology{Queues: []warren.Queue{{Name: "taken"}}})
 		d, err := client.Declare(e.ctx, warren.Topology{
-			Exchanges: []warren.Exchange{{Name: "x"}, {Name: "bad", Kind: "x-none"}},
-			Queues:    []warren.Queue{{Name: "a"}, {Name: "taken", Args: warren.Table{"x-max-length": 1}}, {Exclusive: true}},
+			Exchanges: []warren.Exchange{{Name: "x"}, {Name: "bad", Type: "x-none"}},
+			Queues:    []warren.Queue{{Name: "a"}, {Name: "taken", Arguments: warren.Table{"x-max-length": 1}}, {Exclusive: true}},
 			Bindings: []warren.Binding{
 				{Source: "x", Destination: "a"}, {Source: "none", Destination: "a"}, {Source: "x"},
 			},
@@ -188,7 +188,7 @@ func TestTopologyComesBack(t *testing.T) {
 		e.declare(client, warren.Topology{
 			Exchanges: []warren.Exchange{{Name: "x"}, {Name: "gone"}},
 			Queues:    []warren.Queue{{Name: "q"}, {Name: "gone"}},
-			Bindings:  []warren.Binding{{Source: "x", Destination: "q", Key: "k"}},
+			Bindings:  []warren.Binding{{Source: "x", Destination: "q", RoutingKey: "k"}},
 		})
 		ch, err := client.Channel(e.ctx)
 		if err != nil {

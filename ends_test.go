@@ -21,7 +21,7 @@ func TestNothingWaitsBehindClose(t *testing.T) {
 		sent *publisher.Receipt
 	}
 	waiters := map[string]func(ctx context.Context, f fixture) error{
-		"Publish": func(ctx context.Context, f fixture) error { return f.pub.Publish(ctx, Message{Key: "q"}) },
+		"Publish": func(ctx context.Context, f fixture) error { return f.pub.Publish(ctx, Message{RoutingKey: "q"}) },
 		"Receipt": func(ctx context.Context, f fixture) error {
 			if _, err := f.sent.Wait(ctx); err != nil {
 				return err
@@ -86,11 +86,11 @@ func TestNothingWaitsBehindClose(t *testing.T) {
 					if f.pub, err = c.Publisher(); err != nil {
 						t.Fatal(err)
 					}
-					if err := f.pub.Publish(ctx, Message{Key: "q"}); err != nil {
+					if err := f.pub.Publish(ctx, Message{RoutingKey: "q"}); err != nil {
 						t.Fatal(err)
 					}
 					broker(b)
-					if f.sent, err = f.pub.Send(ctx, Message{Key: "q"}); err != nil {
+					if f.sent, err = f.pub.Send(ctx, Message{RoutingKey: "q"}); err != nil {
 						t.Fatal(err)
 					}
 					ended := make(chan error, 1)

@@ -37,12 +37,12 @@ func readme(ctx context.Context, url string, handle warren.Handler, wait func())
 	defer client.Close(ctx)
 
 	_, err = client.Declare(ctx, warren.Topology{
-		Exchanges: []warren.Exchange{{Name: "orders", Kind: "topic"}},
+		Exchanges: []warren.Exchange{{Name: "orders", Type: "topic"}},
 		Queues: []warren.Queue{
-			warren.Queue{Name: "orders.eu", Type: "quorum"}.With(topology.DeadLetterKey("", "orders.failed")), // after 20 failures
+			warren.Queue{Name: "orders.eu", Type: "quorum"}.With(topology.DeadLetterRoutingKey("", "orders.failed")), // after 20 failures
 			warren.Queue{Name: "orders.failed", Type: "quorum"}.With(topology.DeliveryLimit(-1)),
 		},
-		Bindings: []warren.Binding{{Source: "orders", Destination: "orders.eu", Key: "eu.#"}},
+		Bindings: []warren.Binding{{Source: "orders", Destination: "orders.eu", RoutingKey: "eu.#"}},
 	})
 	if err != nil {
 		return err
@@ -59,7 +59,7 @@ func readme(ctx context.Context, url string, handle warren.Handler, wait func())
 	if err != nil {
 		return err
 	}
-	err = orders.Publish(ctx, warren.Message{Key: "eu.created", Body: []byte("hello")}) // nil: confirmed, and routed
+	err = orders.Publish(ctx, warren.Message{RoutingKey: "eu.created", Body: []byte("hello")}) // nil: confirmed, and routed
 	// :README
 	wait()
 	return err

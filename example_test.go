@@ -45,7 +45,7 @@ func ExampleClient_Apply() {
 	wanted := warren.Topology{
 		Exchanges: []warren.Exchange{{Name: "orders"}},
 		Queues:    []warren.Queue{{Name: "orders.eu"}},
-		Bindings:  []warren.Binding{{Source: "orders", Destination: "orders.eu", Key: "eu"}},
+		Bindings:  []warren.Binding{{Source: "orders", Destination: "orders.eu", RoutingKey: "eu"}},
 	}
 	plan, _ := client.Compare(ctx, wanted)
 	fmt.Print(plan)
@@ -75,7 +75,7 @@ func ExampleClient_Compare() {
 		return warren.Queue{Name: "orders.eu", Type: topology.Quorum}.With(topology.DeliveryLimit(limit), topology.DeadLetter("dead"))
 	}
 	before := warren.Topology{
-		Exchanges: []warren.Exchange{{Name: "orders", Kind: topology.Topic}},
+		Exchanges: []warren.Exchange{{Name: "orders", Type: topology.Topic}},
 		Queues:    []warren.Queue{queue(3)},
 	}
 	if _, err := client.Declare(ctx, before); err != nil {
@@ -83,9 +83,9 @@ func ExampleClient_Compare() {
 	}
 
 	orders := warren.Topology{
-		Exchanges: []warren.Exchange{{Name: "orders", Kind: topology.Topic}, {Name: "dead", Kind: topology.Fanout}},
+		Exchanges: []warren.Exchange{{Name: "orders", Type: topology.Topic}, {Name: "dead", Type: topology.Fanout}},
 		Queues:    []warren.Queue{queue(5)},
-		Bindings:  []warren.Binding{{Source: "orders", Destination: "orders.eu", Key: "eu.#"}},
+		Bindings:  []warren.Binding{{Source: "orders", Destination: "orders.eu", RoutingKey: "eu.#"}},
 	}
 	plan, err := client.Compare(ctx, orders, compare.Probe())
 	fmt.Print(plan)

@@ -33,7 +33,7 @@ func TestWhatWasReceivedCanBePublishedOn(t *testing.T) {
 	}
 	ways := map[string]func(core.Properties, []byte) error{
 		"publisher": func(p core.Properties, body []byte) error {
-			return pub.Publish(ctx, Message{Key: "to", Properties: p, Body: body})
+			return pub.Publish(ctx, Message{RoutingKey: "to", Properties: p, Body: body})
 		},
 		"channel": func(p core.Properties, body []byte) error {
 			return ch.Publish(ctx, &core.Publishing{RoutingKey: "to", Properties: p, Body: body})

@@ -16,7 +16,7 @@ import (
 
 // routes is an exchange, a queue and a binding, none of which a broker keeps over a restart.
 var routes = warren.Topology{
-	Exchanges: []warren.Exchange{{Name: "x", Kind: "fanout", Transient: true}},
+	Exchanges: []warren.Exchange{{Name: "x", Type: "fanout", Transient: true}},
 	Queues:    []warren.Queue{{Name: "q", Transient: true}},
 	Bindings:  []warren.Binding{{Source: "x", Destination: "q"}},
 }
@@ -148,7 +148,7 @@ func TestWithoutATopologyPublishersDoNotWaitForTheMainConnection(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(e.ctx, time.Second)
 		defer cancel()
-		if err := pub.Publish(ctx, warren.Message{Key: "q"}); err != nil {
+		if err := pub.Publish(ctx, warren.Message{RoutingKey: "q"}); err != nil {
 			t.Errorf("publish: %v", err)
 		}
 	})
@@ -165,7 +165,7 @@ func TestAPublisherMadeDuringAnOutageWaitsForTheBroker(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		receipt, err := pub.Send(e.ctx, warren.Message{Key: "q"})
+		receipt, err := pub.Send(e.ctx, warren.Message{RoutingKey: "q"})
 		if err != nil {
 			t.Fatal(err)
 		}

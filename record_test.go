@@ -68,7 +68,7 @@ func TestWithTopology(t *testing.T) {
 		client := e.dial(
 			warren.WithTopology(warren.Topology{Exchanges: []warren.Exchange{{Name: "x"}}}),
 			warren.WithTopology(warren.Topology{
-				Queues:   []warren.Queue{{Name: "q", Exclusive: true}, {Name: "lazy", Args: warren.Table{"x-queue-mode": "lazy"}}},
+				Queues:   []warren.Queue{{Name: "q", Exclusive: true}, {Name: "lazy", Arguments: warren.Table{"x-queue-mode": "lazy"}}},
 				Bindings: []warren.Binding{{Source: "x", Destination: "q"}},
 			}),
 			warren.WithListener(func(ev warren.Event) {
@@ -101,7 +101,7 @@ func TestWithTopologyThatIsRefused(t *testing.T) {
 	inBubble(t, func(e *env) {
 		declared := e.dial()
 		e.declare(declared, warren.Topology{Queues: []warren.Queue{{Name: "q"}}})
-		client := e.dial(warren.WithTopology(warren.Topology{Queues: []warren.Queue{{Name: "q", Args: warren.Table{"x-max-length": 1}}, {Name: "p"}}}))
+		client := e.dial(warren.WithTopology(warren.Topology{Queues: []warren.Queue{{Name: "q", Arguments: warren.Table{"x-max-length": 1}}, {Name: "p"}}}))
 		if s := client.State(); s.Ready() || len(s.Degraded) != 1 || !errors.Is(s.Degraded[0], core.ErrPreconditionFailed) {
 			t.Errorf("%+v", s)
 		}
@@ -168,7 +168,7 @@ func TestHealth(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := pub.Publish(e.ctx, warren.Message{Key: "nowhere"}); !errors.Is(err, core.ErrReturned) {
+		if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "nowhere"}); !errors.Is(err, core.ErrReturned) {
 			t.Error(err)
 		}
 		e.broker.Stop()
@@ -192,7 +192,7 @@ func TestCompare(t *testing.T) {
 		client := e.dial()
 		e.declare(client, warren.Topology{Queues: []warren.Queue{{Name: "a"}, {Name: "b"}}})
 		plan, err := client.Compare(e.ctx, warren.Topology{Queues: []warren.Queue{
-			{Name: "a"}, {Name: "b", Args: warren.Table{"x-max-length": 1}}, {Name: "c"},
+			{Name: "a"}, {Name: "b", Arguments: warren.Table{"x-max-length": 1}}, {Name: "c"},
 		}}, compare.Probe())
 		if err != nil {
 			t.Fatal(err)

@@ -21,23 +21,23 @@ import (
 // richTopology holds one of each kind that comes back differently.
 var richTopology = warren.Topology{
 	Exchanges: []warren.Exchange{
-		{Name: "x", Kind: topology.Topic},
-		{Name: "copies", Kind: topology.Fanout, AutoDelete: true},
-		{Name: "headers", Kind: topology.Headers, Transient: true},
-		{Name: "inner", Kind: topology.Direct, Internal: true},
+		{Name: "x", Type: topology.Topic},
+		{Name: "copies", Type: topology.Fanout, AutoDelete: true},
+		{Name: "headers", Type: topology.Headers, Transient: true},
+		{Name: "inner", Type: topology.Direct, Internal: true},
 	},
 	Queues: []warren.Queue{
 		{Name: "classic"}, {Name: "quorum", Type: topology.Quorum}, {Name: "stream", Type: topology.Stream},
 		{Name: "own", Exclusive: true, Transient: true}, {Name: "auto", AutoDelete: true}, {Exclusive: true, Transient: true},
 	},
 	Bindings: []warren.Binding{
-		{Source: "x", Destination: "classic", Key: "all.#"}, {Source: "x", Destination: "quorum", Key: "all.#"},
-		{Source: "x", Destination: "stream", Key: "all.#"}, {Source: "x", Destination: "own", Key: "own"},
-		{Source: "x", Destination: "copies", ToExchange: true, Key: "copy"}, {Source: "copies", Destination: "auto"},
-		{Source: "headers", Destination: "classic", Args: warren.Table{"x-match": "any", "kind": "order"}},
-		{Source: "headers", Destination: "classic", Args: warren.Table{"x-match": "any", "kind": "bill"}},
-		{Source: "copies", Destination: "inner", ToExchange: true}, {Source: "inner", Destination: "classic", Key: "copy"},
-		{Source: "x", Key: "unnamed"},
+		{Source: "x", Destination: "classic", RoutingKey: "all.#"}, {Source: "x", Destination: "quorum", RoutingKey: "all.#"},
+		{Source: "x", Destination: "stream", RoutingKey: "all.#"}, {Source: "x", Destination: "own", RoutingKey: "own"},
+		{Source: "x", Destination: "copies", ToExchange: true, RoutingKey: "copy"}, {Source: "copies", Destination: "auto"},
+		{Source: "headers", Destination: "classic", Arguments: warren.Table{"x-match": "any", "kind": "order"}},
+		{Source: "headers", Destination: "classic", Arguments: warren.Table{"x-match": "any", "kind": "bill"}},
+		{Source: "copies", Destination: "inner", ToExchange: true}, {Source: "inner", Destination: "classic", RoutingKey: "copy"},
+		{Source: "x", RoutingKey: "unnamed"},
 	},
 }
 
@@ -94,7 +94,7 @@ func (e *env) cutReplay(lose func(*brokertest.Broker), hook func(*brokertest.Bro
 	}
 	publish := func(key string, body int) {
 		e.Helper()
-		if err := pub.Publish(e.ctx, warren.Message{Exchange: "x", Key: key, Body: fmt.Append(nil, body)}); err != nil {
+		if err := pub.Publish(e.ctx, warren.Message{Exchange: "x", RoutingKey: key, Body: fmt.Append(nil, body)}); err != nil {
 			e.Errorf("publish %d: %v", body, err)
 		}
 	}

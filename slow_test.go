@@ -17,7 +17,7 @@ func TestASlowBrokerIsNotAskedForEverMore(t *testing.T) {
 		client := e.dial()
 		d := e.declare(client, warren.Topology{
 			Queues:   []warren.Queue{{Exclusive: true, Transient: true}},
-			Bindings: []warren.Binding{{Source: "amq.topic", Key: "k"}},
+			Bindings: []warren.Binding{{Source: "amq.topic", RoutingKey: "k"}},
 		})
 		e.consumeAll(client, d.Queues[0])
 		synctest.Wait()

@@ -36,11 +36,11 @@ func TestReportsCountWhatLossesDid(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := pub.Publish(e.ctx, warren.Message{Key: "q"}); err != nil {
+		if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "q"}); err != nil {
 			t.Fatal(err)
 		}
 		unconfirmed := e.broker.OnReceive(wire.MethodBasicPublish, brokertest.Always(brokertest.Unconfirmed))
-		receipt, err := pub.Send(e.ctx, warren.Message{Key: "other"})
+		receipt, err := pub.Send(e.ctx, warren.Message{RoutingKey: "other"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,7 +25,7 @@ func TestBothConnectionsComeBackTogether(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := pub.Publish(e.ctx, warren.Message{Key: "q"}); err != nil {
+				if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "q"}); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(2 * time.Minute)
@@ -77,14 +77,14 @@ func TestAConnectionThatIsNotUsedDoesNotCount(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := pub.Publish(e.ctx, warren.Message{Key: "nowhere"}); !errors.Is(err, core.ErrReturned) {
+		if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "nowhere"}); !errors.Is(err, core.ErrReturned) {
 			t.Fatal(err)
 		}
 		want("it publishes", "publish")
 		e.broker.RefuseConnections()
 		e.broker.Links()[0].Reset() // the main connection
 		time.Sleep(time.Minute)
-		if err := pub.Publish(e.ctx, warren.Message{Key: "nowhere"}); !errors.Is(err, core.ErrReturned) {
+		if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "nowhere"}); !errors.Is(err, core.ErrReturned) {
 			t.Error(err)
 		}
 		if s := client.State(); !s.Ready() || !client.Health()[0].Ready {
@@ -153,7 +153,7 @@ func TestAClientStartsWhileTheBrokerIsDown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		receipt, err := pub.Send(e.ctx, warren.Message{Key: "q"})
+		receipt, err := pub.Send(e.ctx, warren.Message{RoutingKey: "q"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,7 +180,7 @@ func TestAClientStartsWhileTheBrokerIsDown(t *testing.T) {
 			if outcome != core.Returned {
 				t.Errorf("%v, %v", outcome, err)
 			}
-			if err := pub.Publish(e.ctx, warren.Message{Key: "q"}); err != nil {
+			if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "q"}); err != nil {
 				t.Error(err)
 			}
 		}

@@ -24,9 +24,9 @@ func TestTheQueueIsDeletedUnderPublisherAndConsumer(t *testing.T) {
 	inBubble(t, func(e *env) {
 		client := e.dial()
 		e.declare(client, warren.Topology{
-			Exchanges: []warren.Exchange{{Name: "x", Kind: topology.Topic}},
+			Exchanges: []warren.Exchange{{Name: "x", Type: topology.Topic}},
 			Queues:    []warren.Queue{{Name: "q", Type: topology.Quorum}},
-			Bindings:  []warren.Binding{{Source: "x", Destination: "q", Key: "k.#"}},
+			Bindings:  []warren.Binding{{Source: "x", Destination: "q", RoutingKey: "k.#"}},
 		})
 		got := e.consumeAll(client, "q")
 		pub, err := client.Publisher(publisher.Exchange("x"))
@@ -43,7 +43,7 @@ func TestTheQueueIsDeletedUnderPublisherAndConsumer(t *testing.T) {
 			if n%100 == 50 {
 				e.broker.DeleteQueue("q")
 			}
-			receipt, err := pub.Send(e.ctx, warren.Message{Key: "k.a", Body: []byte(body)})
+			receipt, err := pub.Send(e.ctx, warren.Message{RoutingKey: "k.a", Body: []byte(body)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +89,7 @@ func TestPermissionsAreRevokedAndRestored(t *testing.T) {
 		before := e.inventory()
 		e.broker.SetPermissions("guest", "/", "^$", "^$", "^$")
 		e.broker.CloseConnections(320, "CONNECTION_FORCED - permissions changed")
-		if err := pub.Publish(e.ctx, warren.Message{Key: "all.0"}); !errors.Is(err, core.ErrAccessRefused) {
+		if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "all.0"}); !errors.Is(err, core.ErrAccessRefused) {
 			t.Errorf("publish without permission = %v", err)
 		}
 		dialled := e.dialled()
@@ -108,7 +108,7 @@ func TestPermissionsAreRevokedAndRestored(t *testing.T) {
 		if after := e.inventory(); after != before {
 			t.Errorf("the broker holds\n%s\nand held\n%s", after, before)
 		}
-		if err := pub.Publish(e.ctx, warren.Message{Key: "all.1", Body: []byte("1")}); err != nil {
+		if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "all.1", Body: []byte("1")}); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait()
@@ -132,7 +132,7 @@ func TestPermissionsAreRevokedOnALiveConnection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := pub.Publish(e.ctx, warren.Message{Key: "all.0", Body: []byte("before")}); err != nil {
+		if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "all.0", Body: []byte("before")}); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -141,7 +141,7 @@ func TestPermissionsAreRevokedOnALiveConnection(t *testing.T) {
 		e.broker.SetPermissions("guest", "/", "^$", "^$", "^$")
 		begun := time.Now()
 		for range messages {
-			err := pub.Publish(e.ctx, warren.Message{Key: "all.1"})
+			err := pub.Publish(e.ctx, warren.Message{RoutingKey: "all.1"})
 			outcome, ok := errors.AsType[*core.OutcomeError](err)
 			if !ok || outcome.Verdict.Outcome != core.Nacked || !errors.Is(err, core.ErrAccessRefused) {
 				t.Fatalf("publish without permission = %v", err)
@@ -159,7 +159,7 @@ func TestPermissionsAreRevokedOnALiveConnection(t *testing.T) {
 		}
 		synctest.Wait()
 		e.broker.SetPermissions("guest", "/", ".*", ".*", ".*")
-		if err := pub.Publish(e.ctx, warren.Message{Key: "all.3", Body: []byte("after")}); err != nil {
+		if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "all.3", Body: []byte("after")}); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait()

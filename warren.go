@@ -8,7 +8,7 @@
 //	client, err := warren.Dial(ctx, "amqp://localhost")
 //	report, err := client.Declare(ctx, warren.Topology{…})
 //	pub, err := client.Publisher(publisher.Exchange("orders"))
-//	err = pub.Publish(ctx, warren.Message{Key: "eu.created", Body: body})
+//	err = pub.Publish(ctx, warren.Message{RoutingKey: "eu.created", Body: body})
 //	eu, err := client.Consumer("orders.eu", consumer.Prefetch(200), consumer.Workers(8))
 //	err = eu.Start(ctx, handle)
 //

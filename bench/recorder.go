@@ -35,7 +35,7 @@ func measureRecorder(n int) (row string, err error) {
 		if err := r.Queue(topology.Queue{Name: name}, name); err != nil {
 			return "", err
 		}
-		if err := r.Binding(topology.Binding{Source: "amq.topic", Destination: name, Key: name}); err != nil {
+		if err := r.Binding(topology.Binding{Source: "amq.topic", Destination: name, RoutingKey: name}); err != nil {
 			return "", err
 		}
 	}

@@ -144,7 +144,7 @@ func queueWithOtherArguments(t *testing.T, b *broker) {
 	report, err := client.Declare(ctx, warren.Topology{
 		Exchanges: []warren.Exchange{{Name: "news"}},
 		Queues:    []warren.Queue{{Name: "taken", Type: topology.Quorum}, {Name: "free"}},
-		Bindings:  []warren.Binding{{Source: "news", Destination: "free", Key: "k"}},
+		Bindings:  []warren.Binding{{Source: "news", Destination: "free", RoutingKey: "k"}},
 	})
 	if !errors.Is(err, core.ErrPreconditionFailed) || !strings.Contains(err.Error(), "x-queue-type") {
 		t.Errorf("error %q, want %q and the argument", err, core.ErrPreconditionFailed)
@@ -156,7 +156,7 @@ func queueWithOtherArguments(t *testing.T, b *broker) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := pub.Publish(ctx, warren.Message{Exchange: "news", Key: "k"}); err != nil {
+	if err := pub.Publish(ctx, warren.Message{Exchange: "news", RoutingKey: "k"}); err != nil {
 		t.Errorf("publishing after the refusal: %v", err)
 	}
 }

@@ -19,9 +19,9 @@ func deadLetters(t *testing.T, b *broker) {
 	g := visit(t, b, warren.WithRetry(quickRetry))
 	ctx := within(t, recoverTimeout)
 	if _, err := g.Declare(ctx, warren.Topology{
-		Exchanges: []warren.Exchange{{Name: "refused", Kind: topology.Fanout}},
+		Exchanges: []warren.Exchange{{Name: "refused", Type: topology.Fanout}},
 		Queues: []warren.Queue{
-			{Name: "judged", Type: topology.Quorum, Args: warren.Table{
+			{Name: "judged", Type: topology.Quorum, Arguments: warren.Table{
 				"x-dead-letter-exchange": "refused", "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish",
 			}},
 			{Name: "dead", Type: topology.Quorum},
@@ -51,7 +51,7 @@ func deadLetters(t *testing.T, b *broker) {
 		t.Fatal(err)
 	}
 	for n := 1; n <= messages; n++ {
-		if _, err := pub.Send(ctx, warren.Message{Key: "judged", Body: fmt.Append(nil, n)}); err != nil {
+		if _, err := pub.Send(ctx, warren.Message{RoutingKey: "judged", Body: fmt.Append(nil, n)}); err != nil {
 			t.Fatal(err)
 		}
 		if n%(messages/4) == 0 {

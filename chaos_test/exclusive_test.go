@@ -25,7 +25,7 @@ func exclusiveRace(t *testing.T, b *broker) {
 	if _, err := g.Declare(ctx, warren.Topology{
 		Exchanges: []warren.Exchange{{Name: "mine"}},
 		Queues:    []warren.Queue{{Name: "mine", Exclusive: true, Transient: true}},
-		Bindings:  []warren.Binding{{Source: "mine", Destination: "mine", Key: "k"}},
+		Bindings:  []warren.Binding{{Source: "mine", Destination: "mine", RoutingKey: "k"}},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func exclusiveRace(t *testing.T, b *broker) {
 	}
 	publish := func(body string) {
 		t.Helper()
-		if err := pub.Publish(ctx, warren.Message{Exchange: "mine", Key: "k", Body: []byte(body)}); err != nil {
+		if err := pub.Publish(ctx, warren.Message{Exchange: "mine", RoutingKey: "k", Body: []byte(body)}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -99,7 +99,7 @@ func (l *load) ask(ctx context.Context, c leaver) {
 		"await ready": l.client.AwaitReady,
 		"declare":     l.declare,
 		"channel":     l.openAndClose,
-		"publish":     func(ctx context.Context) error { return l.pub.Publish(ctx, warren.Message{Key: strayKey}) },
+		"publish":     func(ctx context.Context) error { return l.pub.Publish(ctx, warren.Message{RoutingKey: strayKey}) },
 	} {
 		asked.Go(func() { _ = l.call(short, name, f) })
 	}

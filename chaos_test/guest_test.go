@@ -130,7 +130,7 @@ func alarmBeforeConnecting(t *testing.T, b *broker) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := pub.Send(ctx, warren.Message{Key: "alarmed"})
+	first, err := pub.Send(ctx, warren.Message{RoutingKey: "alarmed"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func alarmBeforeConnecting(t *testing.T, b *broker) {
 	}
 	short, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	if err := pub.Publish(short, warren.Message{Key: "alarmed"}); !errors.Is(err, core.ErrNotSent) || !errors.Is(err, context.DeadlineExceeded) {
+	if err := pub.Publish(short, warren.Message{RoutingKey: "alarmed"}); !errors.Is(err, core.ErrNotSent) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a publish while blocked = %v, want not sent, at the end of its context", err)
 	}
 	mustCtl(t, b, "set_vm_memory_high_watermark", "0.6")
@@ -180,7 +180,7 @@ func consumerTimeout(t *testing.T, b *broker, version string) {
 	g := visit(t, b)
 	ctx := within(t, 3*time.Minute)
 	_, err := g.Declare(ctx, warren.Topology{Queues: []warren.Queue{
-		{Name: "patient", Type: topology.Quorum, Args: warren.Table{"x-consumer-timeout": int64(2000)}},
+		{Name: "patient", Type: topology.Quorum, Arguments: warren.Table{"x-consumer-timeout": int64(2000)}},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +201,7 @@ func consumerTimeout(t *testing.T, b *broker, version string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := pub.Publish(ctx, warren.Message{Key: "patient"}); err != nil {
+	if err := pub.Publish(ctx, warren.Message{RoutingKey: "patient"}); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -235,7 +235,7 @@ func permissionsRevoked(t *testing.T, b *broker) {
 	_, err := g.Declare(ctx, warren.Topology{
 		Exchanges: []warren.Exchange{{Name: "news"}},
 		Queues:    []warren.Queue{{Name: "readers", AutoDelete: true}},
-		Bindings:  []warren.Binding{{Source: "news", Destination: "readers", Key: "k"}},
+		Bindings:  []warren.Binding{{Source: "news", Destination: "readers", RoutingKey: "k"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -263,7 +263,7 @@ func permissionsRevoked(t *testing.T, b *broker) {
 	if err := g.events.await(ctx, mark, refused); err != nil {
 		t.Fatal(err)
 	}
-	if err := pub.Publish(ctx, warren.Message{Key: "k"}); !errors.Is(err, core.ErrAccessRefused) {
+	if err := pub.Publish(ctx, warren.Message{RoutingKey: "k"}); !errors.Is(err, core.ErrAccessRefused) {
 		t.Errorf("publish without permission = %v, want %v", err, core.ErrAccessRefused)
 	}
 	if s := g.State(); len(s.Degraded) == 0 {
@@ -279,7 +279,7 @@ func permissionsRevoked(t *testing.T, b *broker) {
 	if err := g.AwaitReady(ctx); err != nil {
 		t.Fatalf("with the permissions back: %v: state %+v", err, g.State())
 	}
-	if err := pub.Publish(ctx, warren.Message{Key: "k", Body: []byte("after")}); err != nil {
+	if err := pub.Publish(ctx, warren.Message{RoutingKey: "k", Body: []byte("after")}); err != nil {
 		t.Fatal(err)
 	}
 	select {

@@ -147,7 +147,7 @@ func (h *herd) join(ctx context.Context, b *broker, i int) (err error) {
 		return err
 	}
 	d, err := h.clients[i].Declare(ctx, warren.Topology{
-		Exchanges: []warren.Exchange{{Name: "herd", Kind: topology.Fanout}},
+		Exchanges: []warren.Exchange{{Name: "herd", Type: topology.Fanout}},
 		Queues:    []warren.Queue{{Exclusive: true, Transient: true}},
 		Bindings:  []warren.Binding{{Source: "herd"}},
 	})

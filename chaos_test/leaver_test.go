@@ -40,7 +40,7 @@ func (l *load) arrive(ctx context.Context, t *testing.T) leaver {
 func (l *load) leave(ctx context.Context, c leaver) {
 	short, cancel := context.WithTimeout(ctx, askTimeout)
 	_ = l.call(short, "publish and leave", func(ctx context.Context) error {
-		return c.pub.Publish(ctx, warren.Message{Key: strayKey})
+		return c.pub.Publish(ctx, warren.Message{RoutingKey: strayKey})
 	})
 	cancel()
 	short, cancel = context.WithTimeout(ctx, leaveTimeout)

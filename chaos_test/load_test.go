@@ -315,7 +315,7 @@ func (l *load) enough(n int) bool {
 func (l *load) send(s *sender, results *sync.WaitGroup) {
 	m := s.Next(0, l.plan.size)
 	r, err := l.pub.Send(context.WithoutCancel(l.ctx), warren.Message{
-		Key: s.key, Body: m.Body, Properties: warren.Properties{Headers: ledger.Headers(m.Body)},
+		RoutingKey: s.key, Body: m.Body, Properties: warren.Properties{Headers: ledger.Headers(m.Body)},
 	})
 	if err != nil {
 		s.Result(m.ID, ledger.NotSent)
@@ -382,7 +382,7 @@ func (l *load) probe(ctx context.Context) error {
 	for key, handled := range map[string]*atomic.Int64{"reply.probe": &l.replies, "audit.probe": &l.audits} {
 		before, s := handled.Load(), l.sender(key)
 		m := s.Next(0, 0)
-		err := l.pub.Publish(ctx, warren.Message{Key: key, Body: m.Body, Properties: warren.Properties{Headers: ledger.Headers(m.Body)}})
+		err := l.pub.Publish(ctx, warren.Message{RoutingKey: key, Body: m.Body, Properties: warren.Properties{Headers: ledger.Headers(m.Body)}})
 		if err != nil {
 			return fmt.Errorf("%s: %w", key, err)
 		}

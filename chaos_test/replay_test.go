@@ -46,7 +46,7 @@ func replayCut(t *testing.T, b *broker) {
 		for key, queue := range map[string]string{"created.eu": mainQueue, "reply.eu": ownQueue, "audit.eu": autoQueue} {
 			arrived := func() bool { return got.have(queue, sent) }
 			for again := 0; again == 0 || queue != mainQueue && !eventually(ctx, time.Second, arrived); again++ {
-				if err := pub.Publish(ctx, warren.Message{Key: key, Body: body}); err != nil && queue == mainQueue {
+				if err := pub.Publish(ctx, warren.Message{RoutingKey: key, Body: body}); err != nil && queue == mainQueue {
 					t.Errorf("message %d: %v", sent, err)
 				}
 				if again > 30 {

@@ -24,9 +24,9 @@ const (
 func loadTopology(queueType string) warren.Topology {
 	return warren.Topology{
 		Exchanges: []warren.Exchange{
-			{Name: exchange, Kind: topology.Topic},
-			{Name: "orders.copies", Kind: topology.Fanout, AutoDelete: true},
-			{Name: "orders.headers", Kind: topology.Headers, Transient: true},
+			{Name: exchange, Type: topology.Topic},
+			{Name: "orders.copies", Type: topology.Fanout, AutoDelete: true},
+			{Name: "orders.headers", Type: topology.Headers, Transient: true},
 		},
 		Queues: []warren.Queue{
 			{Name: mainQueue, Type: queueType},
@@ -34,12 +34,12 @@ func loadTopology(queueType string) warren.Topology {
 			{Name: autoQueue, AutoDelete: true},
 		},
 		Bindings: []warren.Binding{
-			{Source: exchange, Destination: mainQueue, Key: "created.#"},
-			{Source: exchange, Destination: mainQueue, Key: "*.probe"}, // the ledger expects everything there
-			{Source: exchange, Destination: ownQueue, Key: "reply.*"},
-			{Source: exchange, Destination: "orders.copies", ToExchange: true, Key: "audit.#"},
+			{Source: exchange, Destination: mainQueue, RoutingKey: "created.#"},
+			{Source: exchange, Destination: mainQueue, RoutingKey: "*.probe"}, // the ledger expects everything there
+			{Source: exchange, Destination: ownQueue, RoutingKey: "reply.*"},
+			{Source: exchange, Destination: "orders.copies", ToExchange: true, RoutingKey: "audit.#"},
 			{Source: "orders.copies", Destination: autoQueue},
-			{Source: "orders.headers", Destination: mainQueue, Args: warren.Table{"x-match": "any", "kind": "order"}},
+			{Source: "orders.headers", Destination: mainQueue, Arguments: warren.Table{"x-match": "any", "kind": "order"}},
 		},
 	}
 }

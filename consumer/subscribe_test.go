@@ -137,7 +137,7 @@ func TestDeletedQueueComesBackIfItWasDeclaredHere(t *testing.T) {
 		e.declare(topology.Topology{
 			Exchanges: []topology.Exchange{{Name: "x"}},
 			Queues:    []topology.Queue{{Name: "q"}},
-			Bindings:  []topology.Binding{{Source: "x", Destination: "q", Key: "k"}},
+			Bindings:  []topology.Binding{{Source: "x", Destination: "q", RoutingKey: "k"}},
 		})
 		var got seen
 		r := e.run("q", got.handler)
@@ -193,7 +193,7 @@ func TestAckTimeoutIsSurvived(t *testing.T) {
 func TestServerNamedQueueIsFollowed(t *testing.T) {
 	inBubble(t, func(e *env) {
 		e.declare(topology.Topology{
-			Exchanges: []topology.Exchange{{Name: "news", Kind: topology.Fanout}},
+			Exchanges: []topology.Exchange{{Name: "news", Type: topology.Fanout}},
 			Queues:    []topology.Queue{{Exclusive: true}},
 		})
 		name := e.recorder.Snapshot().Queues[0].Name

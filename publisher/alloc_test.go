@@ -21,7 +21,7 @@ func TestPublishAllocatesNothing(t *testing.T) {
 	p.started, p.live = true, &core.Channel{}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	m := Message{Key: "k", Body: make([]byte, 100)}
+	m := Message{RoutingKey: "k", Body: make([]byte, 100)}
 	run := func() {
 		r := p.pooled(ctx, &m)
 		if _, err := p.admit(ctx, r); err != nil {
@@ -44,7 +44,7 @@ func TestSendAllocatesTheReceipt(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.started, p.live = true, &core.Channel{}
-	m := Message{Key: "k", Body: make([]byte, 100)}
+	m := Message{RoutingKey: "k", Body: make([]byte, 100)}
 	var last *Receipt
 	n := testing.AllocsPerRun(10_000, func() {
 		last = &Receipt{p: p, ctx: context.Background()}

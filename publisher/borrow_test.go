@@ -22,7 +22,7 @@ func TestBodyIsNotReadAfterTheOutcome(t *testing.T) {
 					body := make([]byte, 1000+i*150_000) // the larger ones are written in parts
 					for n := range 15 {
 						ctx, cancel := timeout(e.ctx, time.Duration(n)*20*time.Millisecond)
-						_ = p.Publish(ctx, publisher.Message{Key: "q", Body: body}) // whatever it is, it is an outcome
+						_ = p.Publish(ctx, publisher.Message{RoutingKey: "q", Body: body}) // whatever it is, it is an outcome
 						cancel()
 						for j := range body {
 							body[j]++

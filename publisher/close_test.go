@@ -68,13 +68,13 @@ var states = []struct {
 		e.send(p, 1, 1)
 		synctest.Wait()
 		go func() { _ = p.Publish(e.ctx, to("q", "2")) }()
-		go func() { _ = p.Publish(e.ctx, publisher.Message{Key: "q", Body: make([]byte, 1<<20)}) }()
+		go func() { _ = p.Publish(e.ctx, publisher.Message{RoutingKey: "q", Body: make([]byte, 1<<20)}) }()
 		synctest.Wait()
 	}, 3},
 	{"the broker does not read", func(e *env, p *publisher.Publisher) {
 		e.wantConfirmed(e.sendTo(p, "q"))
 		e.socket().Out().Stall()
-		go func() { _ = p.Publish(e.ctx, publisher.Message{Key: "q", Body: make([]byte, 8<<20)}) }()
+		go func() { _ = p.Publish(e.ctx, publisher.Message{RoutingKey: "q", Body: make([]byte, 8<<20)}) }()
 		synctest.Wait()
 	}, 1},
 }

@@ -146,7 +146,7 @@ func TestWindowBoundsMessagesAndBytes(t *testing.T) {
 				var admitted atomic.Int64
 				for range 10 {
 					go func() {
-						r, err := p.Send(e.ctx, publisher.Message{Key: "q", Body: make([]byte, test.size)})
+						r, err := p.Send(e.ctx, publisher.Message{RoutingKey: "q", Body: make([]byte, test.size)})
 						if err == nil {
 							admitted.Add(1)
 							_, err = r.Wait(e.ctx)

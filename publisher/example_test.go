@@ -38,7 +38,7 @@ func Example() {
 	defer cancel()
 
 	// There is no queue of that name, so the message comes back.
-	err = pub.Publish(ctx, publisher.Message{Key: "orders", Body: []byte("hello")})
+	err = pub.Publish(ctx, publisher.Message{RoutingKey: "orders", Body: []byte("hello")})
 	switch {
 	case err == nil:
 		fmt.Println("a queue has it")
@@ -66,7 +66,7 @@ func ExamplePublisher_Send() {
 	ctx := context.Background()
 	var receipts []*publisher.Receipt
 	for i := range 100 {
-		r, err := pub.Send(ctx, publisher.Message{Key: "orders", Body: fmt.Append(nil, i)})
+		r, err := pub.Send(ctx, publisher.Message{RoutingKey: "orders", Body: fmt.Append(nil, i)})
 		if err != nil {
 			panic(err)
 		}

@@ -28,11 +28,11 @@ func (e *env) closesOver(kind string, code uint16) {
 // TestAMessageThatClosesTheConnectionIsIsolated: it ends with the broker's error, takes no other message with it,
 // and costs the connection that others use too once.
 func TestAMessageThatClosesTheConnectionIsIsolated(t *testing.T) {
-	decimal := publisher.Message{Key: "stream", Properties: core.Properties{Headers: core.Table{"price": core.Decimal{Scale: 2, Value: 999}}}}
+	decimal := publisher.Message{RoutingKey: "stream", Properties: core.Properties{Headers: core.Table{"price": core.Decimal{Scale: 2, Value: 999}}}}
 	byExchange := decimal
-	byExchange.Exchange, byExchange.Key = "amq.fanout", ""
+	byExchange.Exchange, byExchange.RoutingKey = "amq.fanout", ""
 	bad := func(code core.Code) publisher.Message {
-		return publisher.Message{Key: "q", Properties: core.Properties{Type: code.Error()}}
+		return publisher.Message{RoutingKey: "q", Properties: core.Properties{Type: code.Error()}}
 	}
 	for _, test := range []struct {
 		name   string
@@ -155,7 +155,7 @@ func TestAMessageIsNotBlamedForThatOfAnotherPublisher(t *testing.T) {
 		})
 		for range 5 {
 			fine := e.sendTo(good, "q")
-			poison, err := bad.Send(e.ctx, publisher.Message{Key: "q", Properties: core.Properties{Type: "bad"}})
+			poison, err := bad.Send(e.ctx, publisher.Message{RoutingKey: "q", Properties: core.Properties{Type: "bad"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -176,7 +176,7 @@ func TestAStormOfMessagesThatCloseTheConnection(t *testing.T) {
 		defer e.closeOf(p)
 		begun := time.Now()
 		for time.Since(begun) < time.Minute {
-			err := p.Publish(e.ctx, publisher.Message{Key: "q", Properties: core.Properties{Type: "bad"}})
+			err := p.Publish(e.ctx, publisher.Message{RoutingKey: "q", Properties: core.Properties{Type: "bad"}})
 			if !errors.Is(err, core.ErrNacked) || !errors.Is(err, core.ErrInternal) {
 				t.Fatal(err)
 			}
@@ -202,7 +202,7 @@ func TestNoConnectionApart(t *testing.T) {
 			}
 			return brokertest.Refuse(530, "NOT_ALLOWED - connection limit is reached")
 		})
-		bad, err := p.Send(e.ctx, publisher.Message{Key: "q", Properties: core.Properties{Type: "bad"}})
+		bad, err := p.Send(e.ctx, publisher.Message{RoutingKey: "q", Properties: core.Properties{Type: "bad"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -242,7 +242,7 @@ func TestBackFromTheConnectionApart(t *testing.T) {
 			}
 			return brokertest.Pass
 		})
-		bad, err := p.Send(e.ctx, publisher.Message{Key: "q", Properties: core.Properties{Type: "bad"}})
+		bad, err := p.Send(e.ctx, publisher.Message{RoutingKey: "q", Properties: core.Properties{Type: "bad"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -290,7 +290,7 @@ func TestCloseWhileAMessageIsSoughtApart(t *testing.T) {
 				e.wantConfirmed(e.sendTo(p, "q"))
 				e.broker.OnReceive(wire.MethodBasicPublish, brokertest.Always(brokertest.Unconfirmed))
 				all := e.send(p, 1, 4)
-				bad, err := p.Send(e.ctx, publisher.Message{Key: "q", Properties: core.Properties{Type: "bad"}})
+				bad, err := p.Send(e.ctx, publisher.Message{RoutingKey: "q", Properties: core.Properties{Type: "bad"}})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -176,7 +176,7 @@ func (e *env) bodies(queue string) []string {
 }
 
 func to(queue, body string) publisher.Message {
-	return publisher.Message{Key: queue, Body: []byte(body)}
+	return publisher.Message{RoutingKey: queue, Body: []byte(body)}
 }
 
 // send sends n messages to queue q with bodies "1", "2" …

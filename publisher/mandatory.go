@@ -43,7 +43,7 @@ func (p *Publisher) mandatory(exchange string, m *Message) Mandatory {
 	switch {
 	case choice != MandatoryAuto:
 		return choice
-	case p.cfg.unroutable, exchange == "" && strings.HasPrefix(m.Key, directReply):
+	case p.cfg.unroutable, exchange == "" && strings.HasPrefix(m.RoutingKey, directReply):
 		return MandatoryOff
 	case exchange != "" && delays(m.Properties.Headers) && p.exchangeType(exchange) == delayedType:
 		return MandatoryOff

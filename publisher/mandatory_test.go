@@ -37,10 +37,10 @@ func (e *env) inTheGrace(p *publisher.Publisher) {
 }
 
 func delayedBy(ms any) publisher.Message {
-	return publisher.Message{Exchange: "later", Key: "k", Body: []byte("x"), Properties: core.Properties{Headers: core.Table{"x-delay": ms}}}
+	return publisher.Message{Exchange: "later", RoutingKey: "k", Body: []byte("x"), Properties: core.Properties{Headers: core.Table{"x-delay": ms}}}
 }
 
-var laterExchange = topology.Exchange{Name: "later", Kind: "x-delayed-message", Args: topology.Table{"x-delayed-type": "direct"}}
+var laterExchange = topology.Exchange{Name: "later", Type: "x-delayed-message", Arguments: topology.Table{"x-delayed-type": "direct"}}
 
 // A delayed message is delivered though it is returned: it is not called returned, nor sent again, whatever the client knows.
 func TestDelayedMessageIsDeliveredOnceAndNotCalledReturned(t *testing.T) {
@@ -98,7 +98,7 @@ func TestWhatIsNotDelayedIsMandatory(t *testing.T) {
 			if delay == nil {
 				m.Properties.Headers = nil
 			}
-			m.Key = "nowhere"
+			m.RoutingKey = "nowhere"
 			if err := p.Publish(e.ctx, m); outcomeOf(err) != core.Returned {
 				t.Errorf("x-delay %v: %v", delay, err)
 			}
@@ -174,7 +174,7 @@ func TestDirectReplyIsDeliveredOnceAndNotCalledReturned(t *testing.T) {
 // The message's own choice goes before its exchange's, and that before the publisher's.
 func TestMandatoryIsAChoiceOfMessageExchangeAndPublisher(t *testing.T) {
 	to := func(exchange string, choice publisher.Mandatory) publisher.Message {
-		return publisher.Message{Exchange: exchange, Key: "nowhere", Mandatory: choice}
+		return publisher.Message{Exchange: exchange, RoutingKey: "nowhere", Mandatory: choice}
 	}
 	perExchange := []publisher.Option{
 		publisher.ExchangeMandatory("amq.topic", publisher.MandatoryOff), publisher.ExchangeMandatory("amq.direct", publisher.MandatoryOn),
@@ -218,7 +218,7 @@ func TestReturnOfAnUnknownTypeIsNotSentAgain(t *testing.T) {
 	inBubble(t, func(e *env) {
 		x := topology.Exchange{Name: "strange"}
 		e.exchange(x)
-		x.Kind = "x-somebodys-own"
+		x.Type = "x-somebodys-own"
 		p := e.publisher()
 		defer e.closeOf(p)
 		e.inTheGrace(p)
@@ -226,7 +226,7 @@ func TestReturnOfAnUnknownTypeIsNotSentAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		begun := time.Now()
-		r, err := p.Send(e.ctx, publisher.Message{Exchange: "strange", Key: "nowhere"})
+		r, err := p.Send(e.ctx, publisher.Message{Exchange: "strange", RoutingKey: "nowhere"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,7 @@ import (
 // borrowed until the message has its outcome: do not change them before.
 type Message struct {
 	Exchange   string // "": the publisher's
-	Key        string // routing key
+	RoutingKey string // routing key
 	Body       []byte
 	Properties core.Properties
 	Mandatory  Mandatory // whether it comes back if no queue takes it; MandatoryAuto: see there
@@ -20,7 +20,7 @@ const persistent = 2
 // publishing fills in what is sent for m, but for the message id.
 func (p *Publisher) publishing(r *Receipt, m *Message) {
 	out := &r.pub
-	*out = core.Publishing{Exchange: m.Exchange, RoutingKey: m.Key, Properties: m.Properties, Body: m.Body}
+	*out = core.Publishing{Exchange: m.Exchange, RoutingKey: m.RoutingKey, Properties: m.Properties, Body: m.Body}
 	if out.Exchange == "" {
 		out.Exchange = p.cfg.exchange
 	}

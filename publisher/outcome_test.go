@@ -33,7 +33,7 @@ func TestEveryPublishEndsInOneOutcome(t *testing.T) {
 		{"full queue, tried once", []publisher.Option{publisher.MaxAttempts(1)}, func(e *env, p *publisher.Publisher) {
 			e.wantConfirmed(e.sendTo(p, "full"))
 		}, to("full", "1"), core.Nacked, []error{core.ErrNacked}},
-		{"no exchange", nil, nil, publisher.Message{Exchange: "none", Key: "q"}, core.Nacked, []error{core.ErrNacked, core.ErrNotFound}},
+		{"no exchange", nil, nil, publisher.Message{Exchange: "none", RoutingKey: "q"}, core.Nacked, []error{core.ErrNacked, core.ErrNotFound}},
 		{"no broker", nil, func(e *env, p *publisher.Publisher) { e.broker.Stop() }, to("q", "1"), core.NotSent, []error{core.ErrNotSent, errEnough}},
 		{"no verdict", nil, func(e *env, p *publisher.Publisher) {
 			e.wantConfirmed(e.sendTo(p, "q"))
@@ -73,10 +73,10 @@ func TestAnErrorNamesWhereTheMessageWasToGo(t *testing.T) {
 		m    publisher.Message
 		want string // after the outcome
 	}{
-		{"returned", publisher.Message{Exchange: "amq.topic", Key: "eu.x"}, `(exchange "amq.topic", key "eu.x"): `},
+		{"returned", publisher.Message{Exchange: "amq.topic", RoutingKey: "eu.x"}, `(exchange "amq.topic", key "eu.x"): `},
 		{"returned by the default exchange", to("nowhere", ""), `(exchange "", key "nowhere"): `},
-		{"no exchange", publisher.Message{Exchange: "none", Key: "eu.x"}, `(exchange "none", key "eu.x"): `},
-		{"the publisher's exchange", publisher.Message{Key: "eu\n"}, `(exchange "amq.fanout", key "eu\n"): `},
+		{"no exchange", publisher.Message{Exchange: "none", RoutingKey: "eu.x"}, `(exchange "none", key "eu.x"): `},
+		{"the publisher's exchange", publisher.Message{RoutingKey: "eu\n"}, `(exchange "amq.fanout", key "eu\n"): `},
 		{"nacked", to("full", "2"), `(exchange "", key "full")`},
 		{"not sent", to("q", "1"), `(exchange "", key "q"): ` + errEnough.Error()},
 	} {
@@ -84,7 +84,7 @@ func TestAnErrorNamesWhereTheMessageWasToGo(t *testing.T) {
 			inBubble(t, func(e *env) {
 				e.queue("full", wire.Table{"x-max-length": 1, "x-overflow": "reject-publish"})
 				opts := []publisher.Option{publisher.MaxAttempts(1)}
-				if test.m.Exchange == "" && test.m.Key == "eu\n" {
+				if test.m.Exchange == "" && test.m.RoutingKey == "eu\n" {
 					opts = append(opts, publisher.Exchange("amq.fanout"))
 				}
 				p := e.publisher(opts...)
@@ -99,7 +99,7 @@ func TestAnErrorNamesWhereTheMessageWasToGo(t *testing.T) {
 				}
 				err := publishOrSend(ctx, p, test.m, sent)
 				o, ok := errors.AsType[*core.OutcomeError](err)
-				if !ok || !strings.Contains(err.Error(), test.want) || o.RoutingKey != test.m.Key {
+				if !ok || !strings.Contains(err.Error(), test.want) || o.RoutingKey != test.m.RoutingKey {
 					t.Errorf("%s, sent %t: %v; want it to say %s", test.name, sent, err, test.want)
 				}
 			})
@@ -171,8 +171,8 @@ func TestOutcomeIsKnownWhenTheChannelDies(t *testing.T) {
 func TestInvalidMessagesAreRefusedBeforeAnythingIsSent(t *testing.T) {
 	long := string(make([]byte, 256))
 	for _, m := range []publisher.Message{
-		{Key: long}, {Exchange: long}, {Key: "q", Properties: core.Properties{Type: long}},
-		{Key: "q", Properties: core.Properties{Headers: core.Table{"x": struct{}{}}}},
+		{RoutingKey: long}, {Exchange: long}, {RoutingKey: "q", Properties: core.Properties{Type: long}},
+		{RoutingKey: "q", Properties: core.Properties{Headers: core.Table{"x": struct{}{}}}},
 	} {
 		for _, connected := range []bool{true, false} {
 			inBubble(t, func(e *env) {

@@ -17,7 +17,7 @@ import (
 // TestPoisonIsIsolated: a message over which the broker closes the channel
 // ends with the broker's error, and takes no other message with it.
 func TestPoisonIsIsolated(t *testing.T) {
-	tooLarge := publisher.Message{Key: "q", Body: make([]byte, 2000)}
+	tooLarge := publisher.Message{RoutingKey: "q", Body: make([]byte, 2000)}
 	for _, test := range []struct {
 		name   string
 		poison publisher.Message
@@ -28,7 +28,7 @@ func TestPoisonIsIsolated(t *testing.T) {
 		{"missing exchange, among many", publisher.Message{Exchange: "none"}, core.ErrNotFound, 3000},
 		{"too large, alone", tooLarge, core.ErrPreconditionFailed, 0},
 		{"too large, among many", tooLarge, core.ErrPreconditionFailed, 3000},
-		{"another user's id, among many", publisher.Message{Key: "q", Properties: core.Properties{UserID: "somebody else"}}, core.ErrPreconditionFailed, 3000},
+		{"another user's id, among many", publisher.Message{RoutingKey: "q", Properties: core.Properties{UserID: "somebody else"}}, core.ErrPreconditionFailed, 3000},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, func(e *env) {
@@ -99,7 +99,7 @@ func TestNobodyIsBlamedForAMessageGivenUp(t *testing.T) {
 		})
 		ctx, cancel := timeout(e.ctx, time.Second)
 		defer cancel()
-		bad, err := p.Send(ctx, publisher.Message{Key: "q", Properties: core.Properties{Type: "bad", UserID: "somebody else"}})
+		bad, err := p.Send(ctx, publisher.Message{RoutingKey: "q", Properties: core.Properties{Type: "bad", UserID: "somebody else"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +133,7 @@ func TestGivingUpWhileAPoisonIsSought(t *testing.T) {
 			t.Fatal(err)
 		}
 		slow = true
-		poison, err := p.Send(e.ctx, publisher.Message{Key: "q", Properties: core.Properties{UserID: "somebody else"}})
+		poison, err := p.Send(e.ctx, publisher.Message{RoutingKey: "q", Properties: core.Properties{UserID: "somebody else"}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -151,7 +151,7 @@ func (r *faultRun) send(p *publisher.Publisher, l *ledger.Publisher, random *ran
 		time.Sleep(time.Duration(random.IntN(60)) * time.Millisecond)
 		queue := []string{"a", "a", "a", "a", "b", "b", "nowhere"}[random.IntN(7)]
 		m := l.Next(0, ledger.PrefixSize+random.IntN(2000))
-		message := publisher.Message{Key: queue, Body: m.Body, Properties: core.Properties{Headers: ledger.Headers(m.Body)}}
+		message := publisher.Message{RoutingKey: queue, Body: m.Body, Properties: core.Properties{Headers: ledger.Headers(m.Body)}}
 		switch random.IntN(40) {
 		case 0:
 			message.Exchange = "none"

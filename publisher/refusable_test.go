@@ -30,7 +30,7 @@ func TestWrongPropertiesCostNoChannel(t *testing.T) {
 			}
 			var good []*publisher.Receipt
 			for i := range 1000 {
-				m := publisher.Message{Key: "q", Body: fmt.Append(nil, i), Properties: bad[i]}
+				m := publisher.Message{RoutingKey: "q", Body: fmt.Append(nil, i), Properties: bad[i]}
 				r, err := p.Send(e.ctx, m)
 				if _, wrong := bad[i]; !wrong {
 					good = append(good, r)
@@ -57,7 +57,7 @@ func TestTheErrorOfAWrongPropertySaysWhatIsRight(t *testing.T) {
 	inBubble(t, func(e *env) {
 		p := e.publisher()
 		defer e.closeOf(p)
-		err := p.Publish(e.ctx, publisher.Message{Key: "q", Properties: core.Properties{Expiration: "60s"}})
+		err := p.Publish(e.ctx, publisher.Message{RoutingKey: "q", Properties: core.Properties{Expiration: "60s"}})
 		if err == nil || !strings.Contains(err.Error(), `expiration "60s": must be a whole number of milliseconds`) {
 			t.Error(err)
 		}

@@ -39,7 +39,7 @@ func TestWhatIsRoutedNowhereIsNotConfirmed(t *testing.T) {
 				e.broker.OnReceive(wire.MethodBasicPublish, brokertest.Nth(1, brokertest.ConfirmAfter(time.Second))) // as a slow disk does
 				p := e.publisher(test.opts...)
 				defer e.closeOf(p)
-				test.a.Key, test.b.Key = "q", "q"
+				test.a.RoutingKey, test.b.RoutingKey = "q", "q"
 				first, err := p.Send(e.ctx, test.a)
 				if err != nil {
 					t.Fatal(err)

@@ -76,7 +76,7 @@ func (ch *Channel) ExchangeDeclare(ctx context.Context, m core.ExchangeDeclare) 
 	err := ch.call(ctx, &m, func(physical *core.Channel) error { return physical.ExchangeDeclare(ctx, m) })
 	if err == nil && !m.Passive {
 		x := topology.Exchange{
-			Name: m.Exchange, Kind: m.Type, Transient: !m.Durable, AutoDelete: m.AutoDelete, Internal: m.Internal, Args: m.Arguments,
+			Name: m.Exchange, Type: m.Type, Transient: !m.Durable, AutoDelete: m.AutoDelete, Internal: m.Internal, Arguments: m.Arguments,
 		}
 		ch.record(x, func(r *record.Recorder) error { return r.Exchange(x) })
 	}
@@ -96,7 +96,7 @@ func (ch *Channel) ExchangeDelete(ctx context.Context, m core.ExchangeDelete) er
 func (ch *Channel) ExchangeBind(ctx context.Context, m core.ExchangeBind) error {
 	err := ch.call(ctx, &m, func(physical *core.Channel) error { return physical.ExchangeBind(ctx, m) })
 	if err == nil {
-		b := topology.Binding{Source: m.Source, Destination: m.Destination, ToExchange: true, Key: m.RoutingKey, Args: m.Arguments}
+		b := topology.Binding{Source: m.Source, Destination: m.Destination, ToExchange: true, RoutingKey: m.RoutingKey, Arguments: m.Arguments}
 		ch.record(b, func(r *record.Recorder) error { return r.Binding(b) })
 	}
 	return err
@@ -106,7 +106,7 @@ func (ch *Channel) ExchangeBind(ctx context.Context, m core.ExchangeBind) error 
 func (ch *Channel) ExchangeUnbind(ctx context.Context, m core.ExchangeUnbind) error {
 	err := ch.call(ctx, &m, func(physical *core.Channel) error { return physical.ExchangeUnbind(ctx, m) })
 	if err == nil {
-		b := topology.Binding{Source: m.Source, Destination: m.Destination, ToExchange: true, Key: m.RoutingKey, Args: m.Arguments}
+		b := topology.Binding{Source: m.Source, Destination: m.Destination, ToExchange: true, RoutingKey: m.RoutingKey, Arguments: m.Arguments}
 		ch.forget(func(r *record.Recorder) { r.DeleteBinding(b) })
 	}
 	return err
@@ -134,7 +134,7 @@ func (ch *Channel) QueueDeclare(ctx context.Context, m core.QueueDeclare) (core.
 		m.Queue = "" // the broker chose it: it can't be declared by this name
 	}
 	if !m.Passive {
-		q := topology.Queue{Name: m.Queue, Transient: !m.Durable, Exclusive: m.Exclusive, AutoDelete: m.AutoDelete, Args: m.Arguments}
+		q := topology.Queue{Name: m.Queue, Transient: !m.Durable, Exclusive: m.Exclusive, AutoDelete: m.AutoDelete, Arguments: m.Arguments}
 		ch.record(q, func(r *record.Recorder) error { return r.Queue(q, ok.Queue) })
 	}
 	return ok, nil
@@ -146,7 +146,7 @@ var errNoName = errors.New("a queue that the broker is to name cannot be declare
 func (ch *Channel) QueueBind(ctx context.Context, m core.QueueBind) error {
 	err := ch.bind(ctx, &m, &m.Queue, &m.RoutingKey, func(physical *core.Channel) error { return physical.QueueBind(ctx, m) })
 	if err == nil {
-		b := topology.Binding{Source: m.Exchange, Destination: m.Queue, Key: m.RoutingKey, Args: m.Arguments}
+		b := topology.Binding{Source: m.Exchange, Destination: m.Queue, RoutingKey: m.RoutingKey, Arguments: m.Arguments}
 		ch.record(b, func(r *record.Recorder) error { return r.Binding(b) })
 	}
 	return err
@@ -156,7 +156,7 @@ func (ch *Channel) QueueBind(ctx context.Context, m core.QueueBind) error {
 func (ch *Channel) QueueUnbind(ctx context.Context, m core.QueueUnbind) error {
 	err := ch.bind(ctx, &m, &m.Queue, &m.RoutingKey, func(physical *core.Channel) error { return physical.QueueUnbind(ctx, m) })
 	if err == nil {
-		b := topology.Binding{Source: m.Exchange, Destination: m.Queue, Key: m.RoutingKey, Args: m.Arguments}
+		b := topology.Binding{Source: m.Exchange, Destination: m.Queue, RoutingKey: m.RoutingKey, Arguments: m.Arguments}
 		ch.forget(func(r *record.Recorder) { r.DeleteBinding(b) })
 	}
 	return err

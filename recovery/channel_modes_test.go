@@ -315,7 +315,7 @@ func TestTheEmptyQueueNameIsTheOneDeclaredLast(t *testing.T) {
 		}
 		first := declare(t, ch, core.QueueDeclare{Exclusive: true})
 		must(t, ch.QueueBind(t.Context(), core.QueueBind{Exchange: "amq.direct"})) // the key is the name, too
-		if got := b.recorder.Snapshot().Bindings; len(got) != 1 || got[0].Destination != first || got[0].Key != first {
+		if got := b.recorder.Snapshot().Bindings; len(got) != 1 || got[0].Destination != first || got[0].RoutingKey != first {
 			t.Errorf("recorded %+v", got)
 		}
 		b.cut(t)
@@ -354,10 +354,10 @@ func TestWhatIsRecorded(t *testing.T) {
 		}
 		got := b.recorder.Snapshot()
 		want := topology.Topology{
-			Exchanges: []topology.Exchange{{Name: "in", Kind: "topic", Internal: true}, {Name: "out", Kind: "fanout"}},
-			Queues:    []topology.Queue{{Name: "q", Args: topology.Table{"x-max-length": int32(5)}}},
+			Exchanges: []topology.Exchange{{Name: "in", Type: "topic", Internal: true}, {Name: "out", Type: "fanout"}},
+			Queues:    []topology.Queue{{Name: "q", Arguments: topology.Table{"x-max-length": int32(5)}}},
 			Bindings: []topology.Binding{
-				{Source: "out", Destination: "in", ToExchange: true}, {Source: "in", Destination: "q", Key: "k"},
+				{Source: "out", Destination: "in", ToExchange: true}, {Source: "in", Destination: "q", RoutingKey: "k"},
 			},
 		}
 		if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
@@ -592,7 +592,7 @@ func TestABindingIsForgottenWithItsArguments(t *testing.T) {
 		}
 		got := b.recorder.Snapshot().Bindings
 		want := []topology.Binding{
-			{Source: "from", Destination: "q", Key: "k", Args: two}, {Source: "from", Destination: "to", ToExchange: true, Key: "k", Args: two},
+			{Source: "from", Destination: "q", RoutingKey: "k", Arguments: two}, {Source: "from", Destination: "to", ToExchange: true, RoutingKey: "k", Arguments: two},
 		}
 		if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 			t.Errorf("recorded %+v\nwant %+v", got, want)

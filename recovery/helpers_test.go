@@ -127,7 +127,7 @@ func recorded(t *testing.T, queues ...topology.Queue) *record.Recorder {
 			name = "amq.gen-first"
 		}
 		r.Queue(q, name)
-		r.Binding(topology.Binding{Source: "x", Destination: name, Key: "k"})
+		r.Binding(topology.Binding{Source: "x", Destination: name, RoutingKey: "k"})
 	}
 	return r
 }

@@ -58,8 +58,8 @@ func waits(r Reason) (first, last time.Duration) {
 
 // entityKey tells entities apart, bindings also by their arguments.
 func entityKey(entity fmt.Stringer) string {
-	if b, ok := entity.(topology.Binding); ok && len(b.Args) > 0 {
-		return fmt.Sprintf("%s %v", b, b.Args)
+	if b, ok := entity.(topology.Binding); ok && len(b.Arguments) > 0 {
+		return fmt.Sprintf("%s %v", b, b.Arguments)
 	}
 	return entity.String()
 }

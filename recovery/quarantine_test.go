@@ -90,7 +90,7 @@ func TestQuarantineFollowsARenamedQueue(t *testing.T) {
 	var q quarantine
 	now := time.Unix(0, 0)
 	of := func(queue string, exchange bool) topology.Binding {
-		return topology.Binding{Source: "x", Destination: queue, Key: "k", ToExchange: exchange}
+		return topology.Binding{Source: "x", Destination: queue, RoutingKey: "k", ToExchange: exchange}
 	}
 	for _, e := range []topology.Binding{of("amq.gen-1", false), of("other", false), of("amq.gen-1", true)} {
 		q.refuse(e, core.ErrAccessRefused, now)
@@ -109,9 +109,9 @@ func TestQuarantineFollowsARenamedQueue(t *testing.T) {
 }
 
 func TestEntityKeyTellsBindingsApartByArguments(t *testing.T) {
-	one := topology.Binding{Source: "x", Destination: "q", Args: topology.Table{"a": int32(1), "b": int32(2)}}
-	same := topology.Binding{Source: "x", Destination: "q", Args: topology.Table{"b": int32(2), "a": int32(1)}}
-	other := topology.Binding{Source: "x", Destination: "q", Args: topology.Table{"a": int32(2)}}
+	one := topology.Binding{Source: "x", Destination: "q", Arguments: topology.Table{"a": int32(1), "b": int32(2)}}
+	same := topology.Binding{Source: "x", Destination: "q", Arguments: topology.Table{"b": int32(2), "a": int32(1)}}
+	other := topology.Binding{Source: "x", Destination: "q", Arguments: topology.Table{"a": int32(2)}}
 	if entityKey(one) != entityKey(same) || entityKey(one) == entityKey(other) {
 		t.Errorf("%s, %s, %s", entityKey(one), entityKey(same), entityKey(other))
 	}

@@ -68,7 +68,7 @@ func testFatalOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 		{Name: "good-1", Exclusive: true}, {Name: "bad-1", Transient: true}, {Name: "good-2"}, {Name: "bad-2", Transient: true}, {Name: "good-3", Exclusive: true},
 	} {
 		must(t, r.Queue(q, q.Name))
-		must(t, r.Binding(topology.Binding{Source: "amq.topic", Destination: q.Name, Key: q.Name}))
+		must(t, r.Binding(topology.Binding{Source: "amq.topic", Destination: q.Name, RoutingKey: q.Name}))
 	}
 	c, j := rabbit(t, broker, Config{Recorder: r}, nil)
 	s := c.State()

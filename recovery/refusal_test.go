@@ -356,8 +356,8 @@ func TestAWipedBrokerIsNotAskedForEveryQueue(t *testing.T) {
 
 // What can be looked for without declaring it is adopted as it is.
 func TestWhatCanBeAdopted(t *testing.T) {
-	x := topology.Exchange{Name: "x", Kind: "topic", Args: topology.Table{"a": int32(1)}}
-	q, own := topology.Queue{Name: "q", Args: topology.Table{"a": int32(1)}}, topology.Queue{Exclusive: true}
+	x := topology.Exchange{Name: "x", Type: "topic", Arguments: topology.Table{"a": int32(1)}}
+	q, own := topology.Queue{Name: "q", Arguments: topology.Table{"a": int32(1)}}, topology.Queue{Exclusive: true}
 	b := topology.Binding{Source: "x", Destination: "q"}
 	for _, tt := range []struct {
 		step record.Step

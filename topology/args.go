@@ -7,12 +7,12 @@ import (
 )
 
 // Arg sets arguments of a queue or an exchange: see [Queue.With],
-// [Exchange.With] and [Args]. Those that have no function here are set with
+// [Exchange.With] and [Arguments]. Those that have no function here are set with
 // [Argument].
 type Arg func(Table)
 
-// Args returns a table of arguments.
-func Args(args ...Arg) Table {
+// Arguments returns a table of arguments.
+func Arguments(args ...Arg) Table {
 	t := Table{}
 	for _, a := range args {
 		a(t)
@@ -22,13 +22,13 @@ func Args(args ...Arg) Table {
 
 // With returns a copy of the queue with further arguments.
 func (q Queue) With(args ...Arg) Queue {
-	q.Args = with(q.Args, args)
+	q.Arguments = with(q.Arguments, args)
 	return q
 }
 
 // With returns a copy of the exchange with further arguments.
 func (e Exchange) With(args ...Arg) Exchange {
-	e.Args = with(e.Args, args)
+	e.Arguments = with(e.Arguments, args)
 	return e
 }
 
@@ -37,7 +37,7 @@ func with(t Table, args []Arg) Table {
 	if c == nil {
 		c = Table{}
 	}
-	maps.Copy(c, Args(args...))
+	maps.Copy(c, Arguments(args...))
 	return c
 }
 
@@ -73,8 +73,8 @@ func Overflow(behaviour string) Arg { return Argument("x-overflow", behaviour) }
 // give way to others, and keeps their routing key.
 func DeadLetter(exchange string) Arg { return Argument("x-dead-letter-exchange", exchange) }
 
-// DeadLetterKey is [DeadLetter] with a routing key of its own.
-func DeadLetterKey(exchange, key string) Arg {
+// DeadLetterRoutingKey is [DeadLetter] with a routing key of its own.
+func DeadLetterRoutingKey(exchange, key string) Arg {
 	return func(t Table) { t["x-dead-letter-exchange"], t["x-dead-letter-routing-key"] = exchange, key }
 }
 

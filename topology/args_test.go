@@ -10,9 +10,9 @@ import (
 )
 
 func TestArgs(t *testing.T) {
-	got := topology.Args(
+	got := topology.Arguments(
 		topology.MessageTTL(90*time.Second), topology.Expires(time.Microsecond), topology.MaxLength(10), topology.MaxLengthBytes(1<<40),
-		topology.Overflow(topology.RejectPublish), topology.DeadLetterKey("dlx", "dead"), topology.DeadLetterAtLeastOnce(),
+		topology.Overflow(topology.RejectPublish), topology.DeadLetterRoutingKey("dlx", "dead"), topology.DeadLetterAtLeastOnce(),
 		topology.DeliveryLimit(-1), topology.SingleActiveConsumer(), topology.MaxPriority(5), topology.MaxAge(1500*time.Millisecond),
 		topology.MaxSegmentBytes(500), topology.InitialGroupSize(3), topology.InitialClusterSize(5), topology.LeaderLocator(topology.Balanced),
 		topology.ConsumerTimeout(time.Minute), topology.AlternateExchange("other"), topology.Argument("x-own", "v"),
@@ -31,10 +31,10 @@ func TestArgs(t *testing.T) {
 }
 
 func TestWithLeavesTheOriginal(t *testing.T) {
-	base := topology.Queue{Name: "q", Args: topology.Table{"x-max-length": 1}}
+	base := topology.Queue{Name: "q", Arguments: topology.Table{"x-max-length": 1}}
 	more := base.With(topology.MaxLength(2), topology.DeadLetter("dlx"))
-	if len(base.Args) != 1 || base.Args["x-max-length"] != 1 || len(more.Args) != 2 {
-		t.Errorf("base %v, more %v", base.Args, more.Args)
+	if len(base.Arguments) != 1 || base.Arguments["x-max-length"] != 1 || len(more.Arguments) != 2 {
+		t.Errorf("base %v, more %v", base.Arguments, more.Arguments)
 	}
 }
 
@@ -44,7 +44,7 @@ func ExampleQueue_With() {
 		topology.DeadLetter("dead"),
 		topology.Expires(24*time.Hour),
 	)
-	fmt.Println(orders, orders.Args)
+	fmt.Println(orders, orders.Arguments)
 	// Output: queue "orders" map[x-dead-letter-exchange:dead x-delivery-limit:5 x-expires:86400000]
 }
 

@@ -34,7 +34,7 @@ func (e Exchange) Differences(there Exchange) []Difference {
 	d.compare("durable", w.Durable, h.Durable)
 	d.compare("auto_delete", w.AutoDelete, h.AutoDelete)
 	d.compare("internal", w.Internal, h.Internal)
-	d.arguments(e.Args, there.Args)
+	d.arguments(e.Arguments, there.Arguments)
 	return d
 }
 

@@ -33,12 +33,12 @@ func TestDifferencesAreInOneUnit(t *testing.T) {
 // exchangeVariants and queueVariants each differ from the ordinary one in one property.
 var (
 	exchangeVariants = []topology.Exchange{
-		{Name: "e", Kind: topology.Fanout}, {Name: "e", Transient: true}, {Name: "e", AutoDelete: true}, {Name: "e", Internal: true},
-		{Name: "e", Args: topology.Table{"alternate-exchange": "a"}},
+		{Name: "e", Type: topology.Fanout}, {Name: "e", Transient: true}, {Name: "e", AutoDelete: true}, {Name: "e", Internal: true},
+		{Name: "e", Arguments: topology.Table{"alternate-exchange": "a"}},
 	}
 	queueVariants = []topology.Queue{
 		{Name: "q", Type: topology.Classic}, {Name: "q", Transient: true}, {Name: "q", Exclusive: true}, {Name: "q", AutoDelete: true},
-		{Name: "q", Args: topology.Table{"x-max-length": 1}},
+		{Name: "q", Arguments: topology.Table{"x-max-length": 1}},
 	}
 )
 

@@ -22,11 +22,11 @@ const (
 // usual choice: durable, not auto-deleted, open to publishers.
 type Exchange struct {
 	Name       string
-	Kind       string // default Direct
+	Type       string // default Direct
 	Transient  bool   // gone when the broker restarts
 	AutoDelete bool   // gone with its last binding
 	Internal   bool   // fed by other exchanges only
-	Args       Table
+	Arguments  Table
 	NoReplay   bool // declared once: not brought back after a loss
 }
 
@@ -45,7 +45,7 @@ type Queue struct {
 	Transient  bool   // gone when the broker restarts; RabbitMQ 4.3 can refuse it unless exclusive
 	Exclusive  bool   // for one connection, and gone with it
 	AutoDelete bool   // gone with its last consumer
-	Args       Table
+	Arguments  Table
 	NoReplay   bool // declared once: not brought back after a loss, nor its bindings
 }
 
@@ -54,8 +54,8 @@ type Binding struct {
 	Source      string
 	Destination string
 	ToExchange  bool // Destination is an exchange
-	Key         string
-	Args        Table
+	RoutingKey  string
+	Arguments   Table
 	NoReplay    bool // made once: not brought back after a loss
 }
 
@@ -102,15 +102,15 @@ func (t Topology) Entities() iter.Seq[Entity] {
 func (t Topology) Clone() Topology {
 	var c Topology
 	for _, e := range t.Exchanges {
-		e.Args = e.Args.Clone()
+		e.Arguments = e.Arguments.Clone()
 		c.Exchanges = append(c.Exchanges, e)
 	}
 	for _, q := range t.Queues {
-		q.Args = q.Args.Clone()
+		q.Arguments = q.Arguments.Clone()
 		c.Queues = append(c.Queues, q)
 	}
 	for _, b := range t.Bindings {
-		b.Args = b.Args.Clone()
+		b.Arguments = b.Arguments.Clone()
 		c.Bindings = append(c.Bindings, b)
 	}
 	return c
@@ -133,23 +133,23 @@ func (b Binding) String() string {
 	if b.ToExchange {
 		kind = "exchange"
 	}
-	return fmt.Sprintf("binding of %s %q to %q with key %q", kind, b.Destination, b.Source, b.Key)
+	return fmt.Sprintf("binding of %s %q to %q with key %q", kind, b.Destination, b.Source, b.RoutingKey)
 }
 
 // Declare returns the method that declares the exchange.
 func (e Exchange) Declare() *core.ExchangeDeclare {
-	kind := e.Kind
+	kind := e.Type
 	if kind == "" {
 		kind = Direct
 	}
 	return &core.ExchangeDeclare{
-		Exchange: e.Name, Type: kind, Durable: !e.Transient, AutoDelete: e.AutoDelete, Internal: e.Internal, Arguments: e.Args,
+		Exchange: e.Name, Type: kind, Durable: !e.Transient, AutoDelete: e.AutoDelete, Internal: e.Internal, Arguments: e.Arguments,
 	}
 }
 
 // Declare returns the method that declares the queue.
 func (q Queue) Declare() *core.QueueDeclare {
-	args := q.Args
+	args := q.Arguments
 	if q.Type != "" {
 		if args = args.Clone(); args == nil {
 			args = Table{}
@@ -165,16 +165,16 @@ func (q Queue) Declare() *core.QueueDeclare {
 // [*core.ExchangeBind] or a [*core.QueueBind].
 func (b Binding) Bind() core.Method {
 	if b.ToExchange {
-		return &core.ExchangeBind{Destination: b.Destination, Source: b.Source, RoutingKey: b.Key, Arguments: b.Args}
+		return &core.ExchangeBind{Destination: b.Destination, Source: b.Source, RoutingKey: b.RoutingKey, Arguments: b.Arguments}
 	}
-	return &core.QueueBind{Queue: b.Destination, Exchange: b.Source, RoutingKey: b.Key, Arguments: b.Args}
+	return &core.QueueBind{Queue: b.Destination, Exchange: b.Source, RoutingKey: b.RoutingKey, Arguments: b.Arguments}
 }
 
 // Unbind returns the method that removes the binding: an
 // [*core.ExchangeUnbind] or a [*core.QueueUnbind].
 func (b Binding) Unbind() core.Method {
 	if b.ToExchange {
-		return &core.ExchangeUnbind{Destination: b.Destination, Source: b.Source, RoutingKey: b.Key, Arguments: b.Args}
+		return &core.ExchangeUnbind{Destination: b.Destination, Source: b.Source, RoutingKey: b.RoutingKey, Arguments: b.Arguments}
 	}
-	return &core.QueueUnbind{Queue: b.Destination, Exchange: b.Source, RoutingKey: b.Key, Arguments: b.Args}
+	return &core.QueueUnbind{Queue: b.Destination, Exchange: b.Source, RoutingKey: b.RoutingKey, Arguments: b.Arguments}
 }

@@ -91,7 +91,7 @@ func (t Topology) Complete() error {
 func (t Topology) kinds() map[string]string {
 	k := map[string]string{"amq.headers": Headers, "amq.match": Headers} // the ones of which a binding is checked
 	for _, e := range t.Exchanges {
-		k[e.Name] = e.Kind
+		k[e.Name] = e.Type
 	}
 	return k
 }
@@ -109,18 +109,18 @@ func (p *problems) exchange(e Exchange) {
 	case rabbitmq.Reserved(e.Name):
 		p.reservedExchange(e)
 	}
-	switch e.Kind {
+	switch e.Type {
 	case "", Direct, Fanout, Topic, Headers:
 	case "x-delayed-message":
-		if _, ok := e.Args["x-delayed-type"].(string); !ok {
+		if _, ok := e.Arguments["x-delayed-type"].(string); !ok {
 			p.add("x-delayed-type", "must name the exchange type that routes after the delay")
 		}
 	default:
-		if !strings.HasPrefix(e.Kind, "x-") { // what plugins add begins so
-			p.add("Kind", "%q is unknown: direct, fanout, topic, headers, or a plugin's, which begins with x-", e.Kind)
+		if !strings.HasPrefix(e.Type, "x-") { // what plugins add begins so
+			p.add("Type", "%q is unknown: direct, fanout, topic, headers, or a plugin's, which begins with x-", e.Type)
 		}
 	}
-	if v, ok := e.Args["alternate-exchange"]; ok {
+	if v, ok := e.Arguments["alternate-exchange"]; ok {
 		p.check("alternate-exchange", aString(v))
 	}
 	p.encodable(e.Declare())
@@ -134,9 +134,9 @@ func (p *problems) reservedExchange(e Exchange) {
 		p.add("Name", `begins with "amq.", which is reserved`)
 		return
 	}
-	there := Exchange{Name: e.Name, Kind: kind, Internal: internal}
+	there := Exchange{Name: e.Name, Type: kind, Internal: internal}
 	for _, d := range e.Differences(there) {
-		if _, own := e.Args[d.Field]; !own || d.Field == "alternate-exchange" {
+		if _, own := e.Arguments[d.Field]; !own || d.Field == "alternate-exchange" {
 			p.add("Name", "is that of a predeclared exchange: %s", d)
 		}
 	}
@@ -149,7 +149,7 @@ func (p *problems) queue(q Queue) {
 	}
 	declare := q.Declare()
 	kind, _ := declare.Arguments["x-queue-type"].(string)
-	if other, ok := q.Args["x-queue-type"]; ok && q.Type != "" && other != q.Type {
+	if other, ok := q.Arguments["x-queue-type"]; ok && q.Type != "" && other != q.Type {
 		p.add("Type", "%q contradicts the argument x-queue-type %#v", q.Type, other)
 	}
 	if kind == Quorum || kind == Stream {
@@ -167,8 +167,8 @@ func (p *problems) queue(q Queue) {
 			p.add(key, "is not for a %s queue", kind)
 		}
 	}
-	_, key := q.Args["x-dead-letter-routing-key"]
-	if _, exchange := q.Args["x-dead-letter-exchange"]; key && !exchange {
+	_, key := q.Arguments["x-dead-letter-routing-key"]
+	if _, exchange := q.Arguments["x-dead-letter-exchange"]; key && !exchange {
 		p.add("x-dead-letter-routing-key", "needs x-dead-letter-exchange")
 	}
 	p.encodable(declare)
@@ -196,7 +196,7 @@ func (p *problems) binding(b Binding, kinds map[string]string) {
 	if b.ToExchange && b.Destination == "" {
 		p.add("Destination", "is empty: the default exchange cannot be bound")
 	}
-	if match, ok := b.Args["x-match"]; ok && kinds[b.Source] == Headers {
+	if match, ok := b.Arguments["x-match"]; ok && kinds[b.Source] == Headers {
 		p.check("x-match", oneOf("all", "any", "all-with-x", "any-with-x")(match))
 	}
 	p.encodable(b.Bind())

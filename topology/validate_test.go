@@ -60,10 +60,10 @@ func TestValidate(t *testing.T) {
 		{"exchange without a name", x(""), "Name"},
 		{"reserved exchange", x("amq.mine"), "Name"},
 		{"exchange with a long name", x(long), ""},
-		{"exchange of a plugin", topology.Exchange{Name: "a", Kind: "x-consistent-hash"}, "-"},
-		{"exchange of an unknown type", topology.Exchange{Name: "a", Kind: "fan-out"}, "Kind"},
-		{"delayed exchange", topology.Exchange{Name: "a", Kind: "x-delayed-message"}.With(arg("x-delayed-type", "topic")), "-"},
-		{"delayed exchange of no type", topology.Exchange{Name: "a", Kind: "x-delayed-message"}, "x-delayed-type"},
+		{"exchange of a plugin", topology.Exchange{Name: "a", Type: "x-consistent-hash"}, "-"},
+		{"exchange of an unknown type", topology.Exchange{Name: "a", Type: "fan-out"}, "Type"},
+		{"delayed exchange", topology.Exchange{Name: "a", Type: "x-delayed-message"}.With(arg("x-delayed-type", "topic")), "-"},
+		{"delayed exchange of no type", topology.Exchange{Name: "a", Type: "x-delayed-message"}, "x-delayed-type"},
 		{"alternate exchange", x("a").With(topology.AlternateExchange("b")), "-"},
 		{"alternate exchange of a wrong type", x("a").With(arg("alternate-exchange", 1)), "alternate-exchange"},
 
@@ -85,10 +85,10 @@ func TestValidate(t *testing.T) {
 		{"binding", b("a", "q"), "-"},
 		{"binding of the default exchange", b("", "q"), "Source"},
 		{"binding to the default exchange", bx("a", ""), "Destination"},
-		{"binding with a long key", topology.Binding{Source: "a", Destination: "q", Key: long}, ""},
-		{"headers binding", topology.Binding{Source: "amq.headers", Destination: "q", Args: topology.Table{"x-match": "any"}}, "-"},
-		{"headers binding of a wrong match", topology.Binding{Source: "amq.headers", Destination: "q", Args: topology.Table{"x-match": "some"}}, "x-match"},
-		{"elsewhere x-match means nothing", topology.Binding{Source: "amq.topic", Destination: "q", Args: topology.Table{"x-match": "some"}}, "-"},
+		{"binding with a long key", topology.Binding{Source: "a", Destination: "q", RoutingKey: long}, ""},
+		{"headers binding", topology.Binding{Source: "amq.headers", Destination: "q", Arguments: topology.Table{"x-match": "any"}}, "-"},
+		{"headers binding of a wrong match", topology.Binding{Source: "amq.headers", Destination: "q", Arguments: topology.Table{"x-match": "some"}}, "x-match"},
+		{"elsewhere x-match means nothing", topology.Binding{Source: "amq.topic", Destination: "q", Arguments: topology.Table{"x-match": "some"}}, "-"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var in topology.Topology
@@ -114,15 +114,15 @@ func TestValidate(t *testing.T) {
 
 func TestValidateNamesEveryProblem(t *testing.T) {
 	in := topology.Topology{
-		Exchanges: []topology.Exchange{x("amq.x"), {Name: "y", Kind: "nonsense"}, {Name: "h", Kind: topology.Headers}, x("twice"), {Name: "twice", AutoDelete: true}},
+		Exchanges: []topology.Exchange{x("amq.x"), {Name: "y", Type: "nonsense"}, {Name: "h", Type: topology.Headers}, x("twice"), {Name: "twice", AutoDelete: true}},
 		Queues: []topology.Queue{
-			{Name: "z", Type: topology.Stream, Exclusive: true, Args: topology.Table{"x-expires": "soon", "x-max-age": 7}},
+			{Name: "z", Type: topology.Stream, Exclusive: true, Arguments: topology.Table{"x-expires": "soon", "x-max-age": 7}},
 			q("same"), q("same"), q(""), {Exclusive: true},
 		},
-		Bindings: []topology.Binding{b("", "z"), {Source: "h", Destination: "z", Args: topology.Table{"x-match": 1}}},
+		Bindings: []topology.Binding{b("", "z"), {Source: "h", Destination: "z", Arguments: topology.Table{"x-match": 1}}},
 	}
 	want := []string{
-		`exchange "amq.x": Name`, `exchange "y": Kind`,
+		`exchange "amq.x": Name`, `exchange "y": Type`,
 		`queue "z": Exclusive`, `queue "z": x-expires`, `queue "z": x-expires`, `queue "z": x-max-age`,
 		`binding of queue "z" to "" with key "": Source`, `binding of queue "z" to "h" with key "": x-match`,
 		`exchange "twice": `,
@@ -182,7 +182,7 @@ func TestWarnings(t *testing.T) {
 		{queueWith(topology.Quorum), []string{"x-dead-letter-exchange"}},
 		{queueWith(topology.Quorum, topology.DeliveryLimit(0)), []string{"x-dead-letter-exchange"}},
 		{queueWith(topology.Quorum, topology.DeliveryLimit(-1)), nil},
-		{queueWith(topology.Quorum, topology.DeadLetterKey("", "dead")), nil},
+		{queueWith(topology.Quorum, topology.DeadLetterRoutingKey("", "dead")), nil},
 		{queueWith(topology.Classic), nil},
 		{queueWith(topology.Stream), nil},
 		{queueWith(""), nil},
@@ -197,7 +197,7 @@ func TestWarnings(t *testing.T) {
 			got = append(got, w.Field)
 		}
 		if !slices.Equal(got, c.want) {
-			t.Errorf("%v %v: warnings %q, want %q", c.q, c.q.Args, got, c.want)
+			t.Errorf("%v %v: warnings %q, want %q", c.q, c.q.Arguments, got, c.want)
 		}
 	}
 }

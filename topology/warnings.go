@@ -16,7 +16,7 @@ func (t Topology) Warnings() []*Problem {
 	var p problems
 	for _, e := range t.Exchanges {
 		p.entity = e
-		p.misspelt(e.Args, exchangeArguments)
+		p.misspelt(e.Arguments, exchangeArguments)
 	}
 	for _, q := range t.Queues {
 		p.entity = q
@@ -25,12 +25,12 @@ func (t Topology) Warnings() []*Problem {
 			p.add("Transient", "is deprecated for shared queues: RabbitMQ can refuse it by closing the connection; "+
 				"keep the queue and let it expire (x-expires), or make it exclusive")
 		}
-		p.misspelt(q.Args, knownQueueArguments())
-		for _, key := range slices.Sorted(maps.Keys(q.Args)) {
-			p.argument(key, q.Args[key], kind)
+		p.misspelt(q.Arguments, knownQueueArguments())
+		for _, key := range slices.Sorted(maps.Keys(q.Arguments)) {
+			p.argument(key, q.Arguments[key], kind)
 		}
-		if q.Args["x-dead-letter-strategy"] == "at-least-once" &&
-			(q.Args["x-overflow"] != RejectPublish || q.Args["x-dead-letter-exchange"] == nil) {
+		if q.Arguments["x-dead-letter-strategy"] == "at-least-once" &&
+			(q.Arguments["x-overflow"] != RejectPublish || q.Arguments["x-dead-letter-exchange"] == nil) {
 			p.add("x-dead-letter-strategy", "is at most once unless there are x-overflow reject-publish and x-dead-letter-exchange")
 		}
 	}

@@ -137,9 +137,9 @@ func (r *run) open(ctx context.Context) error {
 	}
 	name := r.cfg.Queue
 	_, err = client.Declare(ctx, warren.Topology{
-		Exchanges: []warren.Exchange{{Name: name, Kind: "topic"}},
+		Exchanges: []warren.Exchange{{Name: name, Type: "topic"}},
 		Queues:    []warren.Queue{{Name: name, Type: "quorum"}},
-		Bindings:  []warren.Binding{{Source: name, Destination: name, Key: "demo.#"}},
+		Bindings:  []warren.Binding{{Source: name, Destination: name, RoutingKey: "demo.#"}},
 	})
 	if err == nil {
 		r.pub, err = client.Publisher(publisher.Exchange(name))
@@ -195,7 +195,7 @@ func (r *run) publishAll(work, live context.Context, faults []fault, struck <-ch
 			return nil
 		}
 		m := p.Next(0, r.cfg.Size)
-		receipt, err := r.pub.Send(live, warren.Message{Key: "demo.message", Body: m.Body})
+		receipt, err := r.pub.Send(live, warren.Message{RoutingKey: "demo.message", Body: m.Body})
 		if err != nil {
 			p.Result(m.ID, ledger.NotSent)
 			return fmt.Errorf("publish: %w", err)
@@ -282,7 +282,7 @@ func (r *run) runVerdict(live context.Context, receipt *publisher.Receipt) error
 func (r *run) strike(work, live context.Context, k Kind) (*publisher.Receipt, error) {
 	if k == Soft {
 		// The broker closes the channel that all others are published on too.
-		return r.pub.Send(live, warren.Message{Exchange: r.cfg.Queue + ".missing", Key: "x"})
+		return r.pub.Send(live, warren.Message{Exchange: r.cfg.Queue + ".missing", RoutingKey: "x"})
 	}
 	select {
 	case <-r.back: // of an outage that nobody made

@@ -54,7 +54,7 @@ func liveAndDie(t *testing.T) {
 	}
 	receipts := make([]*publisher.Receipt, 10)
 	for i := range receipts {
-		if receipts[i], err = pub.Send(t.Context(), warren.Message{Key: queueName}); err != nil {
+		if receipts[i], err = pub.Send(t.Context(), warren.Message{RoutingKey: queueName}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -80,9 +80,9 @@ func (r *clientRun) dial(ctx context.Context) (err error) {
 func (r *clientRun) declare(ctx context.Context) error {
 	orders := warren.Queue{Name: queueName, Type: topology.Quorum}.With(topology.SingleActiveConsumer())
 	_, err := r.client.Declare(ctx, warren.Topology{
-		Exchanges: []warren.Exchange{{Name: "x", Kind: "direct"}},
+		Exchanges: []warren.Exchange{{Name: "x", Type: "direct"}},
 		Queues:    []warren.Queue{orders, {Name: "own", Exclusive: true}},
-		Bindings:  []warren.Binding{{Source: "x", Destination: queueName, Key: "all"}, {Source: "x", Destination: "own", Key: "own"}},
+		Bindings:  []warren.Binding{{Source: "x", Destination: queueName, RoutingKey: "all"}, {Source: "x", Destination: "own", RoutingKey: "own"}},
 	})
 	return err
 }
@@ -151,7 +151,7 @@ func (r *clientRun) publish(n int, more func() bool, patience time.Duration) {
 		p.To("x", key)
 		m := p.Next(0, 100)
 		receipt, err := r.pub.Send(ctx, warren.Message{
-			Key: key, Body: m.Body, Properties: warren.Properties{Headers: ledger.Headers(m.Body)},
+			RoutingKey: key, Body: m.Body, Properties: warren.Properties{Headers: ledger.Headers(m.Body)},
 		})
 		if err != nil {
 			p.Result(m.ID, ledger.NotSent)

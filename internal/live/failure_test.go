@@ -65,7 +65,7 @@ func (e *env) fill(queue string, bodies ...string) {
 	e.Helper()
 	p := e.publisher()
 	for _, body := range bodies {
-		if err := p.Publish(e.ctx, warren.Message{Key: queue, Body: []byte(body)}); err != nil {
+		if err := p.Publish(e.ctx, warren.Message{RoutingKey: queue, Body: []byte(body)}); err != nil {
 			e.Fatal(err)
 		}
 	}
@@ -73,7 +73,7 @@ func (e *env) fill(queue string, bodies ...string) {
 
 func testPoisonIsDeadLettered(e *env, _, _ string) {
 	dead := e.fresh(warren.Queue{})
-	q := e.fresh(warren.Queue{Type: topology.Quorum}.With(topology.DeliveryLimit(5), topology.DeadLetterKey("", dead)))
+	q := e.fresh(warren.Queue{Type: topology.Quorum}.With(topology.DeliveryLimit(5), topology.DeadLetterRoutingKey("", dead)))
 	e.fill(q, "poison")
 	var calls atomic.Int64
 	end := make(chan struct{})

@@ -112,19 +112,19 @@ func (e *env) await(what string, ok func() bool) {
 
 func testOutcomes(e *env) {
 	e.declare(warren.Queue{Name: "outcomes"},
-		warren.Queue{Name: "full", Args: warren.Table{"x-max-length": 1, "x-overflow": "reject-publish"}})
+		warren.Queue{Name: "full", Arguments: warren.Table{"x-max-length": 1, "x-overflow": "reject-publish"}})
 	p := e.publisher(publisher.MaxAttempts(1))
 	for _, test := range []struct {
 		message warren.Message
 		want    error
 	}{
-		{warren.Message{Key: "outcomes"}, nil},
-		{warren.Message{Key: "full"}, nil},
-		{warren.Message{Key: "full"}, core.ErrNacked},
-		{warren.Message{Key: "nowhere"}, core.ErrReturned},
+		{warren.Message{RoutingKey: "outcomes"}, nil},
+		{warren.Message{RoutingKey: "full"}, nil},
+		{warren.Message{RoutingKey: "full"}, core.ErrNacked},
+		{warren.Message{RoutingKey: "nowhere"}, core.ErrReturned},
 		{warren.Message{Exchange: "none"}, core.ErrNotFound},
-		{warren.Message{Key: "outcomes", Properties: warren.Properties{UserID: "somebody else"}}, core.ErrPreconditionFailed},
-		{warren.Message{Key: "outcomes"}, nil},
+		{warren.Message{RoutingKey: "outcomes", Properties: warren.Properties{UserID: "somebody else"}}, core.ErrPreconditionFailed},
+		{warren.Message{RoutingKey: "outcomes"}, nil},
 	} {
 		if err := p.Publish(e.ctx, test.message); !errors.Is(err, test.want) || (err == nil) != (test.want == nil) {
 			e.Errorf("%+v: %v; want %v", test.message, err, test.want)
@@ -136,12 +136,12 @@ func testPoison(e *env) {
 	e.declare(warren.Queue{Name: "poison"})
 	p := e.publisher()
 	for _, poison := range []warren.Message{
-		{Exchange: "none"}, {Key: "poison", Body: make([]byte, 17<<20)}, {Key: "poison", Properties: warren.Properties{UserID: "somebody else"}},
+		{Exchange: "none"}, {RoutingKey: "poison", Body: make([]byte, 17<<20)}, {RoutingKey: "poison", Properties: warren.Properties{UserID: "somebody else"}},
 	} {
 		var receipts []*publisher.Receipt
 		var bad *publisher.Receipt
 		for i := range 1000 {
-			m := warren.Message{Key: "poison", Body: fmt.Append(nil, i)}
+			m := warren.Message{RoutingKey: "poison", Body: fmt.Append(nil, i)}
 			if i == 500 {
 				m = poison
 			}
@@ -184,7 +184,7 @@ func testClosedByOperator(e *env) {
 	for over := false; !over; {
 		ctx, cancel := context.WithTimeoutCause(e.ctx, 30*time.Second, stalled)
 		defer cancel()
-		r, err := p.Send(ctx, warren.Message{Key: "closed", Body: fmt.Append(nil, len(receipts))})
+		r, err := p.Send(ctx, warren.Message{RoutingKey: "closed", Body: fmt.Append(nil, len(receipts))})
 		if e.ctx.Err() != nil {
 			e.Fatalf("rabbitmqctl has not come back; %d messages sent, %+v", len(receipts), p.Stats())
 		}
@@ -220,7 +220,7 @@ func testDeletedQueue(e *env) {
 	publish := func(body string) {
 		e.Helper()
 		e.await("a publish is routed", func() bool {
-			return p.Publish(e.ctx, warren.Message{Key: "deleted", Body: []byte(body)}) == nil
+			return p.Publish(e.ctx, warren.Message{RoutingKey: "deleted", Body: []byte(body)}) == nil
 		})
 	}
 	publish("1")
@@ -234,7 +234,7 @@ func testDeletedQueue(e *env) {
 
 // RabbitMQ 4.3 cancels a consumer of a quorum queue whose ack is late.
 func testAckTimeout(e *env) {
-	e.declare(warren.Queue{Name: "late", Type: "quorum", Args: warren.Table{"x-consumer-timeout": 4000}})
+	e.declare(warren.Queue{Name: "late", Type: "quorum", Arguments: warren.Table{"x-consumer-timeout": 4000}})
 	causes := make(chan error, 1)
 	var once sync.Once
 	var got seen
@@ -248,7 +248,7 @@ func testAckTimeout(e *env) {
 		}
 		return got.handle(ctx, d)
 	})
-	if err := e.publisher().Publish(e.ctx, warren.Message{Key: "late", Body: []byte("1")}); err != nil {
+	if err := e.publisher().Publish(e.ctx, warren.Message{RoutingKey: "late", Body: []byte("1")}); err != nil {
 		e.Fatal(err)
 	}
 	select {
@@ -270,7 +270,7 @@ func testStream(e *env) {
 	e.declare(warren.Queue{Name: "stream", Type: "stream"})
 	p := e.publisher()
 	for i := range messages {
-		if _, err := p.Send(e.ctx, warren.Message{Key: "stream", Body: fmt.Append(nil, i)}); err != nil {
+		if _, err := p.Send(e.ctx, warren.Message{RoutingKey: "stream", Body: fmt.Append(nil, i)}); err != nil {
 			e.Fatal(err)
 		}
 	}

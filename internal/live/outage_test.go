@@ -59,7 +59,7 @@ func publishing(ctx context.Context, t *testing.T, broker *docker.Broker, dial f
 	if err != nil {
 		t.Fatal(err)
 	}
-	publish := func() error { return pub.Publish(ctx, warren.Message{Key: "q"}) }
+	publish := func() error { return pub.Publish(ctx, warren.Message{RoutingKey: "q"}) }
 	if err := publish(); err != nil {
 		t.Fatal(err)
 	}

@@ -87,7 +87,7 @@ func testDirectReplies(e *env) {
 		if err != nil || request == nil {
 			e.Fatalf("no request: %v", err)
 		}
-		if err := p.Publish(e.ctx, warren.Message{Key: request.Properties().ReplyTo, Body: []byte(body)}); err != nil {
+		if err := p.Publish(e.ctx, warren.Message{RoutingKey: request.Properties().ReplyTo, Body: []byte(body)}); err != nil {
 			e.Errorf("reply %s: %v", body, err)
 		}
 		if d, err := replies.Receive(e.ctx); err != nil || string(d.Body) != body {
@@ -109,14 +109,14 @@ func testOddProperties(e *env) {
 		{Headers: warren.Table{"CC": []any{}}}, {Headers: warren.Table{"CC": []any{1, nil, "odd"}, "BCC": []string{"odd"}}},
 		{Headers: warren.Table{"x-stream-filter-value": "eu"}}, {ReplyTo: "amq.rabbitmq.reply-to.x"}, {UserID: "guest"},
 	} {
-		if err := p.Publish(e.ctx, warren.Message{Key: "odd", Properties: props}); err != nil {
+		if err := p.Publish(e.ctx, warren.Message{RoutingKey: "odd", Properties: props}); err != nil {
 			e.Errorf("%+v: %v", props, err)
 		}
 	}
 	for _, props := range []warren.Properties{
 		{Expiration: "60s"}, {Expiration: "-1"}, {Headers: warren.Table{"BCC": "odd"}}, {ReplyTo: "amq.rabbitmq.reply-to"},
 	} {
-		err := p.Publish(e.ctx, warren.Message{Key: "odd", Properties: props})
+		err := p.Publish(e.ctx, warren.Message{RoutingKey: "odd", Properties: props})
 		if _, ok := errors.AsType[*core.ValidationError](err); !ok {
 			e.Errorf("%+v: %v", props, err)
 		}
@@ -142,15 +142,15 @@ func testClosedConnections(e *env) {
 		out      core.Outcome
 	}{{"", core.Nacked}, {"amq.fanout", core.Unknown}} { // the other queue of the exchange has it
 		p := e.publisher()
-		if err := p.Publish(e.ctx, warren.Message{Key: "sound"}); err != nil {
+		if err := p.Publish(e.ctx, warren.Message{RoutingKey: "sound"}); err != nil {
 			e.Fatal(err)
 		}
 		var sound []*publisher.Receipt
 		var fatal *publisher.Receipt
 		for i := range 100 {
-			m := warren.Message{Key: "sound", Body: fmt.Append(nil, i)}
+			m := warren.Message{RoutingKey: "sound", Body: fmt.Append(nil, i)}
 			if i == 50 {
-				m = warren.Message{Exchange: test.exchange, Key: "fatal", Properties: price}
+				m = warren.Message{Exchange: test.exchange, RoutingKey: "fatal", Properties: price}
 			}
 			r, err := p.Send(e.ctx, m)
 			if err != nil {
@@ -168,11 +168,11 @@ func testClosedConnections(e *env) {
 				e.Errorf("message %d: %v, %v", i, out, err)
 			}
 		}
-		if err := p.Publish(e.ctx, warren.Message{Key: "sound"}); err != nil {
+		if err := p.Publish(e.ctx, warren.Message{RoutingKey: "sound"}); err != nil {
 			e.Error(err)
 		}
 	}
-	if err := e.publisher().Publish(e.ctx, warren.Message{Key: "sound", Properties: warren.Properties{Headers: warren.Table{"ratio": math.NaN()}}}); !strings.Contains(fmt.Sprint(err), "not finite") {
+	if err := e.publisher().Publish(e.ctx, warren.Message{RoutingKey: "sound", Properties: warren.Properties{Headers: warren.Table{"ratio": math.NaN()}}}); !strings.Contains(fmt.Sprint(err), "not finite") {
 		e.Errorf("%v; want it to be refused before it is sent", err)
 	}
 }

@@ -15,9 +15,9 @@ func filled(n int) *record.Recorder {
 	r := record.NewRecorder()
 	for i := range n / 3 {
 		exchange, queue := fmt.Sprintf("orders.exchange.%d", i), fmt.Sprintf("orders.queue.%d", i)
-		_ = r.Exchange(topology.Exchange{Name: exchange, Kind: topology.Topic})
+		_ = r.Exchange(topology.Exchange{Name: exchange, Type: topology.Topic})
 		_ = r.Queue(topology.Queue{Name: queue, Type: topology.Quorum}, queue)
-		_ = r.Binding(topology.Binding{Source: exchange, Destination: queue, Key: "orders.#"})
+		_ = r.Binding(topology.Binding{Source: exchange, Destination: queue, RoutingKey: "orders.#"})
 	}
 	return r
 }

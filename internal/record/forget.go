@@ -34,7 +34,7 @@ func (r *Recorder) DeleteBinding(b topology.Binding) {
 
 // lockedBinding takes the lock and finds a binding.
 func (r *Recorder) lockedBinding(b topology.Binding) *edge {
-	args, err := encoded(b.Args)
+	args, err := encoded(b.Arguments)
 	r.mu.Lock()
 	if err != nil {
 		return nil

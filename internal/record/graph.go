@@ -135,7 +135,7 @@ func ends(b topology.Binding) (from, to vertexKey) {
 
 func (g *graph) addBinding(b topology.Binding, args string) {
 	from, to := ends(b)
-	k := edgeKey{ends: [2]*vertex{g.vertex(from), g.vertex(to)}, key: b.Key, args: args}
+	k := edgeKey{ends: [2]*vertex{g.vertex(from), g.vertex(to)}, key: b.RoutingKey, args: args}
 	if known := g.edges[k]; known != nil {
 		known.NoReplay = b.NoReplay
 		return
@@ -152,7 +152,7 @@ func (g *graph) addBinding(b topology.Binding, args string) {
 // findBinding returns a recorded binding, or nil.
 func (g *graph) findBinding(b topology.Binding, args string) *edge {
 	from, to := ends(b)
-	k := edgeKey{ends: [2]*vertex{g.vertices[from], g.vertices[to]}, key: b.Key, args: args}
+	k := edgeKey{ends: [2]*vertex{g.vertices[from], g.vertices[to]}, key: b.RoutingKey, args: args}
 	if k.ends[source] == nil || k.ends[destination] == nil {
 		return nil
 	}

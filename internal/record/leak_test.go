@@ -75,7 +75,7 @@ func heap() int64 {
 }
 
 func expiring(ms int) topology.Queue {
-	return topology.Queue{Args: topology.Table{"x-expires": ms}}
+	return topology.Queue{Arguments: topology.Table{"x-expires": ms}}
 }
 
 func TestQueuesExpire(t *testing.T) {

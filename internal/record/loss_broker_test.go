@@ -105,7 +105,7 @@ func (l *loser) declare() {
 	}
 	queues := l.r.Snapshot().Queues
 	for range 12 {
-		b := topology.Binding{Source: l.name("x"), Destination: l.name("x"), ToExchange: true, Key: l.name("k")}
+		b := topology.Binding{Source: l.name("x"), Destination: l.name("x"), ToExchange: true, RoutingKey: l.name("k")}
 		if len(queues) > 0 && l.rand.IntN(3) > 0 {
 			b.ToExchange, b.Destination = false, queues[l.rand.IntN(len(queues))].Name
 		}

@@ -45,7 +45,7 @@ func (h *history) step() {
 		h.declareQueue()
 	case n < 11:
 		b := h.binding()
-		h.note("bind %v %v", b, b.Args)
+		h.note("bind %v %v", b, b.Arguments)
 		_ = h.r.Binding(b)
 		h.m.bind(b)
 	case n < 13:
@@ -93,7 +93,7 @@ func (h *history) unbind() {
 	if n := len(h.m.bindings); n > 0 && h.rand.IntN(4) > 0 {
 		b = h.m.bindings[h.rand.IntN(n)]
 	}
-	h.note("unbind %v %v", b, b.Args)
+	h.note("unbind %v %v", b, b.Arguments)
 	h.r.DeleteBinding(b)
 	b = h.m.present(b)
 	h.m.unbind(func(o topology.Binding) bool { return reflect.DeepEqual(o, b) })
@@ -112,12 +112,12 @@ func (h *history) rename() {
 }
 
 func (h *history) binding() topology.Binding {
-	b := topology.Binding{Source: h.name("x"), Destination: h.queue(), Key: h.name("k")}
+	b := topology.Binding{Source: h.name("x"), Destination: h.queue(), RoutingKey: h.name("k")}
 	if h.rand.IntN(3) == 0 {
 		b.ToExchange, b.Destination = true, h.name("x")
 	}
 	if h.rand.IntN(3) == 0 {
-		b.Args = topology.Table{"x-match": h.name("m")}
+		b.Arguments = topology.Table{"x-match": h.name("m")}
 	}
 	return b
 }

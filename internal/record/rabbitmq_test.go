@@ -86,14 +86,14 @@ func testValidationAgrees(t *testing.T, broker *docker.Broker) {
 	}
 	queue(topology.Queue{Type: "other"})
 	for i, kind := range []string{"", topology.Direct, topology.Fanout, topology.Topic, topology.Headers, "nonsense", "x-local-random"} {
-		all.Exchanges = append(all.Exchanges, topology.Exchange{Name: fmt.Sprintf("validate-%d", i), Kind: kind})
+		all.Exchanges = append(all.Exchanges, topology.Exchange{Name: fmt.Sprintf("validate-%d", i), Type: kind})
 	}
 	all.Exchanges = append(all.Exchanges, predeclaredExchanges()...)
 	all.Exchanges = append(all.Exchanges,
 		topology.Exchange{Name: "validate-ae"}.With(topology.AlternateExchange("none")),
 		topology.Exchange{Name: "validate-wrong-ae"}.With(topology.Argument("alternate-exchange", 1)))
 	for _, match := range []any{"all", "any", "all-with-x", "any-with-x", "other", 1} {
-		all.Bindings = append(all.Bindings, topology.Binding{Source: "amq.headers", Destination: "validate-0", Args: topology.Table{"x-match": match}})
+		all.Bindings = append(all.Bindings, topology.Binding{Source: "amq.headers", Destination: "validate-0", Arguments: topology.Table{"x-match": match}})
 	}
 	all.Bindings = append(all.Bindings, b("", "validate-0"), bx("amq.topic", ""), bx("amq.topic", "amq.fanout"))
 	conn := dialRabbitMQ(t, broker)

@@ -74,7 +74,7 @@ func (r *Recorder) Exchange(e topology.Exchange) error {
 	if e.Name == "" || rabbitmq.Reserved(e.Name) || !r.records(e.Transient || e.AutoDelete) {
 		return nil
 	}
-	e.Args = e.Args.Clone()
+	e.Arguments = e.Arguments.Clone()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.graph.find(vertexKey{name: e.Name}) == nil && r.full() {
@@ -96,7 +96,7 @@ func (r *Recorder) QueueOf(connection string, q topology.Queue, name string) err
 		return nil
 	}
 	rec := &queueRecord{Queue: q, serverNamed: q.Name == "", owner: connection, used: now()}
-	rec.Name, rec.Args, rec.expires = name, q.Args.Clone(), expires(q.Args)
+	rec.Name, rec.Arguments, rec.expires = name, q.Arguments.Clone(), expires(q.Arguments)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.graph.find(vertexKey{name: name, queue: true}) == nil {
@@ -122,11 +122,11 @@ func (r *Recorder) Binding(b topology.Binding) error {
 	if b.Destination == "" {
 		return fmt.Errorf("topology: %s: no destination", b)
 	}
-	args, err := encoded(b.Args)
+	args, err := encoded(b.Arguments)
 	if err != nil {
 		return fmt.Errorf("topology: %s: %w", b, err)
 	}
-	b.Args = b.Args.Clone()
+	b.Arguments = b.Arguments.Clone()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	b = r.resolved(b)

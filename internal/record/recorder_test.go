@@ -59,7 +59,7 @@ func names(t topology.Topology) []string {
 		if e.ToExchange {
 			arrow = "⇒"
 		}
-		out = append(out, e.Source+arrow+e.Destination+e.Key)
+		out = append(out, e.Source+arrow+e.Destination+e.RoutingKey)
 	}
 	return out
 }
@@ -93,7 +93,7 @@ func TestRecorderRules(t *testing.T) {
 		{"the bindings of what was not recorded can", entities{b("a", "q"), b("a", "p")},
 			func(r *record.Recorder) { r.DeleteQueue("q") }, []string{"a→p"}},
 
-		{"an unbound binding", entities{x("a"), q("q"), b("a", "q"), topology.Binding{Source: "a", Destination: "q", Key: "k"}},
+		{"an unbound binding", entities{x("a"), q("q"), b("a", "q"), topology.Binding{Source: "a", Destination: "q", RoutingKey: "k"}},
 			func(r *record.Recorder) { r.DeleteBinding(b("a", "q")) }, []string{"x a", "q q", "a→qk"}},
 		{"an auto-delete exchange goes with its last binding", entities{xad("a"), q("p"), q("q"), b("a", "p"), b("a", "q")},
 			func(r *record.Recorder) { r.DeleteBinding(b("a", "p")); r.DeleteBinding(b("a", "q")) }, []string{"q p", "q q"}},
@@ -153,15 +153,15 @@ func TestRecorderRules(t *testing.T) {
 
 func TestBindingsThatDifferOnlyByArguments(t *testing.T) {
 	r := record.NewRecorder()
-	one := topology.Binding{Source: "a", Destination: "q", Args: topology.Table{"x-match": "all", "n": int32(1)}}
-	two := topology.Binding{Source: "a", Destination: "q", Args: topology.Table{"x-match": "all", "n": int32(2)}}
-	none := topology.Binding{Source: "a", Destination: "q", Args: topology.Table{}}
+	one := topology.Binding{Source: "a", Destination: "q", Arguments: topology.Table{"x-match": "all", "n": int32(1)}}
+	two := topology.Binding{Source: "a", Destination: "q", Arguments: topology.Table{"x-match": "all", "n": int32(2)}}
+	none := topology.Binding{Source: "a", Destination: "q", Arguments: topology.Table{}}
 	add(t, r, one, two, none, one, b("a", "q"))
 	if r.Len() != 3 {
 		t.Fatalf("recorded %v", r.Snapshot().Bindings)
 	}
-	r.DeleteBinding(topology.Binding{Source: "a", Destination: "q", Args: topology.Table{"n": 1, "x-match": "all"}}) // one, as it is on the wire
-	if got := r.Snapshot().Bindings; len(got) != 2 || got[0].Args["n"] != int32(2) {
+	r.DeleteBinding(topology.Binding{Source: "a", Destination: "q", Arguments: topology.Table{"n": 1, "x-match": "all"}}) // one, as it is on the wire
+	if got := r.Snapshot().Bindings; len(got) != 2 || got[0].Arguments["n"] != int32(2) {
 		t.Errorf("left %v", got)
 	}
 }
@@ -172,8 +172,8 @@ func TestRecordedArgumentsAreCopies(t *testing.T) {
 		return topology.Table{"x-list": []any{"a"}, "x-table": topology.Table{"k": "v"}}
 	}
 	given := []topology.Table{args(), args(), args()}
-	add(t, r, topology.Exchange{Name: "x", Args: given[0]}, topology.Queue{Name: "q", Args: given[1]},
-		topology.Binding{Source: "x", Destination: "q", Args: given[2]})
+	add(t, r, topology.Exchange{Name: "x", Arguments: given[0]}, topology.Queue{Name: "q", Arguments: given[1]},
+		topology.Binding{Source: "x", Destination: "q", Arguments: given[2]})
 	spoil := func(table topology.Table) {
 		table["x-list"].([]any)[0] = "changed"
 		table["x-table"].(topology.Table)["k"] = "changed"
@@ -183,7 +183,7 @@ func TestRecordedArgumentsAreCopies(t *testing.T) {
 	}
 	for _, look := range []string{"after the caller's change", "after a change of the snapshot"} {
 		s := r.Snapshot()
-		for _, table := range []topology.Table{s.Exchanges[0].Args, s.Queues[0].Args, s.Bindings[0].Args} {
+		for _, table := range []topology.Table{s.Exchanges[0].Arguments, s.Queues[0].Arguments, s.Bindings[0].Arguments} {
 			if !reflect.DeepEqual(table, args()) {
 				t.Errorf("%s: %v", look, table)
 			}
@@ -197,7 +197,7 @@ func TestBindingWithoutAQueueIsRefused(t *testing.T) {
 	if err := r.Binding(b("a", "")); err == nil || r.Len() != 0 {
 		t.Errorf("error %v, recorded %v", err, r.Snapshot())
 	}
-	if err := r.Binding(topology.Binding{Source: "a", Destination: "q", Args: topology.Table{"k": struct{}{}}}); err == nil {
+	if err := r.Binding(topology.Binding{Source: "a", Destination: "q", Arguments: topology.Table{"k": struct{}{}}}); err == nil {
 		t.Error("arguments that cannot be encoded were recorded")
 	}
 }
@@ -265,7 +265,7 @@ func TestModes(t *testing.T) {
 func TestNoReplay(t *testing.T) {
 	r := record.NewRecorder()
 	add(t, r, topology.Exchange{Name: "once", NoReplay: true}, x("a"), topology.Queue{Name: "once", NoReplay: true}, q("q"),
-		b("a", "once"), b("once", "q"), b("a", "q"), topology.Binding{Source: "a", Destination: "q", Key: "once", NoReplay: true})
+		b("a", "once"), b("once", "q"), b("a", "q"), topology.Binding{Source: "a", Destination: "q", RoutingKey: "once", NoReplay: true})
 	if got, want := planned(r.Plan()), []string{"x a", "q q", "a→q"}; !slices.Equal(got, want) {
 		t.Errorf("planned %q, want %q", got, want)
 	}

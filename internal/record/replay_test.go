@@ -176,7 +176,7 @@ func TestReplayBlamesNobodyForAStalledConnection(t *testing.T) {
 		})
 		var steps []record.Step
 		for i := range 40 {
-			q := topology.Queue{Name: fmt.Sprint(i), Args: topology.Table{"x-much": strings.Repeat("x", 100<<10)}}
+			q := topology.Queue{Name: fmt.Sprint(i), Arguments: topology.Table{"x-much": strings.Repeat("x", 100<<10)}}
 			steps = append(steps, record.Step{Entity: q, Method: q.Declare()})
 		}
 		results, err := record.Replayer{Channels: 1}.Replay(t.Context(), conn, steps)

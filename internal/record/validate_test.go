@@ -14,24 +14,24 @@ import (
 func predeclaredExchanges() []topology.Exchange {
 	return append(asPredeclared(),
 		topology.Exchange{Name: "amq.validate"},
-		topology.Exchange{Name: "amq.topic", Kind: topology.Fanout},
+		topology.Exchange{Name: "amq.topic", Type: topology.Fanout},
 		topology.Exchange{Name: "amq.topic"},
-		topology.Exchange{Name: "amq.topic", Kind: topology.Topic, Transient: true},
-		topology.Exchange{Name: "amq.topic", Kind: topology.Topic, AutoDelete: true},
-		topology.Exchange{Name: "amq.topic", Kind: topology.Topic, Internal: true},
-		topology.Exchange{Name: "amq.topic", Kind: topology.Topic}.With(topology.AlternateExchange("x")),
-		topology.Exchange{Name: "amq.rabbitmq.trace", Kind: topology.Topic},
+		topology.Exchange{Name: "amq.topic", Type: topology.Topic, Transient: true},
+		topology.Exchange{Name: "amq.topic", Type: topology.Topic, AutoDelete: true},
+		topology.Exchange{Name: "amq.topic", Type: topology.Topic, Internal: true},
+		topology.Exchange{Name: "amq.topic", Type: topology.Topic}.With(topology.AlternateExchange("x")),
+		topology.Exchange{Name: "amq.rabbitmq.trace", Type: topology.Topic},
 	)
 }
 
 func asPredeclared() []topology.Exchange {
 	return []topology.Exchange{
 		{Name: "amq.direct"},
-		{Name: "amq.fanout", Kind: topology.Fanout},
-		{Name: "amq.topic", Kind: topology.Topic},
-		{Name: "amq.headers", Kind: topology.Headers},
-		{Name: "amq.match", Kind: topology.Headers},
-		{Name: "amq.rabbitmq.trace", Kind: topology.Topic, Internal: true},
+		{Name: "amq.fanout", Type: topology.Fanout},
+		{Name: "amq.topic", Type: topology.Topic},
+		{Name: "amq.headers", Type: topology.Headers},
+		{Name: "amq.match", Type: topology.Headers},
+		{Name: "amq.rabbitmq.trace", Type: topology.Topic, Internal: true},
 		topology.Exchange{Name: "amq.direct"}.With(topology.Argument("x-own", 1)), // is not looked at
 	}
 }

@@ -73,8 +73,8 @@ func declareAll(t *testing.T, conn *core.Conn, all topology.Topology) {
 var (
 	beforehand = topology.Topology{
 		Exchanges: []topology.Exchange{
-			{Name: "cmp.same", Kind: topology.Topic},
-			{Name: "cmp.other", Kind: topology.Topic, Transient: true, Args: topology.Table{"alternate-exchange": "a'b"}},
+			{Name: "cmp.same", Type: topology.Topic},
+			{Name: "cmp.other", Type: topology.Topic, Transient: true, Arguments: topology.Table{"alternate-exchange": "a'b"}},
 		},
 		Queues: []topology.Queue{
 			topology.Queue{Name: "cmp.same"}.With(topology.MaxLength(5)),
@@ -82,13 +82,13 @@ var (
 				topology.Argument("x-own", 1)),
 			topology.Queue{Name: "cmp.extra"},
 		},
-		Bindings: []topology.Binding{{Source: "cmp.same", Destination: "cmp.same", Key: "k"}, {Source: "cmp.same", Destination: "cmp.extra"}},
+		Bindings: []topology.Binding{{Source: "cmp.same", Destination: "cmp.same", RoutingKey: "k"}, {Source: "cmp.same", Destination: "cmp.extra"}},
 	}
 	wanted = topology.Topology{
 		Exchanges: []topology.Exchange{
-			{Name: "cmp.same", Kind: topology.Topic},
-			{Name: "cmp.other", Kind: topology.Fanout},
-			{Name: "cmp.new", Args: topology.Table{"x-own": 1}},
+			{Name: "cmp.same", Type: topology.Topic},
+			{Name: "cmp.other", Type: topology.Fanout},
+			{Name: "cmp.new", Arguments: topology.Table{"x-own": 1}},
 		},
 		Queues: []topology.Queue{
 			topology.Queue{Name: "cmp.same"}.With(topology.Argument("x-max-length", int16(5))),
@@ -96,8 +96,8 @@ var (
 			{Name: "cmp.new"},
 		},
 		Bindings: []topology.Binding{
-			{Source: "cmp.same", Destination: "cmp.same", Key: "k"},
-			{Source: "cmp.same", Destination: "cmp.same", Key: "k", Args: topology.Table{"n": 1}},
+			{Source: "cmp.same", Destination: "cmp.same", RoutingKey: "k"},
+			{Source: "cmp.same", Destination: "cmp.same", RoutingKey: "k", Arguments: topology.Table{"n": 1}},
 			{Source: "cmp.new", Destination: "cmp.same"},
 		},
 	}
@@ -410,12 +410,12 @@ func TestAProbeFindsEveryDifference(t *testing.T) {
 		conn, broker := dialTestBroker(t)
 		defer broker.Close()
 		declareAll(t, conn, topology.Topology{
-			Exchanges: []topology.Exchange{{Name: "x", Kind: topology.Topic, Transient: true, AutoDelete: true, Internal: true}},
-			Queues:    []topology.Queue{{Name: "q", AutoDelete: true, Transient: true, Args: topology.Table{"x-single-active-consumer": true, "x-expires": int32(60_000)}}},
+			Exchanges: []topology.Exchange{{Name: "x", Type: topology.Topic, Transient: true, AutoDelete: true, Internal: true}},
+			Queues:    []topology.Queue{{Name: "q", AutoDelete: true, Transient: true, Arguments: topology.Table{"x-single-active-consumer": true, "x-expires": int32(60_000)}}},
 		})
 		c, err := compare.Compare(t.Context(), conn, topology.Topology{
-			Exchanges: []topology.Exchange{{Name: "x", Kind: topology.Direct}},
-			Queues:    []topology.Queue{{Name: "q", Args: topology.Table{"x-single-active-consumer": false, "x-max-length": int64(7)}}},
+			Exchanges: []topology.Exchange{{Name: "x", Type: topology.Direct}},
+			Queues:    []topology.Queue{{Name: "q", Arguments: topology.Table{"x-single-active-consumer": false, "x-max-length": int64(7)}}},
 		}, compare.Probe())
 		if err != nil {
 			t.Fatal(err)
@@ -470,8 +470,8 @@ func TestUnreachable(t *testing.T) {
 	}}
 	for i, args := range [][]topology.Arg{
 		{topology.DeadLetter("nowhere")}, {topology.DeadLetter("own")}, {topology.DeadLetter("there")}, {topology.DeadLetter("amq.fanout")},
-		{topology.DeadLetter("")}, {topology.DeadLetterKey("", "parking")}, {topology.DeadLetterKey("", "nowhere")},
-		{topology.DeadLetterKey("", "q0")}, {topology.DeadLetterKey("there", "nowhere")},
+		{topology.DeadLetter("")}, {topology.DeadLetterRoutingKey("", "parking")}, {topology.DeadLetterRoutingKey("", "nowhere")},
+		{topology.DeadLetterRoutingKey("", "q0")}, {topology.DeadLetterRoutingKey("there", "nowhere")},
 	} {
 		queue := q(fmt.Sprintf("q%d", i)).With(args...)
 		all.Queues = append(all.Queues, queue)

@@ -49,7 +49,7 @@ func (c *Comparison) compared(entity topology.Entity, exists bool, differences f
 // identity tells bindings apart as far as an inventory can. RabbitMQ keeps two
 // that differ in the width of a number, but routes the same by both.
 func identity(b topology.Binding) string {
-	return fmt.Sprintf("%q %q %v %q %s", b.Source, b.Destination, b.ToExchange, b.Key, rabbitmq.Listed(rabbitmq.OnWire(b.Args)))
+	return fmt.Sprintf("%q %q %v %q %s", b.Source, b.Destination, b.ToExchange, b.RoutingKey, rabbitmq.Listed(rabbitmq.OnWire(b.Arguments)))
 }
 
 // extra returns what is there and not wanted.

@@ -50,9 +50,9 @@ func TestAnInventoryShowsLessThanThereIs(t *testing.T) {
 func argued(v any) topology.Topology {
 	args := topology.Table{"own": v}
 	return topology.Topology{
-		Exchanges: []topology.Exchange{{Name: "x", Kind: topology.Headers, Args: args}},
-		Queues:    []topology.Queue{{Name: "q", Args: args}},
-		Bindings:  []topology.Binding{{Source: "x", Destination: "q", Args: args}},
+		Exchanges: []topology.Exchange{{Name: "x", Type: topology.Headers, Arguments: args}},
+		Queues:    []topology.Queue{{Name: "q", Arguments: args}},
+		Bindings:  []topology.Binding{{Source: "x", Destination: "q", Arguments: args}},
 	}
 }
 
@@ -149,7 +149,7 @@ func awaitListed(t *testing.T, api *management.Client) {
 
 func withArguments(args topology.Table) topology.Topology {
 	t := argued(nil)
-	t.Exchanges[0].Args, t.Queues[0].Args, t.Bindings[0].Args = args, args, args
+	t.Exchanges[0].Arguments, t.Queues[0].Arguments, t.Bindings[0].Arguments = args, args, args
 	return t
 }
 
@@ -167,8 +167,8 @@ func testWidthsRouteAlike(t *testing.T, conn *core.Conn) {
 	for i, bound := range numbers {
 		name := fmt.Sprintf("route %d", i)
 		declareAll(t, conn, topology.Topology{
-			Exchanges: []topology.Exchange{{Name: name, Kind: topology.Headers}}, Queues: []topology.Queue{{Name: name}},
-			Bindings: []topology.Binding{{Source: name, Destination: name, Args: topology.Table{"x-match": "all", "n": bound}}},
+			Exchanges: []topology.Exchange{{Name: name, Type: topology.Headers}}, Queues: []topology.Queue{{Name: name}},
+			Bindings: []topology.Binding{{Source: name, Destination: name, Arguments: topology.Table{"x-match": "all", "n": bound}}},
 		})
 		for _, sent := range numbers {
 			c, err := ch.PublishConfirm(t.Context(), &core.Publishing{Exchange: name, Mandatory: true, Properties: core.Properties{Headers: topology.Table{"n": sent}}})

@@ -72,7 +72,7 @@ func testCompareWithManagement(t *testing.T, broker *docker.Broker) {
 	want := wanted.Clone()
 	want.Queues = append(want.Queues, topology.Queue{Name: "cmp.quorum", Type: topology.Quorum}.With(topology.DeliveryLimit(3)))
 	want.Bindings = append(want.Bindings, topology.Binding{
-		Source: "amq.headers", Destination: "cmp.quorum", Args: topology.Table{"x-match": "any", "n": int64(7), "s": "v"},
+		Source: "amq.headers", Destination: "cmp.quorum", Arguments: topology.Table{"x-match": "any", "n": int64(7), "s": "v"},
 	})
 	for round, created := range []int{2, 0} {
 		c, err := compare.Compare(t.Context(), conn, want, compare.With(api))
@@ -108,7 +108,7 @@ func testDefinitions(t *testing.T, broker *docker.Broker) {
 		all := d.Topology("/")
 		all.Exchanges = append(all.Exchanges, topology.Exchange{Name: "imported", Internal: true})
 		all.Queues = append(all.Queues, topology.Queue{Name: "imported", Type: topology.Stream}.With(topology.Argument("x-max-age", "1D")))
-		all.Bindings = append(all.Bindings, topology.Binding{Source: "imported", Destination: "imported", Args: topology.Table{"n": int32(5)}})
+		all.Bindings = append(all.Bindings, topology.Binding{Source: "imported", Destination: "imported", Arguments: topology.Table{"n": int32(5)}})
 		if err := d.Set("/", all); err != nil {
 			t.Fatal(err)
 		}

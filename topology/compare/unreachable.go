@@ -71,13 +71,13 @@ func outside(t topology.Topology) []target {
 			"names %s that does not exist, %q: what goes there is dropped", kind, to.name)}})
 	}
 	for _, e := range t.Exchanges {
-		if name, ok := e.Args["alternate-exchange"].(string); ok && name != "" {
+		if name, ok := e.Arguments["alternate-exchange"].(string); ok && name != "" {
 			add(e, "alternate-exchange", end{name: name})
 		}
 	}
 	for _, q := range t.Queues {
-		exchange, ok := q.Args["x-dead-letter-exchange"].(string)
-		switch key, keyed := q.Args["x-dead-letter-routing-key"].(string); {
+		exchange, ok := q.Arguments["x-dead-letter-exchange"].(string)
+		switch key, keyed := q.Arguments["x-dead-letter-routing-key"].(string); {
 		case ok && exchange != "":
 			add(q, "x-dead-letter-exchange", end{name: exchange})
 		case ok && keyed: // the default exchange routes by the queue's name

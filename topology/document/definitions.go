@@ -121,11 +121,11 @@ func (d *definitionsDecoder) entity(n *node, path string, takers map[string]into
 func (d *definitionsDecoder) exchange(n *node, path string) {
 	var e topology.Exchange
 	t := d.entity(n, path, map[string]into{
-		"name": d.text(&e.Name), "type": d.text(&e.Kind), "durable": d.not(&e.Transient), "auto_delete": d.flag(&e.AutoDelete),
-		"internal": d.flag(&e.Internal), "arguments": d.table(&e.Args), "policy": d.skip, "user_who_performed_action": d.skip,
+		"name": d.text(&e.Name), "type": d.text(&e.Type), "durable": d.not(&e.Transient), "auto_delete": d.flag(&e.AutoDelete),
+		"internal": d.flag(&e.Internal), "arguments": d.table(&e.Arguments), "policy": d.skip, "user_who_performed_action": d.skip,
 	})
 	if !strings.HasPrefix(e.Name, "amq.") {
-		e.Args = unlessEmpty(e.Args)
+		e.Arguments = unlessEmpty(e.Arguments)
 		t.Exchanges = append(t.Exchanges, e)
 	}
 }
@@ -135,26 +135,26 @@ func (d *definitionsDecoder) queue(n *node, path string) {
 	var kind string
 	t := d.entity(n, path, map[string]into{
 		"name": d.text(&q.Name), "type": d.text(&kind), "durable": d.not(&q.Transient), "auto_delete": d.flag(&q.AutoDelete),
-		"arguments": d.table(&q.Args), "policy": d.skip,
+		"arguments": d.table(&q.Arguments), "policy": d.skip,
 	})
 	d.defs.typed = d.defs.typed || kind != ""
-	if argument, ok := q.Args["x-queue-type"].(string); ok {
+	if argument, ok := q.Arguments["x-queue-type"].(string); ok {
 		q.Type = argument
-		delete(q.Args, "x-queue-type")
+		delete(q.Arguments, "x-queue-type")
 	} else {
 		q.Type = kind
 	}
-	q.Args = unlessEmpty(q.Args)
+	q.Arguments = unlessEmpty(q.Arguments)
 	t.Queues = append(t.Queues, q)
 }
 
 func (d *definitionsDecoder) binding(n *node, path string) {
 	var b topology.Binding
 	t := d.entity(n, path, map[string]into{
-		"source": d.text(&b.Source), "destination": d.text(&b.Destination), "routing_key": d.text(&b.Key), "arguments": d.table(&b.Args),
+		"source": d.text(&b.Source), "destination": d.text(&b.Destination), "routing_key": d.text(&b.RoutingKey), "arguments": d.table(&b.Arguments),
 		"destination_type": d.choice(func(s string) { b.ToExchange = s == "exchange" }, "queue", "exchange"), "properties_key": d.skip,
 	})
-	b.Args = unlessEmpty(b.Args)
+	b.Arguments = unlessEmpty(b.Arguments)
 	t.Bindings = append(t.Bindings, b)
 }
 
@@ -266,8 +266,8 @@ func (d *Definitions) append(vhost string, t topology.Topology) error {
 		if b.ToExchange {
 			kind = "exchange"
 		}
-		add("bindings", b, b.Args, false, named("source", textNode(b.Source)), named("destination", textNode(b.Destination)),
-			named("destination_type", textNode(kind)), named("routing_key", textNode(b.Key)))
+		add("bindings", b, b.Arguments, false, named("source", textNode(b.Source)), named("destination", textNode(b.Destination)),
+			named("destination_type", textNode(kind)), named("routing_key", textNode(b.RoutingKey)))
 	}
 	return errors.Join(errs...)
 }

@@ -56,22 +56,22 @@ func sameJSON(t *testing.T, a, b []byte) bool {
 // exported is what the exports in testdata hold of virtual host /.
 var exported = topology.Topology{
 	Exchanges: []topology.Exchange{
-		{Name: "orders", Kind: topology.Topic, Args: topology.Table{"alternate-exchange": "unrouted"}},
-		{Name: "passing", Kind: topology.Direct, Transient: true, AutoDelete: true},
-		{Name: "unrouted", Kind: topology.Fanout},
+		{Name: "orders", Type: topology.Topic, Arguments: topology.Table{"alternate-exchange": "unrouted"}},
+		{Name: "passing", Type: topology.Direct, Transient: true, AutoDelete: true},
+		{Name: "unrouted", Type: topology.Fanout},
 	},
 	Queues: []topology.Queue{
 		{Name: "plain", Type: topology.Classic},
-		{Name: "log", Type: topology.Stream, Args: topology.Table{"x-max-age": "7D", "x-own": []any{int64(1), "two", topology.Table{"three": int64(3)}}}},
+		{Name: "log", Type: topology.Stream, Arguments: topology.Table{"x-max-age": "7D", "x-own": []any{int64(1), "two", topology.Table{"three": int64(3)}}}},
 		{Name: "gone", Type: topology.Classic, AutoDelete: true},
-		{Name: "orders.eu", Type: topology.Quorum, Args: topology.Table{
+		{Name: "orders.eu", Type: topology.Quorum, Arguments: topology.Table{
 			"x-dead-letter-exchange": "unrouted", "x-delivery-limit": int64(5), "x-message-ttl": int64(86400000000)}},
 	},
 	Bindings: []topology.Binding{
-		{Source: "amq.topic", Destination: "plain", Key: "#"},
-		{Source: "inner", Destination: "log", Args: topology.Table{"kind": "order", "n": int64(7), "x-match": "any"}},
-		{Source: "orders", Destination: "inner", ToExchange: true, Key: "us.*"},
-		{Source: "orders", Destination: "orders.eu", Key: "eu.#"},
+		{Source: "amq.topic", Destination: "plain", RoutingKey: "#"},
+		{Source: "inner", Destination: "log", Arguments: topology.Table{"kind": "order", "n": int64(7), "x-match": "any"}},
+		{Source: "orders", Destination: "inner", ToExchange: true, RoutingKey: "us.*"},
+		{Source: "orders", Destination: "orders.eu", RoutingKey: "eu.#"},
 		{Source: "amq.topic", Destination: "amq.rabbitmq.trace", ToExchange: true},
 	},
 }
@@ -232,7 +232,7 @@ func FuzzParseDefinitions(f *testing.F) {
 func TestDefinitionsRefuseWhatJSONLacks(t *testing.T) {
 	whole := topology.Table{"bool": true, "int": 5, "wide": int64(1) << 40, "text": "a", "float": 1.5, "list": []any{"a", 1}, "table": topology.Table{"k": "v"}}
 	d := document.NewDefinitions()
-	if err := d.Set("/", topology.Topology{Bindings: []topology.Binding{{Source: "amq.headers", Destination: "q", Args: whole}}}); err != nil {
+	if err := d.Set("/", topology.Topology{Bindings: []topology.Binding{{Source: "amq.headers", Destination: "q", Arguments: whole}}}); err != nil {
 		t.Error(err)
 	}
 	before, _ := d.Marshal()
@@ -241,7 +241,7 @@ func TestDefinitionsRefuseWhatJSONLacks(t *testing.T) {
 		"NaN": math.NaN(), "not utf-8": "\xff", "dollar": topology.Table{"$int8": 1},
 		"deep": topology.Table{"list": []any{"a", topology.Table{"k": []byte{1}}}},
 	} {
-		err := d.Set("/", topology.Topology{Bindings: []topology.Binding{{Source: "amq.headers", Destination: "q", Args: topology.Table{key: v}}}})
+		err := d.Set("/", topology.Topology{Bindings: []topology.Binding{{Source: "amq.headers", Destination: "q", Arguments: topology.Table{key: v}}}})
 		if err == nil || !strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), `binding of queue "q"`) {
 			t.Errorf("%s: %v", key, err)
 		}

@@ -31,7 +31,7 @@ func TestEveryFieldIsWrittenAndRead(t *testing.T) {
 	fill(reflect.ValueOf(&in.Exchanges[0]).Elem())
 	fill(reflect.ValueOf(&in.Queues[0]).Elem())
 	fill(reflect.ValueOf(&in.Bindings[0]).Elem())
-	in.Exchanges[0].Kind, in.Queues[0].Type = topology.Fanout, topology.Classic
+	in.Exchanges[0].Type, in.Queues[0].Type = topology.Fanout, topology.Classic
 	for syntax, marshal := range map[string]func(topology.Topology) ([]byte, error){"YAML": document.MarshalYAML, "JSON": document.MarshalJSON} {
 		text, err := marshal(in)
 		if err != nil {
@@ -46,7 +46,7 @@ func TestEveryFieldIsWrittenAndRead(t *testing.T) {
 // TestDefinitionsDropWhatTheyCannotExpress, and nothing of the same name.
 func TestDefinitionsDropWhatTheyCannotExpress(t *testing.T) {
 	all := topology.Topology{
-		Exchanges: []topology.Exchange{{Name: "a", Kind: topology.Direct}, {Name: "held", Kind: topology.Direct}},
+		Exchanges: []topology.Exchange{{Name: "a", Type: topology.Direct}, {Name: "held", Type: topology.Direct}},
 		Queues:    []topology.Queue{{Name: "held", Exclusive: true}, {}, {Name: "q"}},
 		Bindings: []topology.Binding{
 			{Source: "a", Destination: "held"}, {Source: "a", Destination: "held", ToExchange: true}, {Source: "held", Destination: "q"},
@@ -81,7 +81,7 @@ func TestDecimals(t *testing.T) {
 		"2147483648": nil, "21474836.48": nil, "1.2.3": nil, "": nil, "1e3": nil, "x": nil,
 	} {
 		got, err := document.Parse([]byte(`{"queues": [{"name": "q", "arguments": {"own": {"$decimal": "` + text + `"}}}]}`))
-		if (err == nil) != (want != nil) || err == nil && got.Queues[0].Args["own"] != want {
+		if (err == nil) != (want != nil) || err == nil && got.Queues[0].Arguments["own"] != want {
 			t.Errorf("%q: %+v, error %v", text, got, err)
 		}
 	}

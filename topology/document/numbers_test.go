@@ -86,7 +86,7 @@ func TestNumbersKeepTheirWidth(t *testing.T) {
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		in := topology.Topology{Bindings: []topology.Binding{
-			{Source: "x", Destination: "q", Args: table(r, append(append(append([]any{}, whole...), others...), lacking...))},
+			{Source: "x", Destination: "q", Arguments: table(r, append(append(append([]any{}, whole...), others...), lacking...))},
 		}}
 		for syntax, marshal := range map[string]func(topology.Topology) ([]byte, error){"YAML": document.MarshalYAML, "JSON": document.MarshalJSON} {
 			text, err := marshal(in)
@@ -108,9 +108,9 @@ func TestNumbersOfDefinitions(t *testing.T) {
 		args := table(r, append(append([]any{}, whole...), others...))
 		d := document.NewDefinitions()
 		err := d.Set("/", topology.Topology{
-			Exchanges: []topology.Exchange{{Name: "x", Kind: topology.Headers, Args: args}},
-			Queues:    []topology.Queue{{Name: "q", Args: args}},
-			Bindings:  []topology.Binding{{Source: "x", Destination: "q", Args: args}},
+			Exchanges: []topology.Exchange{{Name: "x", Type: topology.Headers, Arguments: args}},
+			Queues:    []topology.Queue{{Name: "q", Arguments: args}},
+			Bindings:  []topology.Binding{{Source: "x", Destination: "q", Arguments: args}},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -124,7 +124,7 @@ func TestNumbersOfDefinitions(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, want := again.Topology("/"), imported(args)
-		for _, args := range []topology.Table{got.Exchanges[0].Args, got.Queues[0].Args, got.Bindings[0].Args} {
+		for _, args := range []topology.Table{got.Exchanges[0].Arguments, got.Queues[0].Arguments, got.Bindings[0].Arguments} {
 			if !reflect.DeepEqual(any(args), want) {
 				t.Fatalf("seed %d:\ngot  %#v\nwant %#v\n%s", seed, args, want, text)
 			}
@@ -138,7 +138,7 @@ func TestDefinitionsHaveNoTypedValues(t *testing.T) {
 	d, err := document.ParseDefinitions([]byte(`{"rabbitmq_definition_format":"single_virtual_host","queues":[],"exchanges":[],
 		"bindings":[{"source":"x","destination":"q","destination_type":"queue","routing_key":"","arguments":{"a":{"$int8":5},"b":{"$nonsense":[1.0,2]}}}]}`))
 	want := topology.Table{"a": topology.Table{"$int8": int64(5)}, "b": topology.Table{"$nonsense": []any{1.0, int64(2)}}}
-	if err != nil || !reflect.DeepEqual(d.Topology("/").Bindings[0].Args, want) {
+	if err != nil || !reflect.DeepEqual(d.Topology("/").Bindings[0].Arguments, want) {
 		t.Errorf("error %v, got %#v", err, d)
 	}
 }

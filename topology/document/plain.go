@@ -33,11 +33,11 @@ func plain(t topology.Topology) error {
 func argumentsOf(entity topology.Entity) topology.Table {
 	switch e := entity.(type) {
 	case topology.Exchange:
-		return e.Args
+		return e.Arguments
 	case topology.Queue:
-		return e.Args
+		return e.Arguments
 	case topology.Binding:
-		return e.Args
+		return e.Arguments
 	}
 	return nil
 }

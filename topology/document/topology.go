@@ -97,8 +97,8 @@ func (d *topologyDecoder) document(root *node) {
 func (d *topologyDecoder) exchange(n *node, path string) {
 	var e topology.Exchange
 	d.object(n, path, map[string]into{
-		"name": d.text(&e.Name), "type": d.text(&e.Kind), "transient": d.flag(&e.Transient), "auto_delete": d.flag(&e.AutoDelete),
-		"internal": d.flag(&e.Internal), "no_replay": d.flag(&e.NoReplay), "arguments": d.table(&e.Args),
+		"name": d.text(&e.Name), "type": d.text(&e.Type), "transient": d.flag(&e.Transient), "auto_delete": d.flag(&e.AutoDelete),
+		"internal": d.flag(&e.Internal), "no_replay": d.flag(&e.NoReplay), "arguments": d.table(&e.Arguments),
 	})
 	d.at(e, n, path)
 	d.t.Exchanges = append(d.t.Exchanges, e)
@@ -108,7 +108,7 @@ func (d *topologyDecoder) queue(n *node, path string) {
 	var q topology.Queue
 	d.object(n, path, map[string]into{
 		"name": d.text(&q.Name), "type": d.text(&q.Type), "transient": d.flag(&q.Transient), "exclusive": d.flag(&q.Exclusive),
-		"auto_delete": d.flag(&q.AutoDelete), "no_replay": d.flag(&q.NoReplay), "arguments": d.table(&q.Args),
+		"auto_delete": d.flag(&q.AutoDelete), "no_replay": d.flag(&q.NoReplay), "arguments": d.table(&q.Arguments),
 	})
 	d.at(q, n, path)
 	d.t.Queues = append(d.t.Queues, q)
@@ -119,7 +119,7 @@ func (d *topologyDecoder) binding(n *node, path string) {
 	d.object(n, path, map[string]into{
 		"source": d.text(&b.Source), "destination": d.text(&b.Destination),
 		"destination_type": d.choice(func(s string) { b.ToExchange = s == "exchange" }, "queue", "exchange"),
-		"routing_key":      d.text(&b.Key), "no_replay": d.flag(&b.NoReplay), "arguments": d.table(&b.Args),
+		"routing_key":      d.text(&b.RoutingKey), "no_replay": d.flag(&b.NoReplay), "arguments": d.table(&b.Arguments),
 	})
 	d.at(b, n, path)
 	d.t.Bindings = append(d.t.Bindings, b)
@@ -167,12 +167,12 @@ func topologyNode(t topology.Topology) (*node, error) {
 	w := &writer{}
 	for _, e := range t.Exchanges {
 		w.begin(e, "name", e.Name)
-		w.text("type", e.Kind)
+		w.text("type", e.Type)
 		w.flag("transient", e.Transient)
 		w.flag("auto_delete", e.AutoDelete)
 		w.flag("internal", e.Internal)
 		w.flag("no_replay", e.NoReplay)
-		w.table(e.Args, false)
+		w.table(e.Arguments, false)
 	}
 	w.end(root, "exchanges")
 	for _, q := range t.Queues {
@@ -182,7 +182,7 @@ func topologyNode(t topology.Topology) (*node, error) {
 		w.flag("exclusive", q.Exclusive)
 		w.flag("auto_delete", q.AutoDelete)
 		w.flag("no_replay", q.NoReplay)
-		w.table(q.Args, false)
+		w.table(q.Arguments, false)
 	}
 	w.end(root, "queues")
 	for _, b := range t.Bindings {
@@ -191,9 +191,9 @@ func topologyNode(t topology.Topology) (*node, error) {
 		if b.ToExchange {
 			w.text("destination_type", "exchange")
 		}
-		w.text("routing_key", b.Key)
+		w.text("routing_key", b.RoutingKey)
 		w.flag("no_replay", b.NoReplay)
-		w.table(b.Args, true)
+		w.table(b.Arguments, true)
 	}
 	w.end(root, "bindings")
 	return root, w.err

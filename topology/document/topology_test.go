@@ -38,16 +38,16 @@ bindings:
 
 var wantOrders = topology.Topology{
 	Exchanges: []topology.Exchange{
-		{Name: "orders", Kind: topology.Topic, Args: topology.Table{"alternate-exchange": "unrouted"}},
-		{Name: "unrouted", Kind: topology.Fanout, Transient: true, AutoDelete: true, Internal: true},
+		{Name: "orders", Type: topology.Topic, Arguments: topology.Table{"alternate-exchange": "unrouted"}},
+		{Name: "unrouted", Type: topology.Fanout, Transient: true, AutoDelete: true, Internal: true},
 	},
 	Queues: []topology.Queue{
-		{Name: "orders.eu", Type: topology.Quorum, Args: topology.Table{"x-delivery-limit": int32(5), "x-message-ttl": int64(86400000000)}},
+		{Name: "orders.eu", Type: topology.Quorum, Arguments: topology.Table{"x-delivery-limit": int32(5), "x-message-ttl": int64(86400000000)}},
 		{Exclusive: true, NoReplay: true},
 	},
 	Bindings: []topology.Binding{
-		{Source: "orders", Destination: "orders.eu", Key: "eu.#"},
-		{Source: "orders", Destination: "unrouted", ToExchange: true, Args: topology.Table{"n": int64(5)}},
+		{Source: "orders", Destination: "orders.eu", RoutingKey: "eu.#"},
+		{Source: "orders", Destination: "unrouted", ToExchange: true, Arguments: topology.Table{"n": int64(5)}},
 		{Source: "amq.topic", Destination: "orders.eu"},
 	},
 }
@@ -62,8 +62,8 @@ func TestParse(t *testing.T) {
 // oddTopology has names and values of every kind.
 func oddTopology() topology.Topology {
 	return topology.Topology{
-		Queues: []topology.Queue{{Name: "q: \"1\"\n\ttwo\u2028 #x", Args: topology.Table{}}, {Name: "yes"}, {Name: "0x10"}, {Name: "null"}, {Name: "<<"}, {Name: "2020-01-01"}},
-		Bindings: []topology.Binding{{Source: "amq.headers", Destination: "yes", Args: topology.Table{
+		Queues: []topology.Queue{{Name: "q: \"1\"\n\ttwo\u2028 #x", Arguments: topology.Table{}}, {Name: "yes"}, {Name: "0x10"}, {Name: "null"}, {Name: "<<"}, {Name: "2020-01-01"}},
+		Bindings: []topology.Binding{{Source: "amq.headers", Destination: "yes", Arguments: topology.Table{
 			"int8": int8(-8), "int16": int16(-16), "int32": int32(math.MinInt32), "int64": int64(5), "large": int64(math.MaxInt64),
 			"uint8": uint8(255), "uint16": uint16(16), "uint32": uint32(math.MaxUint32),
 			"float32": float32(1.5), "float64": 5.0, "small": 1e-300, "inf": math.Inf(-1),
@@ -88,8 +88,8 @@ func TestRoundTrip(t *testing.T) {
 				t.Errorf("%s in %s: %v\n%s", name, syntax, err, text)
 				continue
 			}
-			if len(in.Queues) > 0 && len(in.Queues[0].Args) == 0 {
-				got.Queues[0].Args = in.Queues[0].Args
+			if len(in.Queues) > 0 && len(in.Queues[0].Arguments) == 0 {
+				got.Queues[0].Arguments = in.Queues[0].Arguments
 			}
 			if !reflect.DeepEqual(got, in) {
 				t.Errorf("%s in %s:\ngot  %#v\nwant %#v\n%s", name, syntax, got, in, text)
@@ -104,12 +104,12 @@ func TestWhatABrokerListsCanBeReadAgain(t *testing.T) {
 	own.Queues = own.Queues[:1]
 	listed := own.Clone()
 	listed.Exchanges = append(listed.Exchanges,
-		topology.Exchange{Kind: topology.Direct}, topology.Exchange{Name: "amq.direct", Kind: topology.Direct},
-		topology.Exchange{Name: "amq.topic", Kind: topology.Topic},
-		topology.Exchange{Name: "amq.rabbitmq.trace", Kind: topology.Topic, Internal: true},
-		topology.Exchange{Name: "amq.rabbitmq.log", Kind: topology.Topic, Internal: true})
+		topology.Exchange{Type: topology.Direct}, topology.Exchange{Name: "amq.direct", Type: topology.Direct},
+		topology.Exchange{Name: "amq.topic", Type: topology.Topic},
+		topology.Exchange{Name: "amq.rabbitmq.trace", Type: topology.Topic, Internal: true},
+		topology.Exchange{Name: "amq.rabbitmq.log", Type: topology.Topic, Internal: true})
 	listed.Queues = append(listed.Queues, topology.Queue{Name: "amq.gen-1", Exclusive: true, AutoDelete: true})
-	listed.Bindings = append(listed.Bindings, topology.Binding{Destination: "orders.eu", Key: "orders.eu"}, topology.Binding{Source: "orders", Destination: "amq.gen-1"})
+	listed.Bindings = append(listed.Bindings, topology.Binding{Destination: "orders.eu", RoutingKey: "orders.eu"}, topology.Binding{Source: "orders", Destination: "amq.gen-1"})
 	for syntax, marshal := range map[string]func(topology.Topology) ([]byte, error){"YAML": document.MarshalYAML, "JSON": document.MarshalJSON} {
 		text, err := marshal(listed)
 		if err != nil {
@@ -127,7 +127,7 @@ func TestWhatABrokerListsCanBeReadAgain(t *testing.T) {
 
 func TestWidthsOfQueueArgumentsDoNotMatter(t *testing.T) {
 	text, err := document.MarshalYAML(topology.Topology{Queues: []topology.Queue{
-		{Name: "q", Args: topology.Table{"x-max-length": int64(5), "x-max-priority": uint8(3), "x-expires": 7}},
+		{Name: "q", Arguments: topology.Table{"x-max-length": int64(5), "x-max-priority": uint8(3), "x-expires": 7}},
 	}})
 	want := "version: 1\nqueues:\n  - name: q\n    arguments:\n      x-expires: 7\n      x-max-length: 5\n      x-max-priority: 3\n"
 	if err != nil || string(text) != want {
@@ -136,7 +136,7 @@ func TestWidthsOfQueueArgumentsDoNotMatter(t *testing.T) {
 }
 
 func TestMarshalRefusesWhatAMQPCannotCarry(t *testing.T) {
-	in := topology.Topology{Queues: []topology.Queue{{Name: "q", Args: topology.Table{"k": struct{}{}}}}}
+	in := topology.Topology{Queues: []topology.Queue{{Name: "q", Arguments: topology.Table{"k": struct{}{}}}}}
 	if _, err := document.MarshalJSON(in); err == nil || !strings.Contains(err.Error(), `queue "q"`) {
 		t.Errorf("error %v", err)
 	}

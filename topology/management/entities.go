@@ -21,7 +21,7 @@ type exchange struct {
 
 func (e exchange) topology() topology.Exchange {
 	return topology.Exchange{
-		Name: e.Name, Kind: e.Type, Transient: !e.Durable, AutoDelete: e.AutoDelete, Internal: e.Internal, Args: topology.Table(e.Arguments),
+		Name: e.Name, Type: e.Type, Transient: !e.Durable, AutoDelete: e.AutoDelete, Internal: e.Internal, Arguments: topology.Table(e.Arguments),
 	}
 }
 
@@ -41,7 +41,7 @@ func (q queue) topology() topology.Queue {
 		delete(args, "x-queue-type")
 	}
 	return topology.Queue{
-		Name: q.Name, Type: q.Type, Transient: !q.Durable, Exclusive: q.Exclusive, AutoDelete: q.AutoDelete, Args: args,
+		Name: q.Name, Type: q.Type, Transient: !q.Durable, Exclusive: q.Exclusive, AutoDelete: q.AutoDelete, Arguments: args,
 	}
 }
 
@@ -55,7 +55,7 @@ type binding struct {
 
 func (b binding) topology() topology.Binding {
 	return topology.Binding{
-		Source: b.Source, Destination: b.Destination, ToExchange: b.DestinationType == "exchange", Key: b.RoutingKey, Args: topology.Table(b.Arguments),
+		Source: b.Source, Destination: b.Destination, ToExchange: b.DestinationType == "exchange", RoutingKey: b.RoutingKey, Arguments: topology.Table(b.Arguments),
 	}
 }
 

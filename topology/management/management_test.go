@@ -45,14 +45,14 @@ func TestTopology(t *testing.T) {
 	c := &management.Client{URL: url + "/", VHost: "a/b", Username: "ops", Password: "secret"}
 	got, err := c.Topology(t.Context())
 	want := topology.Topology{
-		Exchanges: []topology.Exchange{{Kind: "direct"}, {Name: "x", Kind: "topic", Transient: true, AutoDelete: true, Internal: true,
-			Args: topology.Table{"alternate-exchange": "ae"}}},
+		Exchanges: []topology.Exchange{{Type: "direct"}, {Name: "x", Type: "topic", Transient: true, AutoDelete: true, Internal: true,
+			Arguments: topology.Table{"alternate-exchange": "ae"}}},
 		Queues: []topology.Queue{
-			{Name: "q", Type: topology.Quorum, Args: topology.Table{"x-delivery-limit": int64(5), "x-big": int64(86400000000),
+			{Name: "q", Type: topology.Quorum, Arguments: topology.Table{"x-delivery-limit": int64(5), "x-big": int64(86400000000),
 				"x-list": []any{int64(1), 2.5, topology.Table{"k": nil}}, "x-huge": 1e20}},
 			{Name: "amq.gen-1", Transient: true, Exclusive: true, AutoDelete: true},
 		},
-		Bindings: []topology.Binding{{Source: "x", Destination: "q", Key: "k", Args: topology.Table{"n": int64(1)}}, {Source: "x", Destination: "y", ToExchange: true}},
+		Bindings: []topology.Binding{{Source: "x", Destination: "q", RoutingKey: "k", Arguments: topology.Table{"n": int64(1)}}, {Source: "x", Destination: "y", ToExchange: true}},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("error %v\ngot  %#v\nwant %#v", err, got, want)

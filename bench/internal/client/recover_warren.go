@@ -35,7 +35,7 @@ func (l *warrenLink) declare(ctx context.Context, j job.Job) error {
 	for i := range j.Queues {
 		name := recoverQueue(j, i)
 		t.Queues = append(t.Queues, topology.Queue{Name: name, Transient: j.Exclusive, Exclusive: j.Exclusive})
-		t.Bindings = append(t.Bindings, topology.Binding{Source: recoverExchange, Destination: name, Key: name})
+		t.Bindings = append(t.Bindings, topology.Binding{Source: recoverExchange, Destination: name, RoutingKey: name})
 	}
 	if err := l.record(ctx, t); err != nil {
 		return err
@@ -106,7 +106,7 @@ func (l *warrenLink) publish(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return l.pub.Publish(ctx, publisher.Message{Key: publishQueue})
+	return l.pub.Publish(ctx, publisher.Message{RoutingKey: publishQueue})
 }
 
 // publishQueue need not exist: a message without a queue is confirmed too.
