@@ -108,7 +108,7 @@ func (s *supervision) declareMissing(conn *core.Conn) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
 	defer cancel()
-	phases, err := s.cfg.Recorder.Survey(ctx, conn, record.Loss{Scope: record.LostChannel})
+	phases, err := s.cfg.Recorder.Survey(ctx, conn, record.LossNone)
 	if err != nil {
 		s.blind = closedOver(conn.Err())
 		return err

@@ -17,9 +17,9 @@ func (s *supervision) lossPlan(conn *core.Conn) ([]record.Phase, error) {
 		s.blind = false
 		return s.phases(), nil
 	}
-	loss := record.Loss{Scope: record.LostConnection}
+	loss := record.LossConnection
 	if !s.complete || s.cfg.ReplayAll {
-		loss.Scope = record.LostEverything
+		loss = record.LossEverything
 	}
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
 	defer cancel()
@@ -42,7 +42,7 @@ func (s *supervision) lossPlan(conn *core.Conn) ([]record.Phase, error) {
 			}
 		}
 	}
-	if loss.Scope == record.LostConnection {
+	if loss == record.LossConnection {
 		s.report.Survived = s.cfg.Recorder.Stats().Queues - took
 	}
 	return s.withDoubtful(phases), nil

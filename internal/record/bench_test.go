@@ -64,15 +64,6 @@ func BenchmarkPlan(b *testing.B) {
 	})
 }
 
-func BenchmarkLost(b *testing.B) {
-	bySize(b, func(b *testing.B, n int) {
-		r := filled(n)
-		for b.Loop() {
-			r.Lost(record.Loss{Scope: record.LostBroker})
-		}
-	})
-}
-
 // BenchmarkDelete deletes every entity, all bindings having one source.
 func BenchmarkDelete(b *testing.B) {
 	bySize(b, func(b *testing.B, n int) {

@@ -166,7 +166,7 @@ func TestSurveyLeavesOutWhatIsDeletedMeanwhile(t *testing.T) {
 			}
 			return nil
 		})
-		phases, err := r.Survey(t.Context(), conn, record.Loss{Scope: record.LostConnection})
+		phases, err := r.Survey(t.Context(), conn, record.LossConnection)
 		if got := planned(phases); err != nil || got != nil {
 			t.Errorf("planned %q, error %v", got, err)
 		}

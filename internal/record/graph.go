@@ -41,7 +41,6 @@ type queueRecord struct {
 	topology.Queue
 	serverNamed bool     // declare it with an empty name
 	aliases     []string // its earlier names, oldest first
-	owner       string   // the logical connection that declared it
 	consumers   int
 	expires     time.Duration // 0: never
 	used        time.Time     // when it was last declared, or lost a consumer

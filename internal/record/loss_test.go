@@ -1,6 +1,7 @@
 package record_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -13,73 +14,20 @@ import (
 //
 //	d, t(ransient), ad, chain: exchanges; chain ⇒ ad, and both are auto-delete
 //	durable, transient, held (auto-delete, 2 consumers), idle (auto-delete, none),
-//	ours, theirs (exclusive), survivor (server-named, durable), amq.gen-x (server-named, exclusive)
+//	ours (exclusive), survivor (server-named, durable), amq.gen-x (server-named, exclusive)
 func lossRecorder(t *testing.T) *record.Recorder {
 	r := record.NewRecorder()
 	add(t, r, x("d"), topology.Exchange{Name: "t", Transient: true}, xad("ad"), xad("chain"),
-		q("durable"), topology.Queue{Name: "transient", Transient: true}, qad("held"), qad("idle"))
-	for _, own := range []struct {
-		connection, name string
-		queue            topology.Queue
-	}{
-		{"main", "ours", topology.Queue{Name: "ours", Exclusive: true}},
-		{"other", "theirs", topology.Queue{Name: "theirs", Exclusive: true}},
-		{"main", "survivor", topology.Queue{}},
-		{"main", "amq.gen-x", topology.Queue{Exclusive: true, AutoDelete: true}},
-	} {
-		if err := r.QueueOf(own.connection, own.queue, own.name); err != nil {
-			t.Fatal(err)
-		}
+		q("durable"), topology.Queue{Name: "transient", Transient: true}, qad("held"), qad("idle"), topology.Queue{Name: "ours", Exclusive: true})
+	if err := errors.Join(r.Queue(topology.Queue{}, "survivor"), r.Queue(topology.Queue{Exclusive: true, AutoDelete: true}, "amq.gen-x")); err != nil {
+		t.Fatal(err)
 	}
-	add(t, r, b("d", "durable"), b("d", "transient"), b("d", "held"), b("d", "idle"), b("d", "ours"), b("d", "theirs"),
+	add(t, r, b("d", "durable"), b("d", "transient"), b("d", "held"), b("d", "idle"), b("d", "ours"),
 		b("d", "survivor"), b("d", "amq.gen-x"), b("t", "durable"), bx("chain", "ad"), b("ad", "held"))
 	for _, consumed := range []string{"held", "held", "amq.gen-x", "durable"} {
 		r.ConsumerAdded(consumed)
 	}
 	return r
-}
-
-func TestLost(t *testing.T) {
-	held := []string{"x ad", "x chain", "q held", "d→held", "chain⇒ad", "ad→held"}
-	connection := []string{"x ad", "x chain", "q held", "q ours", "q amq.gen-x",
-		"d→held", "d→ours", "d→amq.gen-x", "chain⇒ad", "ad→held"}
-	for _, c := range []struct {
-		name string
-		loss record.Loss
-		want []string
-	}{
-		{"a channel without consumers", record.Loss{}, nil},
-		{"a channel with consumers of queues that stay",
-			record.Loss{Consumers: map[string]int{"durable": 1, "held": 1, "unknown": 1}}, nil},
-		{"a channel with the last consumers of an auto-delete queue",
-			record.Loss{Consumers: map[string]int{"held": 2}}, held},
-		{"a channel with the consumer of an exclusive auto-delete queue",
-			record.Loss{Consumers: map[string]int{"amq.gen-x": 1}}, []string{"q amq.gen-x", "d→amq.gen-x"}},
-		{"a connection", record.Loss{Scope: record.LostConnection, Connection: "main"}, connection},
-		{"a connection without consumers",
-			record.Loss{Scope: record.LostConnection, Connection: "main", Consumers: map[string]int{}},
-			[]string{"q ours", "q amq.gen-x", "d→ours", "d→amq.gen-x"}},
-		{"another connection, without consumers",
-			record.Loss{Scope: record.LostConnection, Connection: "other", Consumers: map[string]int{}},
-			[]string{"q theirs", "d→theirs"}},
-		{"the broker", record.Loss{Scope: record.LostBroker, Connection: "main"},
-			[]string{"x t", "x ad", "x chain", "q transient", "q held", "q ours", "q amq.gen-x",
-				"d→transient", "d→held", "d→ours", "d→amq.gen-x", "t→durable", "chain⇒ad", "ad→held"}},
-		{"everything", record.Loss{Scope: record.LostEverything, Connection: "main"},
-			[]string{"x d", "x t", "x ad", "x chain", "q durable", "q transient", "q held", "q idle", "q ours", "q survivor", "q amq.gen-x",
-				"d→durable", "d→transient", "d→held", "d→idle", "d→ours", "d→survivor", "d→amq.gen-x", "t→durable", "chain⇒ad", "ad→held"}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			r := lossRecorder(t)
-			before := r.Len()
-			if got := planned(r.Lost(c.loss)); !slices.Equal(got, c.want) {
-				t.Errorf("lost %q\nwant %q", got, c.want)
-			}
-			if r.Len() != before {
-				t.Error("something was forgotten")
-			}
-		})
-	}
 }
 
 // TestServerNamedQueueThatMaySurvive is declared by no other name while it

@@ -86,16 +86,11 @@ func (r *Recorder) Exchange(e topology.Exchange) error {
 
 // Queue records a declared queue. name is the one that the broker answered
 // with, which differs from q.Name if the broker chose it. The error is [topology.ErrFull].
-func (r *Recorder) Queue(q topology.Queue, name string) error { return r.QueueOf("", q, name) }
-
-// QueueOf is [Recorder.Queue] for a client with several logical connections:
-// it says on which of them the queue was declared. An exclusive queue is lost
-// with that connection, and can only be declared on it.
-func (r *Recorder) QueueOf(connection string, q topology.Queue, name string) error {
+func (r *Recorder) Queue(q topology.Queue, name string) error {
 	if name == "" || !r.records(q.Transient || q.Exclusive || q.AutoDelete) {
 		return nil
 	}
-	rec := &queueRecord{Queue: q, serverNamed: q.Name == "", owner: connection, used: now()}
+	rec := &queueRecord{Queue: q, serverNamed: q.Name == "", used: now()}
 	rec.Name, rec.Arguments, rec.expires = name, q.Arguments.Clone(), expires(q.Arguments)
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -8,10 +8,11 @@ import (
 	"github.com/warren-mq/warren/topology"
 )
 
-// Survey is [Recorder.Lost], and looks whether the rest is really there: it
-// returns what is lost for certain together with what the broker does not
-// know, [Step.Missing], and all bindings from and to either. Looking changes
-// nothing and costs a few round trips. It saves the broker the work of
+// Survey returns what has to be declared again after a loss, in the order of [Recorder.Plan]: what is lost for
+// certain, what the broker does not have when it is asked, [Step.Missing], and all bindings from and to either;
+// nothing that still lives, so no second server-named queue beside one that survived. What is lost stays recorded.
+//
+// Looking changes nothing on the broker and costs a few round trips. It saves the broker the work of
 // declaring again what survived, of which bindings are the dear part: RabbitMQ
 // writes each to disk, new or not.
 //
@@ -19,18 +20,18 @@ import (
 // messages when the node does.
 //
 // A binding that somebody else removed between two survivors is not noticed.
-// Where the next broker may be another one, or an empty one, the scope is
-// [LostEverything]; that is also what is returned when many are missing. Only
+// Where the next broker may be another one, or an empty one, the loss is
+// [LossEverything]; that is also what is returned when many are missing. Only
 // streams are looked for then, since whoever reads one must know that its
 // offsets begin anew. The errors are those of [Replay].
 func (r *Recorder) Survey(ctx context.Context, conn *core.Conn, l Loss) ([]Phase, error) {
-	if l.Scope == LostEverything {
-		return r.surveyStreams(ctx, conn, l.Connection)
+	if l == LossEverything {
+		return r.surveyStreams(ctx, conn)
 	}
 	presumed, looks := r.presumed(l)
 	absent, err := Missing(ctx, conn, looks, maxMissing)
 	if errors.Is(err, ErrTooManyRefused) {
-		return r.surveyStreams(ctx, conn, l.Connection)
+		return r.surveyStreams(ctx, conn)
 	}
 	if err != nil {
 		return nil, err
@@ -55,22 +56,22 @@ func (r *Recorder) Survey(ctx context.Context, conn *core.Conn, l Loss) ([]Phase
 }
 
 // surveyStreams plans everything, and looks which streams are missing.
-func (r *Recorder) surveyStreams(ctx context.Context, conn *core.Conn, connection string) ([]Phase, error) {
-	phases := r.Lost(Loss{Scope: LostEverything, Connection: connection})
+func (r *Recorder) surveyStreams(ctx context.Context, conn *core.Conn) ([]Phase, error) {
+	phases := r.Plan()
 	var streams []*Step
-	var names []string
+	var looks []Step
 	for i := range phases[queues].Steps {
 		s := &phases[queues].Steps[i]
 		if s.Method.(*core.QueueDeclare).Arguments["x-queue-type"] == topology.Stream {
-			streams, names = append(streams, s), append(names, s.Name)
+			streams, looks = append(streams, s), append(looks, LookForQueue(s.Name))
 		}
 	}
-	there, err := Survived(ctx, conn, names)
+	missing, err := Missing(ctx, conn, looks, 0)
 	if err != nil {
 		return nil, err
 	}
 	for i, s := range streams {
-		s.Missing = !there[i]
+		s.Missing = Gone(missing[looks[i].Method])
 	}
 	return phases, nil
 }
@@ -87,7 +88,7 @@ func (r *Recorder) presumed(l Loss) ([]*vertex, []Step) {
 	var spared []*vertex
 	var looks []Step
 	look := func(v *vertex, s Step) {
-		if v.replayed() && !lost.hasVertex(v) && notOthers(l.Connection).hasVertex(v) {
+		if v.replayed() && !lost.hasVertex(v) {
 			spared, looks = append(spared, v), append(looks, s)
 		}
 	}

@@ -12,7 +12,27 @@ import (
 	"github.com/warren-mq/warren/internal/record"
 )
 
-func TestSurvived(t *testing.T) {
+// gone returns which of the queues the broker does not have.
+func gone(t *testing.T, conn *core.Conn, names ...string) []string {
+	t.Helper()
+	steps := make([]record.Step, len(names))
+	for i, name := range names {
+		steps[i] = record.LookForQueue(name)
+	}
+	missing, err := record.Missing(t.Context(), conn, steps, 0)
+	if err != nil {
+		t.Error(err)
+	}
+	var out []string
+	for _, s := range steps {
+		if record.Gone(missing[s.Method]) {
+			out = append(out, s.Name)
+		}
+	}
+	return out
+}
+
+func TestMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn, f := connect(t, time.Millisecond, func(_ uint16, m wire.Method) wire.Method {
 			switch {
@@ -27,9 +47,8 @@ func TestSurvived(t *testing.T) {
 			}
 			return nil
 		})
-		there, err := record.Survived(t.Context(), conn, []string{"a", "gone", "somebody's", "away", "gone too", "b"})
-		if want := []bool{true, false, true, true, false, true}; err != nil || !slices.Equal(there, want) {
-			t.Errorf("%v, error %v", there, err)
+		if got := gone(t, conn, "a", "gone", "somebody's", "away", "gone too", "b"); !slices.Equal(got, []string{"gone", "gone too"}) {
+			t.Errorf("gone are %q", got)
 		}
 		if got := f.log(); !slices.Equal(got, []string{"q? a", "q? b"}) {
 			t.Errorf("the broker was asked %q", got)
@@ -37,7 +56,7 @@ func TestSurvived(t *testing.T) {
 	})
 }
 
-func TestSurvivedCostsRoundTripsNotQueues(t *testing.T) {
+func TestMissingCostsRoundTripsNotQueues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn, _ := connect(t, 5*time.Millisecond, nil)
 		var names []string
@@ -45,8 +64,8 @@ func TestSurvivedCostsRoundTripsNotQueues(t *testing.T) {
 			names = append(names, fmt.Sprintf("q%d", i))
 		}
 		begun := time.Now()
-		if there, err := record.Survived(t.Context(), conn, names); err != nil || slices.Contains(there, false) {
-			t.Errorf("error %v", err)
+		if got := gone(t, conn, names...); got != nil {
+			t.Errorf("gone are %q", got)
 		}
 		if took := time.Since(begun); took > 30*time.Millisecond {
 			t.Errorf("took %s", took)
