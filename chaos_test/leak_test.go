@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"context"
 	"runtime"
 	"strings"
 	"testing"
@@ -17,11 +18,11 @@ var ownPaths = []string{libraryPath + "/chaos_test", libraryPath + "/internal/fa
 const leakTimeout = 5 * time.Second
 
 // requireNoGoroutines fails the test if goroutines of the library are left. It is called when every client
-// is closed.
+// is closed, in cleanups too, where the test's own context has ended.
 func requireNoGoroutines(t testing.TB) {
 	t.Helper()
 	var left []string
-	if !eventually(t.Context(), leakTimeout, func() bool {
+	if !eventually(context.Background(), leakTimeout, func() bool {
 		left = libraryGoroutines()
 		return len(left) == 0
 	}) {

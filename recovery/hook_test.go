@@ -93,7 +93,9 @@ func TestAGateThatExitsIsTold(t *testing.T) {
 		b := newBedAt(t, Config{}, func(*core.Config) {})
 		c, j := start(t, Config{Gate: func(context.Context) error { runtime.Goexit(); return nil }},
 			core.Config{Addr: "broker:5672", DialContext: b.DialContext})
-		if err := c.Connect(t.Context()); !errors.Is(err, hook.ErrExited) || !errors.Is(j.last(t, Ended).Err, hook.ErrExited) {
+		err := c.Connect(t.Context())
+		synctest.Wait() // events are told after the state has changed
+		if !errors.Is(err, hook.ErrExited) || !errors.Is(j.last(t, Ended).Err, hook.ErrExited) {
 			t.Errorf("connect: %v", err)
 		}
 	})

@@ -2,6 +2,7 @@ package memnet
 
 import (
 	"net"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -23,7 +24,8 @@ func Pipe() (client, server *Conn) {
 }
 
 func newPair(client, server string) (c, s *Conn) {
-	up, down := newDirection(), newDirection()
+	mu := new(sync.Mutex)
+	up, down := newDirection(mu), newDirection(mu)
 	up.opposite, down.opposite = down, up
 	c = &Conn{in: down, out: up, local: Addr(client), remote: Addr(server)}
 	s = &Conn{in: up, out: down, local: Addr(server), remote: Addr(client)}
@@ -67,22 +69,22 @@ func (c *Conn) CloseWrite() error {
 
 // Reset breaks the connection at once: both ends fail with
 // syscall.ECONNRESET, and what was on its way is lost.
-func (c *Conn) Reset() {
-	c.in.reset()
-	c.out.reset()
-}
+func (c *Conn) Reset() { c.breakOff(func(*Direction) bool { return true }) }
 
 // Break breaks the connection behind what is on its way: both ends read that,
 // and then fail with syscall.ECONNRESET, as their writes do at once. What is
 // stalled is lost.
-func (c *Conn) Break() {
+func (c *Conn) Break() { c.breakOff(func(d *Direction) bool { return d.faults.stalled }) }
+
+// breakOff breaks both directions in one step, so that neither end can answer the other's reset with an end of file.
+func (c *Conn) breakOff(loses func(*Direction) bool) {
+	c.in.mu.Lock() // both directions'
+	defer c.in.mu.Unlock()
 	for _, d := range []*Direction{c.in, c.out} {
-		d.change(func() {
-			if d.faults.stalled {
-				d.drop()
-			}
-			d.broken = true
-		})
+		if loses(d) {
+			d.drop()
+		}
+		d.breakOff()
 	}
 }
 

@@ -22,9 +22,9 @@ var errEOF = io.EOF
 type Direction struct {
 	opposite *Direction
 
-	mu       sync.Mutex // guards the following; never two directions' at once
-	buf      []byte     // written and not yet read
-	written  int64      // bytes taken from the writer, ever
+	mu       *sync.Mutex // guards the following, of both directions: a connection breaks in one step
+	buf      []byte      // written and not yet read
+	written  int64       // bytes taken from the writer, ever
 	limit    int
 	ended    bool      // the writer has closed: io.EOF behind buf
 	endAt    time.Time // when the end arrives
@@ -37,8 +37,8 @@ type Direction struct {
 	changed  gate.Gate // any of the above changed
 }
 
-func newDirection() *Direction {
-	return &Direction{limit: DefaultBuffer, faults: faults{cutAt: -1}}
+func newDirection(mu *sync.Mutex) *Direction {
+	return &Direction{mu: mu, limit: DefaultBuffer, faults: faults{cutAt: -1}}
 }
 
 func (d *Direction) read(p []byte) (int, error) {
@@ -77,12 +77,6 @@ func (d *Direction) consume(p []byte, n int) int {
 }
 
 func (d *Direction) write(p []byte) (n int, err error) {
-	cut := false
-	defer func() {
-		if cut {
-			d.opposite.breakOff()
-		}
-	}()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for {
@@ -102,8 +96,11 @@ func (d *Direction) write(p []byte) (n int, err error) {
 			return 0, nil
 		}
 		if room := min(d.limit-len(d.buf), len(p)); room > 0 {
-			room, cut = d.faults.untilCut(d.written, room)
+			room, cut := d.faults.untilCut(d.written, room)
 			d.accept(p[:room], now)
+			if cut {
+				d.opposite.breakOff()
+			}
 			n, p = n+room, p[room:]
 			continue
 		}
@@ -161,22 +158,11 @@ func (d *Direction) closeWrite(err error) {
 	d.changed.Wake()
 }
 
-// reset breaks the direction and drops what is on its way.
-func (d *Direction) reset() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.broken = true
-	d.drop()
-	d.changed.Wake()
-}
-
 // drop loses what is on its way. The lock is held.
 func (d *Direction) drop() { d.buf, d.faults.late = nil, nil }
 
-// breakOff breaks the direction behind what is on its way.
+// breakOff breaks the direction behind what is on its way. The lock is held.
 func (d *Direction) breakOff() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.broken = true
 	d.changed.Wake()
 }
