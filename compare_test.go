@@ -37,7 +37,7 @@ func TestCompareAndApply(t *testing.T) {
 			}
 			return all
 		}
-		want := []compare.Action{compare.Create, compare.Adopt, compare.Differs, compare.Create, compare.Create}
+		want := []compare.Action{compare.ActionCreate, compare.ActionAdopt, compare.ActionDiffers, compare.ActionCreate, compare.ActionCreate}
 		if got := actions(client.Compare(e.ctx, wanted, compare.Probe())); !slices.Equal(got, want) {
 			t.Errorf("compared: %v; want %v", got, want)
 		}
@@ -69,7 +69,7 @@ func TestCompareGoesOnAfterALossAndApplyTells(t *testing.T) {
 		wanted := warren.Topology{Exchanges: []warren.Exchange{{Name: "x"}}, Queues: []warren.Queue{{Name: "q"}}}
 		e.broker.OnReceive(wire.MethodExchangeDeclare, brokertest.Nth(1, brokertest.Cut))
 		c, err := client.Compare(e.ctx, wanted)
-		if err != nil || c.Count(compare.Create) != 2 {
+		if err != nil || c.Count(compare.ActionCreate) != 2 {
 			t.Errorf("%v, %v", c, err)
 		}
 		time.Sleep(time.Minute)
@@ -80,10 +80,10 @@ func TestCompareGoesOnAfterALossAndApplyTells(t *testing.T) {
 			return brokertest.Pass
 		})
 		c, err = client.Apply(e.ctx, wanted)
-		if _, interrupted := errors.AsType[*compare.InterruptedError](err); !interrupted || c.Changes[0].Action != compare.Create {
+		if _, interrupted := errors.AsType[*compare.InterruptedError](err); !interrupted || c.Changes[0].Action != compare.ActionCreate {
 			t.Errorf("%v, %v", c, err)
 		}
-		if c, err := client.Apply(e.ctx, wanted); err != nil || c.Changes[0].Action != compare.Adopt {
+		if c, err := client.Apply(e.ctx, wanted); err != nil || c.Changes[0].Action != compare.ActionAdopt {
 			t.Errorf("again: %v, %v", c, err)
 		}
 		e.close(client)
@@ -96,7 +96,7 @@ func TestApplyBeginsAnewWhenItHasDoneNothing(t *testing.T) {
 		client := e.dial()
 		e.broker.OnReceive(wire.MethodQueueDeclare, brokertest.Nth(1, brokertest.Cut))
 		c, err := client.Apply(e.ctx, warren.Topology{Queues: []warren.Queue{{Name: "q"}}})
-		if err != nil || c.Count(compare.Create) != 1 || len(e.broker.Queues()) != 1 {
+		if err != nil || c.Count(compare.ActionCreate) != 1 || len(e.broker.Queues()) != 1 {
 			t.Errorf("%v, %v", c, err)
 		}
 		e.close(client)

@@ -11,8 +11,8 @@ import (
 	"github.com/warren-mq/warren/topology/compare"
 )
 
-// Declared says what became of a [Client.Declare].
-type Declared struct {
+// Declaration says what became of a [Client.Declare].
+type Declaration struct {
 	Declared int       // entities declared; those that existed as asked for count too
 	Failed   []Failure // those that the broker refused
 	Queues   []string  // the queues' names, in the order of Topology.Queues; "" for a refused one
@@ -33,11 +33,11 @@ type Declared struct {
 // until then stays. During an outage Declare waits for the connection; when it
 // is lost meanwhile, Declare goes on with what is missing on the next one; an
 // entity over which the broker closes the connection is in Failed too.
-func (c *Client) Declare(ctx context.Context, t Topology) (Declared, error) {
+func (c *Client) Declare(ctx context.Context, t Topology) (Declaration, error) {
 	if err := errors.Join(t.Validate(), validateUnnamed(t)); err != nil {
-		return Declared{}, &core.ValidationError{Method: "declare", Err: err}
+		return Declaration{}, &core.ValidationError{Method: "declare", Err: err}
 	}
-	d := newDeclaration(t)
+	d := newPending(t)
 	if ctx.Err() != nil {
 		return d.outcome(c.main.Resolve, context.Cause(ctx))
 	}
@@ -94,7 +94,7 @@ func validateUnnamed(t Topology) error {
 
 // declareOn declares what is missing, phase by phase, and records it. The
 // error is the loss of the connection, or the end of ctx.
-func (c *Client) declareOn(ctx context.Context, s *recovery.Session, d *declaration) error {
+func (c *Client) declareOn(ctx context.Context, s *recovery.Session, d *pending) error {
 	for phase := range d.results {
 		steps, places := d.missing(phase, c.main.Resolve)
 		results, err := d.replayer.Replay(ctx, s.Conn, steps)
@@ -124,5 +124,5 @@ func (c *Client) record(r record.Result) error {
 		return nil
 	}
 	defer c.main.Declared(r.Entity)
-	return c.recorder.Record(r.Entity, r.Declared())
+	return c.recorder.Record(r.Entity, r.QueueName())
 }

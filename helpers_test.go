@@ -77,7 +77,7 @@ func (e *env) dial(opts ...warren.Option) *warren.Client {
 	return client
 }
 
-func (e *env) declare(client *warren.Client, t warren.Topology) warren.Declared {
+func (e *env) declare(client *warren.Client, t warren.Topology) warren.Declaration {
 	e.Helper()
 	d, err := client.Declare(e.ctx, t)
 	if err != nil {

@@ -201,7 +201,7 @@ func TestCompare(t *testing.T) {
 		for _, c := range plan.Changes {
 			got = append(got, c.Action)
 		}
-		if len(got) != 3 || got[0] != compare.Adopt || got[1] != compare.Differs || got[2] != compare.Create {
+		if len(got) != 3 || got[0] != compare.ActionAdopt || got[1] != compare.ActionDiffers || got[2] != compare.ActionCreate {
 			t.Errorf("%v", plan)
 		}
 		if _, ok := e.broker.Queue("c"); ok || len(client.Topology().Queues) != 2 {

@@ -188,7 +188,7 @@ func (e *env) declare(t topology.Topology) {
 		for _, r := range results {
 			switch x := r.Entity.(type) {
 			case topology.Queue:
-				err = e.recorder.Queue(x, r.Declared())
+				err = e.recorder.Queue(x, r.QueueName())
 			case topology.Exchange:
 				err = e.recorder.Exchange(x)
 			case topology.Binding:

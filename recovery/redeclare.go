@@ -46,7 +46,7 @@ func (c *Connection) Redeclare(ctx context.Context, s *Session, queue string) (r
 		for _, r := range results {
 			_, isQueue := r.Entity.(topology.Queue)
 			recorded = recorded || isQueue
-			switch now := r.Declared(); {
+			switch now := r.QueueName(); {
 			case r.Err != nil && err == nil:
 				err = r.Err
 			case r.Err == nil && isQueue && now != r.Name:

@@ -191,7 +191,7 @@ func (s *supervision) hold(steps []record.Step, locked error) {
 func (s *supervision) declared(r record.Result) {
 	s.report.Declared++
 	s.cured(r)
-	now := r.Declared()
+	now := r.QueueName()
 	if now == r.Name || r.Name == "" {
 		return
 	}
@@ -215,7 +215,7 @@ func (s *supervision) cured(r record.Result) {
 		return
 	}
 	if q, ok := p.Entity.(topology.Queue); ok && (s.session != nil || s.quarantine.held.has(q.Name)) {
-		s.freed[cmp.Or(r.Declared(), q.Name)] = p // it stays in quarantine until its bindings are there too
+		s.freed[cmp.Or(r.QueueName(), q.Name)] = p // it stays in quarantine until its bindings are there too
 		s.mu.Unlock()
 		return
 	}

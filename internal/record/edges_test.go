@@ -20,12 +20,12 @@ func TestAQueueExpiresAtItsTime(t *testing.T) {
 		q.Name = "q"
 		add(t, r, q)
 		time.Sleep(time.Second - 1)
-		if gone := r.Expire(); gone != nil {
-			t.Errorf("expired early: %v", gone)
+		if got := planned(r.Plan()); len(got) != 1 {
+			t.Errorf("early: planned %q", got)
 		}
 		time.Sleep(time.Nanosecond)
-		if gone := r.Expire(); len(gone) != 1 {
-			t.Errorf("at its time: %v", gone)
+		if got := planned(r.Plan()); got != nil {
+			t.Errorf("at its time: planned %q", got)
 		}
 	})
 }
@@ -120,9 +120,9 @@ func TestReplayTakesElse(t *testing.T) {
 			if err != nil || len(results) != 1 {
 				t.Fatalf("%v, error %v", results, err)
 			}
-			taken := results[0].Err == nil && results[0].Declared() == "amq.gen-1"
+			taken := results[0].Err == nil && results[0].QueueName() == "amq.gen-1"
 			if want := code != core.ErrAccessRefused; taken != want {
-				t.Errorf("%v: declared %q, error %v", code, results[0].Declared(), results[0].Err)
+				t.Errorf("%v: declared %q, error %v", code, results[0].QueueName(), results[0].Err)
 			}
 		})
 	}

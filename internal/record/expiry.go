@@ -11,6 +11,10 @@ import (
 // expiry decides when to look for queues whose x-expires has passed. Nothing
 // is timed: it is done before a plan is made, and while queues are recorded,
 // so often that each of them is looked at a bounded number of times.
+//
+// A queue is in use while it has a consumer that was counted with [Recorder.ConsumerAdded]; declaring it and
+// [Recorder.Used] use it for a moment. Any other client's use is unknown here, so a queue that is forgotten
+// may live on.
 type expiry struct {
 	count int // queues with x-expires recorded since the last look
 	next  int // how many make the next look due
@@ -29,9 +33,8 @@ func (x *expiry) added(g *graph, now time.Time) {
 	}
 }
 
-// sweep removes what has expired from g and returns it.
-func (x *expiry) sweep(g *graph, now time.Time) []topology.Queue {
-	var gone []topology.Queue
+// sweep removes from g what has expired.
+func (x *expiry) sweep(g *graph, now time.Time) {
 	left := 0
 	for at := g.queues.Front(); at != nil; {
 		v := at.Value.(*vertex)
@@ -39,15 +42,13 @@ func (x *expiry) sweep(g *graph, now time.Time) []topology.Queue {
 		switch {
 		case v.queue.expires == 0:
 		case v.queue.consumers == 0 && now.Sub(v.queue.used) >= v.queue.expires:
-			gone = append(gone, v.queue.Queue)
 			g.remove(v, forgotten)
+			x.total++
 		default:
 			left++
 		}
 	}
 	x.count, x.next = 0, max(left, g.queues.Len()/2)
-	x.total += len(gone)
-	return gone
 }
 
 // expires returns x-expires, 0 if there is none. (RabbitMQ, "Time-To-Live and
@@ -58,17 +59,6 @@ func expires(args topology.Table) time.Duration {
 		return 0
 	}
 	return time.Duration(ms) * time.Millisecond
-}
-
-// Expire forgets the queues whose x-expires has passed since they were last
-// used, and returns them. A queue is in use while it has a consumer that was
-// counted with [Recorder.ConsumerAdded]; declaring it and [Recorder.Used] use
-// it for a moment. Any other client's use is unknown here, so a queue that is
-// forgotten may live on. Planning does the same without telling.
-func (r *Recorder) Expire() []topology.Queue {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.expiry.sweep(r.graph, now())
 }
 
 // Used notes that messages were fetched from a queue (basic.get), which puts

@@ -128,7 +128,7 @@ func (l *lane) verdict(s sent, reply core.Method, err error) {
 	case s.Wanted():
 		l.results = append(l.results, r)
 	case reply != nil:
-		l.late = append(l.late, late{s.Step, r.Declared()})
+		l.late = append(l.late, late{s.Step, r.QueueName()})
 	}
 }
 

@@ -22,8 +22,8 @@ type Result struct {
 	Err    error // nil: declared
 }
 
-// Declared returns the name that a queue has now.
-func (r Result) Declared() string {
+// QueueName returns the name that a queue has now.
+func (r Result) QueueName() string {
 	if ok, is := r.Reply.(*core.QueueDeclareOk); is {
 		return ok.Queue
 	}

@@ -22,7 +22,7 @@ import (
 func outcomes(results []record.Result) []string {
 	var out []string
 	for _, r := range results {
-		text := r.Declared()
+		text := r.QueueName()
 		if e, ok := errors.AsType[*core.Error](r.Err); ok {
 			text += fmt.Sprint(" ", uint16(e.Code))
 		} else if r.Err != nil {
@@ -66,8 +66,8 @@ func TestReplayUsesSeveralChannels(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i, r := range results {
-				if r.Declared() != fmt.Sprintf("q%d", i) {
-					t.Fatalf("result %d is of %s", i, r.Declared())
+				if r.QueueName() != fmt.Sprintf("q%d", i) {
+					t.Fatalf("result %d is of %s", i, r.QueueName())
 				}
 			}
 			if channels, most := f.counts(); channels != c.want || most != c.want {
@@ -383,7 +383,7 @@ func TestBindingsFollowTheirQueues(t *testing.T) {
 			}
 			for _, result := range results {
 				if _, is := result.Entity.(topology.Queue); is {
-					r.Renamed(result.Name, result.Declared())
+					r.Renamed(result.Name, result.QueueName())
 				}
 			}
 			if phase.Name == "bindings" && results[0].Entity.(topology.Binding).Destination != "amq.gen-1" {

@@ -66,7 +66,7 @@ func (l *loser) do(m core.Method, note func(name string) error) {
 	if results[0].Err != nil {
 		return // exists otherwise, or nowhere to bind
 	}
-	if err := note(results[0].Declared()); err != nil {
+	if err := note(results[0].QueueName()); err != nil {
 		l.t.Fatal(err)
 	}
 }
@@ -154,7 +154,7 @@ func (l *loser) recover(loss record.Loss) {
 			if r.Err != nil {
 				l.t.Errorf("seed %d: %s: %v", l.seed, r.Entity, r.Err)
 			}
-			if now := r.Declared(); r.Err == nil && now != r.Name {
+			if now := r.QueueName(); r.Err == nil && now != r.Name {
 				l.r.Renamed(r.Name, now)
 			}
 		}

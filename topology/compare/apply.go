@@ -14,11 +14,11 @@ import (
 // Applied again, it finds everything there. The outcome of each entity is in
 // the comparison, which says Create for what was created:
 //
-//   - [Create], if [Compare] had not found it, and [Adopt], if it had; a binding
+//   - [ActionCreate], if [Compare] had not found it, and [ActionAdopt], if it had; a binding
 //     that an inventory shows is left alone, see [With];
-//   - [Ensure], for a binding that was there or is there now;
-//   - [Differs], with the differences that are known;
-//   - [Refused], with the broker's reason.
+//   - [ActionEnsure], for a binding that was there or is there now;
+//   - [ActionDiffers], with the differences that are known;
+//   - [ActionRefused], with the broker's reason.
 //
 // The error is that of [Compare], or an [*record.InterruptedError]; then the
 // comparison says what was reached: the rest still has the action it would
@@ -55,7 +55,7 @@ func (c *Comparison) phases() [][]*Change {
 	phases := make([][]*Change, 3)
 	for i := range c.Changes {
 		change := &c.Changes[i]
-		if change.Action == Differs {
+		if change.Action == ActionDiffers {
 			continue
 		}
 		phase := 0
@@ -63,7 +63,7 @@ func (c *Comparison) phases() [][]*Change {
 		case topology.Queue:
 			phase = 1
 		case topology.Binding:
-			if phase = 2; change.Action == Adopt {
+			if phase = 2; change.Action == ActionAdopt {
 				continue // under widths that the inventory does not show: it would become a second one
 			}
 		}

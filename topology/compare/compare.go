@@ -99,9 +99,9 @@ func exist(ctx context.Context, conn *core.Conn, t topology.Topology) (map[end]b
 func compareSeen(t topology.Topology, there map[end]bool) *Comparison {
 	c := &Comparison{}
 	see := func(entity topology.Entity, e end) {
-		change := Change{Entity: entity, Action: Create}
+		change := Change{Entity: entity, Action: ActionCreate}
 		if there[e] {
-			change.Action, change.Unseen = Adopt, true
+			change.Action, change.Unseen = ActionAdopt, true
 		}
 		c.Changes = append(c.Changes, change)
 	}
@@ -113,10 +113,10 @@ func compareSeen(t topology.Topology, there map[end]bool) *Comparison {
 	}
 	_, own := ends(t)
 	for _, b := range t.Bindings {
-		change := Change{Entity: b, Action: Ensure}
+		change := Change{Entity: b, Action: ActionEnsure}
 		for _, e := range []end{{name: b.Source}, {name: b.Destination, queue: !b.ToExchange}} {
 			if own[e] && !there[e] {
-				change.Action = Create
+				change.Action = ActionCreate
 			}
 		}
 		c.Changes = append(c.Changes, change)

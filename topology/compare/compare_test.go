@@ -146,17 +146,17 @@ func testCompare(t *testing.T, conn *core.Conn) {
 	}
 
 	applied, err := compare.Apply(t.Context(), conn, wanted)
-	if !unsettled(err, 2) || applied.Count(compare.Create) != 3 || applied.Count(compare.Adopt) != 2 || applied.Count(compare.Differs) != 2 ||
-		applied.Count(compare.Ensure) != 2 {
+	if !unsettled(err, 2) || applied.Count(compare.ActionCreate) != 3 || applied.Count(compare.ActionAdopt) != 2 || applied.Count(compare.ActionDiffers) != 2 ||
+		applied.Count(compare.ActionEnsure) != 2 {
 		t.Errorf("applied:\n%v\nerror %v", applied, err)
 	}
 	again, err := compare.Apply(t.Context(), conn, wanted)
-	if !unsettled(err, 2) || !errors.Is(err, core.ErrPreconditionFailed) || again.Count(compare.Create) != 0 || again.Count(compare.Adopt) != 4 || again.Count(compare.Differs) != 2 ||
-		again.Count(compare.Ensure) != 3 {
+	if !unsettled(err, 2) || !errors.Is(err, core.ErrPreconditionFailed) || again.Count(compare.ActionCreate) != 0 || again.Count(compare.ActionAdopt) != 4 || again.Count(compare.ActionDiffers) != 2 ||
+		again.Count(compare.ActionEnsure) != 3 {
 		t.Errorf("applied again:\n%v\nerror %v", again, err)
 	}
 	for _, change := range again.Changes {
-		if change.Action == compare.Differs && (len(change.Differences) != 1 || !errors.Is(change.Err, core.ErrPreconditionFailed)) {
+		if change.Action == compare.ActionDiffers && (len(change.Differences) != 1 || !errors.Is(change.Err, core.ErrPreconditionFailed)) {
 			t.Errorf("%+v", change)
 		}
 	}
@@ -203,10 +203,10 @@ func TestAges(t *testing.T) {
 		action        compare.Action
 		line          string
 	}{
-		{"4.3", "86400s", compare.Adopt, `= adopt   queue "q"`},
-		{"4.0", "86400s", compare.Differs, `~ differs queue "q": x-max-age is 1D, want 86400s (24h0m0s): the same, but RabbitMQ compares how it is written`},
-		{"4.3", "2D", compare.Differs, `~ differs queue "q": x-max-age is 86400s (24h0m0s), want 172800s (48h0m0s)`},
-		{"3.10", "2D", compare.Differs, `~ differs queue "q": x-max-age is 1D (24h0m0s), want 2D (48h0m0s)`},
+		{"4.3", "86400s", compare.ActionAdopt, `= adopt   queue "q"`},
+		{"4.0", "86400s", compare.ActionDiffers, `~ differs queue "q": x-max-age is 1D, want 86400s (24h0m0s): the same, but RabbitMQ compares how it is written`},
+		{"4.3", "2D", compare.ActionDiffers, `~ differs queue "q": x-max-age is 86400s (24h0m0s), want 172800s (48h0m0s)`},
+		{"3.10", "2D", compare.ActionDiffers, `~ differs queue "q": x-max-age is 1D (24h0m0s), want 2D (48h0m0s)`},
 	} {
 		conn, _ := dialTestBroker(t, brokertest.WithVersion(c.version))
 		declareAll(t, conn, topology.Topology{Queues: []topology.Queue{stream("1D").With(topology.MaxSegmentBytes(1000))}})
@@ -222,7 +222,7 @@ func TestAges(t *testing.T) {
 		}
 	}
 	have := topology.Topology{Queues: []topology.Queue{stream("1D")}}
-	for age, action := range map[string]compare.Action{"86400s": compare.Adopt, "24h": compare.Adopt, "2D": compare.Differs} {
+	for age, action := range map[string]compare.Action{"86400s": compare.ActionAdopt, "24h": compare.ActionAdopt, "2D": compare.ActionDiffers} {
 		got, err := compare.Compare(t.Context(), nil, topology.Topology{Queues: []topology.Queue{stream(age)}}, compare.With(inventory{has: have}))
 		if err != nil || got.Changes[0].Action != action {
 			t.Errorf("%s: error %v\n%s", age, err, got)
@@ -284,7 +284,7 @@ func TestCompareWithAnInventory(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	settled, err := compare.Compare(t.Context(), nil, beforehand, compare.With(inventory{has: beforehand}))
-	if err != nil || !settled.Settled() || settled.Count(compare.Adopt) != 7 {
+	if err != nil || !settled.Settled() || settled.Count(compare.ActionAdopt) != 7 {
 		t.Errorf("compared with itself, error %v:\n%s", err, settled)
 	}
 	if _, err := compare.Compare(t.Context(), nil, wanted, compare.With(inventory{err: core.ErrClosed})); !errors.Is(err, core.ErrClosed) {
@@ -297,9 +297,9 @@ func TestQueueTypesInAnInventory(t *testing.T) {
 		want, have string
 		action     compare.Action
 	}{
-		{"", topology.Quorum, compare.Adopt}, // it may be the default
-		{topology.Classic, topology.Classic, compare.Adopt},
-		{topology.Quorum, topology.Classic, compare.Differs},
+		{"", topology.Quorum, compare.ActionAdopt}, // it may be the default
+		{topology.Classic, topology.Classic, compare.ActionAdopt},
+		{topology.Quorum, topology.Classic, compare.ActionDiffers},
 	} {
 		want := topology.Topology{Queues: []topology.Queue{{Name: "q", Type: c.want}}}
 		have := topology.Topology{Queues: []topology.Queue{{Name: "q", Type: c.have}}}
@@ -329,7 +329,7 @@ func TestApplyReportsRefusals(t *testing.T) {
 	if !unsettled(err, 1) || !errors.Is(err, core.ErrNotFound) {
 		t.Fatal(err)
 	}
-	if c.Count(compare.Create) != 3 || c.Count(compare.Refused) != 1 || c.Count(compare.Ensure) != 0 {
+	if c.Count(compare.ActionCreate) != 3 || c.Count(compare.ActionRefused) != 1 || c.Count(compare.ActionEnsure) != 0 {
 		t.Errorf("applied:\n%s", c)
 	}
 	if refused := c.Changes[2]; !errors.Is(refused.Err, core.ErrNotFound) || c.Settled() {
@@ -370,9 +370,9 @@ func TestAnInterruptedApplyTellsWhatItReached(t *testing.T) {
 			t.Fatalf("%v, error %v", c, err)
 		}
 		for i, change := range c.Changes {
-			want := compare.Adopt
+			want := compare.ActionAdopt
 			if i == 20 {
-				want = compare.Differs
+				want = compare.ActionDiffers
 			}
 			reached := i < 3 || i >= queues/4
 			if change.Action != want || change.Unseen == reached {
@@ -397,7 +397,7 @@ func TestAServerNamedQueueIsNeverThere(t *testing.T) {
 		for _, change := range c.Changes {
 			got = append(got, change.Action)
 		}
-		if want := []compare.Action{compare.Adopt, compare.Create, compare.Adopt}; !slices.Equal(got, want) {
+		if want := []compare.Action{compare.ActionAdopt, compare.ActionCreate, compare.ActionAdopt}; !slices.Equal(got, want) {
 			t.Errorf("%v, want %v", got, want)
 		}
 		_ = conn.Close(t.Context())
@@ -426,7 +426,7 @@ func TestAProbeFindsEveryDifference(t *testing.T) {
 				"x-max-length is none, want 7"},
 		}
 		for i, change := range c.Changes {
-			if change.Action != compare.Differs || len(change.Differences) != len(want[i]) {
+			if change.Action != compare.ActionDiffers || len(change.Differences) != len(want[i]) {
 				t.Errorf("%s: %d differences, want %d", change, len(change.Differences), len(want[i]))
 			}
 			for _, w := range want[i] {
@@ -451,10 +451,10 @@ func TestAQueueThatIsHeldDiffers(t *testing.T) {
 	for _, want := range []topology.Queue{{Name: "held", Exclusive: true}, {Name: "held"}} {
 		all := topology.Topology{Queues: []topology.Queue{want}}
 		c, err := compare.Compare(t.Context(), other, all, compare.Probe())
-		if err != nil || c.Count(compare.Differs) != 1 {
+		if err != nil || c.Count(compare.ActionDiffers) != 1 {
 			t.Errorf("%+v: error %v\n%s", want, err, c)
 		}
-		if c, err = compare.Apply(t.Context(), other, all); !unsettled(err, 1) || c.Count(compare.Differs) != 1 {
+		if c, err = compare.Apply(t.Context(), other, all); !unsettled(err, 1) || c.Count(compare.ActionDiffers) != 1 {
 			t.Errorf("%+v, applied: error %v\n%s", want, err, c)
 		}
 	}

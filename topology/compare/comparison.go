@@ -12,21 +12,21 @@ type Action uint8
 
 // The actions. [Compare] tells what is to be done, [Apply] what was done.
 const (
-	// Create: the broker does not have it.
-	Create Action = iota + 1
-	// Adopt: the broker has it, as it is wanted as far as could be seen: see
+	// ActionCreate: the broker does not have it.
+	ActionCreate Action = iota + 1
+	// ActionAdopt: the broker has it, as it is wanted as far as could be seen: see
 	// [Change.Unseen].
-	Adopt
-	// Ensure: it cannot be seen whether the broker has it; making sure of it
+	ActionAdopt
+	// ActionEnsure: it cannot be seen whether the broker has it; making sure of it
 	// changes nothing if so. Bindings are like that over AMQP alone. (One whose
 	// arguments have numbers of another width is another one to RabbitMQ, though it
 	// routes the same.)
-	Ensure
-	// Differs: the broker has it otherwise. It is left as it is, for only
+	ActionEnsure
+	// ActionDiffers: the broker has it otherwise. It is left as it is, for only
 	// deleting it, with what it holds, would make room.
-	Differs
-	// Refused: the broker does not take it, for the reason in Change.Err.
-	Refused
+	ActionDiffers
+	// ActionRefused: the broker does not take it, for the reason in Change.Err.
+	ActionRefused
 )
 
 var actions = [...]struct{ sign, word string }{{}, {"+", "create"}, {"=", "adopt"}, {"?", "ensure"}, {"~", "differs"}, {"!", "refused"}}
@@ -43,9 +43,9 @@ func (a Action) String() string {
 type Change struct {
 	Entity      topology.Entity // as wanted
 	Action      Action
-	Differences []topology.Difference // what [Differs]; RabbitMQ itself names only the first
+	Differences []topology.Difference // what [ActionDiffers]; RabbitMQ itself names only the first
 	Unseen      bool                  // it exists, but its properties were not seen
-	Err         error                 // why it was [Refused], or what the broker said to a difference
+	Err         error                 // why it was [ActionRefused], or what the broker said to a difference
 }
 
 // String returns the change in one line: a sign, the entity, and the differences.
@@ -54,7 +54,7 @@ func (c Change) String() string {
 	switch why := c.why(); {
 	case why != "":
 		line += ": " + why
-	case c.Action == Adopt && c.Unseen:
+	case c.Action == ActionAdopt && c.Unseen:
 		line += " (properties not seen)"
 	}
 	return line
@@ -108,14 +108,14 @@ func (c *Comparison) Count(a Action) int {
 
 // Settled reports whether nothing is to be created and nothing differs or was refused.
 func (c *Comparison) Settled() bool {
-	return c.Count(Create)+c.Count(Differs)+c.Count(Refused) == 0
+	return c.Count(ActionCreate)+c.Count(ActionDiffers)+c.Count(ActionRefused) == 0
 }
 
 // Err returns an [*UnsettledError] with what differs or was refused, nil if nothing.
 func (c *Comparison) Err() error {
 	e := &UnsettledError{Of: len(c.Changes)}
 	for _, change := range c.Changes {
-		if change.Action == Differs || change.Action == Refused {
+		if change.Action == ActionDiffers || change.Action == ActionRefused {
 			e.Changes = append(e.Changes, change)
 		}
 	}
@@ -169,7 +169,7 @@ func (c *Comparison) String() string {
 		fmt.Fprintf(&b, "* warning %s\n", w)
 	}
 	fmt.Fprintf(&b, "%d to create, %d to adopt, %d to make sure of, %d differ, %d refused, %d extra\n",
-		c.Count(Create), c.Count(Adopt), c.Count(Ensure), c.Count(Differs), c.Count(Refused),
+		c.Count(ActionCreate), c.Count(ActionAdopt), c.Count(ActionEnsure), c.Count(ActionDiffers), c.Count(ActionRefused),
 		len(c.Extra.Exchanges)+len(c.Extra.Queues)+len(c.Extra.Bindings))
 	return b.String()
 }

@@ -36,11 +36,11 @@ func compareWith(want, have topology.Topology) *Comparison {
 }
 
 func (c *Comparison) compared(entity topology.Entity, exists bool, differences func() []topology.Difference) {
-	change := Change{Entity: entity, Action: Create}
+	change := Change{Entity: entity, Action: ActionCreate}
 	if exists {
-		change.Action = Adopt
+		change.Action = ActionAdopt
 		if change.Differences = differences(); len(change.Differences) > 0 {
-			change.Action = Differs
+			change.Action = ActionDiffers
 		}
 	}
 	c.Changes = append(c.Changes, change)

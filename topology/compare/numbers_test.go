@@ -31,7 +31,7 @@ func TestAnInventoryShowsLessThanThereIs(t *testing.T) {
 	for _, c := range shown {
 		want, seen := argued(c.is), argued(c.seen)
 		got, err := compare.Compare(t.Context(), nil, want, compare.With(inventory{has: seen}))
-		if err != nil || got.Count(compare.Adopt) != 3 || names(got.Extra) != nil {
+		if err != nil || got.Count(compare.ActionAdopt) != 3 || names(got.Extra) != nil {
 			t.Errorf("%T %v is not known again, error %v:\n%s", c.is, c.is, err, got)
 		}
 	}
@@ -40,7 +40,7 @@ func TestAnInventoryShowsLessThanThereIs(t *testing.T) {
 		{topology.Table{"a": 1}, topology.Table{"a": 1.0}}, {int64(1) << 32, 0}, {1.5, 1.25}, {"", nil}, {core.Decimal{Value: 1}, core.Decimal{Value: 2}},
 	} {
 		got, err := compare.Compare(t.Context(), nil, argued(c.want), compare.With(inventory{has: argued(c.have)}))
-		if err != nil || got.Count(compare.Differs) != 2 || got.Count(compare.Create) != 1 || len(got.Extra.Bindings) != 1 {
+		if err != nil || got.Count(compare.ActionDiffers) != 2 || got.Count(compare.ActionCreate) != 1 || len(got.Extra.Bindings) != 1 {
 			t.Errorf("%T %v is taken for %T %v, error %v:\n%s", c.want, c.want, c.have, c.have, err, got)
 		}
 	}
@@ -63,7 +63,7 @@ func TestApplyMakesNoSecondBinding(t *testing.T) {
 	declareAll(t, conn, argued(int32(5)))
 	for _, read := range []any{int64(5), uint8(5)} {
 		c, err := compare.Apply(t.Context(), conn, argued(read), compare.With(inventory{has: argued(int64(5))}))
-		if err != nil || c.Count(compare.Adopt) != 3 {
+		if err != nil || c.Count(compare.ActionAdopt) != 3 {
 			t.Errorf("applied %T, error %v:\n%s", read, err, c)
 		}
 	}
@@ -89,7 +89,7 @@ func TestWidthsAreNoDifference(t *testing.T) {
 	}
 	declareAll(t, conn, topology.Topology{Queues: []topology.Queue{q("q").With(topology.Argument("x-max-length", 5))}})
 	c, err := compare.Compare(t.Context(), conn, topology.Topology{Queues: []topology.Queue{q("q").With(topology.Argument("x-max-length", uint16(5)))}}, compare.Probe())
-	if err != nil || c.Count(compare.Adopt) != 1 {
+	if err != nil || c.Count(compare.ActionAdopt) != 1 {
 		t.Errorf("error %v:\n%s", err, c)
 	}
 }
@@ -111,7 +111,7 @@ func TestArgumentsOnRabbitMQ(t *testing.T) {
 			awaitListed(t, api)
 			for _, wanted := range []topology.Topology{want, is} {
 				c, err := compare.Apply(t.Context(), conn, wanted, compare.With(api))
-				if err != nil || c.Count(compare.Adopt) != 3 || names(c.Extra) != nil {
+				if err != nil || c.Count(compare.ActionAdopt) != 3 || names(c.Extra) != nil {
 					t.Errorf("error %v:\n%s", err, c)
 				}
 			}

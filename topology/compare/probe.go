@@ -21,7 +21,7 @@ func (c *Comparison) probe(ctx context.Context, conn *core.Conn) error {
 	var open []int
 	var steps []record.Step
 	for i, change := range c.Changes {
-		if _, binding := change.Entity.(topology.Binding); !binding && (change.Action == Adopt || change.Action == Differs) {
+		if _, binding := change.Entity.(topology.Binding); !binding && (change.Action == ActionAdopt || change.Action == ActionDiffers) {
 			open, steps = append(open, i), append(steps, record.Declare(change.Entity))
 		}
 	}
@@ -58,11 +58,11 @@ func (c *Change) refusal(err error) (inequivalent, bool) {
 	c.Err, c.Unseen = err, false
 	switch {
 	case ok:
-		c.Action = Differs
+		c.Action = ActionDiffers
 	case errors.Is(err, core.ErrPreconditionFailed) || errors.Is(err, core.ErrResourceLocked):
-		c.Action = Differs // exclusive, or another broker's words
-	case c.Action != Differs:
-		c.Action = Refused
+		c.Action = ActionDiffers // exclusive, or another broker's words
+	case c.Action != ActionDiffers:
+		c.Action = ActionRefused
 	}
 	if !ok {
 		return d, false

@@ -79,19 +79,19 @@ func testCompareWithManagement(t *testing.T, broker *docker.Broker) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.Count(compare.Create) != created || c.Count(compare.Differs) != 2 || c.Count(compare.Ensure)+c.Count(compare.Refused) != 0 {
+		if c.Count(compare.ActionCreate) != created || c.Count(compare.ActionDiffers) != 2 || c.Count(compare.ActionEnsure)+c.Count(compare.ActionRefused) != 0 {
 			t.Errorf("round %d:\n%s", round, c)
 		}
 		if extra := names(c.Extra); !slices.Contains(extra, `queue "cmp.extra"`) || !slices.Contains(extra, `binding of queue "cmp.extra" to "cmp.same" with key ""`) {
 			t.Errorf("round %d: extra %q", round, extra)
 		}
 		applied, err := compare.Apply(t.Context(), conn, want, compare.With(api))
-		if !unsettled(err, 2) || applied.Count(compare.Create) != created || applied.Count(compare.Refused) != 0 {
+		if !unsettled(err, 2) || applied.Count(compare.ActionCreate) != created || applied.Count(compare.ActionRefused) != 0 {
 			t.Errorf("round %d, applied, error %v:\n%s", round, err, applied)
 		}
 	}
 	probed, err := compare.Compare(t.Context(), conn, want, compare.With(api), compare.Probe())
-	if err != nil || probed.Count(compare.Differs) != 2 || len(probed.Changes[4].Differences) != 5 {
+	if err != nil || probed.Count(compare.ActionDiffers) != 2 || len(probed.Changes[4].Differences) != 5 {
 		t.Errorf("inventory and probe, error %v:\n%s", err, probed)
 	}
 }

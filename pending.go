@@ -8,8 +8,8 @@ import (
 	"github.com/warren-mq/warren/topology"
 )
 
-// declaration is a topology on its way to the broker. It is pure.
-type declaration struct {
+// pending is a topology on its way to the broker. It is pure.
+type pending struct {
 	topology Topology
 	results  [][]*record.Result // by phase and step; nil: not answered yet
 	replayer record.Replayer
@@ -17,8 +17,8 @@ type declaration struct {
 	unreachable []*topology.Problem // what the broker does not have either
 }
 
-func newDeclaration(t Topology) *declaration {
-	d := &declaration{topology: t.Clone()}
+func newPending(t Topology) *pending {
+	d := &pending{topology: t.Clone()}
 	for _, phase := range record.Plan(t) {
 		d.results = append(d.results, make([]*record.Result, len(phase.Steps)))
 	}
@@ -27,7 +27,7 @@ func newDeclaration(t Topology) *declaration {
 
 // missing returns the steps of a phase that have no answer, and the place of
 // each by its method. Queues that were lost meanwhile may have new names.
-func (d *declaration) missing(phase int, resolve func(string) string) ([]record.Step, map[core.Method]int) {
+func (d *pending) missing(phase int, resolve func(string) string) ([]record.Step, map[core.Method]int) {
 	t := d.topology.Clone()
 	for i, b := range t.Bindings {
 		if b.Destination == "" {
@@ -47,7 +47,7 @@ func (d *declaration) missing(phase int, resolve func(string) string) ([]record.
 
 // blame returns the result of the step over which the broker closed the
 // connection. Of several that can have been it one is declared at a time.
-func (d *declaration) blame(err error) []record.Result {
+func (d *pending) blame(err error) []record.Result {
 	interrupted, ok := errors.AsType[*record.InterruptedError](err)
 	if !ok {
 		return nil
@@ -69,18 +69,18 @@ func (d *declaration) blame(err error) []record.Result {
 const queuesPhase = 1
 
 // unnamed returns the name that the broker has given to the queue without one.
-func (d *declaration) unnamed() string {
+func (d *pending) unnamed() string {
 	for i, q := range d.topology.Queues {
 		if r := d.results[queuesPhase][i]; q.Name == "" && r != nil && r.Err == nil {
-			return r.Declared()
+			return r.QueueName()
 		}
 	}
 	return ""
 }
 
 // outcome sums up the answers. cause is why there are no more, nil if there are all.
-func (d *declaration) outcome(resolve func(string) string, cause error) (Declared, error) {
-	out := Declared{Warnings: append(d.topology.Warnings(), d.unreachable...)}
+func (d *pending) outcome(resolve func(string) string, cause error) (Declaration, error) {
+	out := Declaration{Warnings: append(d.topology.Warnings(), d.unreachable...)}
 	errs := []error{}
 	for phase, results := range d.results {
 		for _, r := range results {
@@ -93,7 +93,7 @@ func (d *declaration) outcome(resolve func(string) string, cause error) (Declare
 				errs = append(errs, f)
 			default:
 				out.Declared++
-				name = resolve(r.Declared())
+				name = resolve(r.QueueName())
 			}
 			if phase == queuesPhase {
 				out.Queues = append(out.Queues, name)
