@@ -1,5 +1,5 @@
 # make test    every test: units, then real brokers in containers; needs Go and, for the second part, a container engine
-# make lint    gofmt, go vet, go fix, staticcheck
+# make lint    gofmt, go vet (with the oldest supported Go too), go fix, staticcheck
 # make fuzz    every fuzz target for FUZZTIME
 # make chaos   conformance and the long scenarios against real brokers; VERSIONS="4.3 4.0 3.10"
 # make soak    random scenarios for DURATION, the first one of SEED; both fail without a container engine

@@ -2,9 +2,9 @@ package warren
 
 import (
 	"context"
-	"errors"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/topology/compare"
 )
 
@@ -55,6 +55,6 @@ func (c *Client) comparing(ctx context.Context, f func(*core.Conn) (*compare.Com
 
 // accused reports whether the broker closed the connection over a declaration.
 func accused(err error) bool {
-	interrupted, ok := errors.AsType[*compare.InterruptedError](err)
+	interrupted, ok := errs.AsType[*compare.InterruptedError](err)
 	return ok && len(interrupted.Suspects) > 0
 }

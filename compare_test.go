@@ -13,6 +13,7 @@ import (
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 	"github.com/warren-mq/warren/topology/compare"
@@ -29,7 +30,7 @@ func TestCompareAndApply(t *testing.T) {
 		}
 		actions := func(c *compare.Comparison, err error) (all []compare.Action) {
 			t.Helper()
-			if _, unsettled := errors.AsType[*compare.UnsettledError](err); err != nil && !unsettled {
+			if _, unsettled := errs.AsType[*compare.UnsettledError](err); err != nil && !unsettled {
 				t.Fatal(err)
 			}
 			for _, change := range c.Changes {
@@ -80,7 +81,7 @@ func TestCompareGoesOnAfterALossAndApplyTells(t *testing.T) {
 			return brokertest.Pass
 		})
 		c, err = client.Apply(e.ctx, wanted)
-		if _, interrupted := errors.AsType[*compare.InterruptedError](err); !interrupted || c.Changes[0].Action != compare.ActionCreate {
+		if _, interrupted := errs.AsType[*compare.InterruptedError](err); !interrupted || c.Changes[0].Action != compare.ActionCreate {
 			t.Errorf("%v, %v", c, err)
 		}
 		if c, err := client.Apply(e.ctx, wanted); err != nil || c.Changes[0].Action != compare.ActionAdopt {
@@ -124,7 +125,7 @@ func TestCompareEndsWithWhatMakesTheBrokerCloseTheConnection(t *testing.T) {
 		} {
 			e.resetDials()
 			c, err := f()
-			interrupted, ok := errors.AsType[*compare.InterruptedError](err)
+			interrupted, ok := errs.AsType[*compare.InterruptedError](err)
 			if !ok || c != nil || !errors.Is(err, core.ErrCommandInvalid) || len(interrupted.Suspects) != 1 {
 				t.Errorf("%s: %v, %v", name, c, err)
 			}

@@ -22,6 +22,7 @@ import (
 	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/recovery"
 )
 
@@ -136,7 +137,7 @@ func TestDialErrors(t *testing.T) {
 func is(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
 
 func isValidation(err error) bool {
-	_, ok := errors.AsType[*core.ValidationError](err)
+	_, ok := errs.AsType[*core.ValidationError](err)
 	return ok
 }
 

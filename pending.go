@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
@@ -48,7 +49,7 @@ func (d *pending) missing(phase int, resolve func(string) string) ([]record.Step
 // blame returns the result of the step over which the broker closed the
 // connection. Of several that can have been it one is declared at a time.
 func (d *pending) blame(err error) []record.Result {
-	interrupted, ok := errors.AsType[*record.InterruptedError](err)
+	interrupted, ok := errs.AsType[*record.InterruptedError](err)
 	if !ok {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // A consumer that is made is waited for, and one of a misspelt queue keeps the client from being ready.
@@ -65,6 +66,6 @@ func TestNilIsRefused(t *testing.T) {
 }
 
 func isInvalid(err error) bool {
-	_, ok := errors.AsType[*core.ValidationError](err)
+	_, ok := errs.AsType[*core.ValidationError](err)
 	return ok
 }

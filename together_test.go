@@ -10,6 +10,7 @@ import (
 
 	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/recovery"
 )
 
@@ -256,6 +257,6 @@ func TestNewRefusesWhatNoConnectionIsNeededToKnow(t *testing.T) {
 }
 
 func isDialError(err error) bool {
-	_, ok := errors.AsType[*core.DialError](err)
+	_, ok := errs.AsType[*core.DialError](err)
 	return ok
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
@@ -142,7 +143,7 @@ func TestPermissionsAreRevokedOnALiveConnection(t *testing.T) {
 		begun := time.Now()
 		for range messages {
 			err := pub.Publish(e.ctx, warren.Message{RoutingKey: "all.1"})
-			outcome, ok := errors.AsType[*core.OutcomeError](err)
+			outcome, ok := errs.AsType[*core.OutcomeError](err)
 			if !ok || outcome.Verdict.Outcome != core.Nacked || !errors.Is(err, core.ErrAccessRefused) {
 				t.Fatalf("publish without permission = %v", err)
 			}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/script"
 )
 
@@ -130,7 +131,7 @@ func (in *rawReader) feed(b []byte) (out []received) {
 	in.buf = append(in.buf, b...)
 	for in.err == nil {
 		f, n, err := wire.ParseFrame(in.buf, 0)
-		if _, ok := errors.AsType[*wire.ProtocolHeaderError](err); ok {
+		if _, ok := errs.AsType[*wire.ProtocolHeaderError](err); ok {
 			out = append(out, received{text: "header " + script.FormatValue(string(in.buf[4:8]))})
 			in.buf = in.buf[8:]
 			continue

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/gate"
 	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/recovery"
@@ -168,11 +169,11 @@ func refusal(err error) bool {
 	if errors.Is(err, core.ErrChannelsExhausted) {
 		return true
 	}
-	e, ok := errors.AsType[*core.Error](err)
+	e, ok := errs.AsType[*core.Error](err)
 	if ok {
 		return e.Scope == core.ScopeChannel
 	}
-	_, invalid := errors.AsType[*core.ValidationError](err)
+	_, invalid := errs.AsType[*core.ValidationError](err)
 	return invalid
 }
 

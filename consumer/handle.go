@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/hook"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
@@ -200,7 +201,7 @@ func (c *Consumer) note(d *core.Delivery, result, err error) {
 // meaningless takes the result of a handler whose delivery needs no settling:
 // the broker does not wait for it, or the handler has settled it.
 func (c *Consumer) meaningless(f *feed, d *core.Delivery, result error) {
-	if _, panicked := errors.AsType[*PanicError](result); panicked || errors.Is(result, ErrExited) {
+	if _, panicked := errs.AsType[*PanicError](result); panicked || errors.Is(result, ErrExited) {
 		f.report(result)
 	}
 	if c.cfg.autoAck {

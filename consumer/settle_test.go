@@ -12,6 +12,7 @@ import (
 	"github.com/warren-mq/warren/consumer"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/recovery"
 )
 
@@ -106,7 +107,7 @@ func TestPanicIsReportedWithItsStack(t *testing.T) {
 		e.mu.Lock()
 		last := e.events[len(e.events)-1]
 		e.mu.Unlock()
-		p, ok := errors.AsType[*consumer.PanicError](last.Err)
+		p, ok := errs.AsType[*consumer.PanicError](last.Err)
 		if !ok || !errors.Is(last.Err, bad) || len(p.Stack) == 0 || last.Kind != recovery.HandlerFailed {
 			t.Errorf("event %v: %v", last.Kind, last.Err)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // offsetHeader is the argument of basic.consume that says where in a stream to
@@ -158,7 +159,7 @@ func (c *Consumer) arguments() (core.Table, int) {
 // isNone learns from a refusal that the queue is no stream: RabbitMQ takes no offset for another one. It
 // reports whether to subscribe without.
 func (c *Consumer) isNone(err error) bool {
-	e, ok := errors.AsType[*core.Error](err)
+	e, ok := errs.AsType[*core.Error](err)
 	if kind := c.kind.Load(); kind == stream || kind == plain || !ok || e.Code != core.ErrPreconditionFailed || !strings.Contains(e.Text, offsetHeader) {
 		return false
 	}
@@ -169,7 +170,7 @@ func (c *Consumer) isNone(err error) bool {
 
 // explained adds what to do to the refusal of a stream that another service declared.
 func (c *Consumer) explained(err error) error {
-	e, ok := errors.AsType[*core.Error](err)
+	e, ok := errs.AsType[*core.Error](err)
 	if ok && c.cfg.autoAck && e.Method == wire.MethodBasicConsume.String() && strings.Contains(e.Text, "prefetch count is not set") {
 		return fmt.Errorf("%w: it is a stream, which needs acks: leave out consumer.AutoAck", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/warren-mq/warren/consumer"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 )
@@ -422,7 +423,7 @@ func TestAConsumerThatEndedIsMissed(t *testing.T) {
 }
 
 func isValidation(err error) bool {
-	_, ok := errors.AsType[*core.ValidationError](err)
+	_, ok := errs.AsType[*core.ValidationError](err)
 	return ok
 }
 

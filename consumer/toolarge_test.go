@@ -9,6 +9,7 @@ import (
 	"github.com/warren-mq/warren/consumer"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/recovery"
 )
 
@@ -45,7 +46,7 @@ func (e *env) wantTooLarge(n int, fate recovery.Fate) {
 		e.Errorf("%d events, want %d", len(events), n)
 	}
 	for _, event := range events {
-		large, ok := errors.AsType[*recovery.TooLargeError](event.Err)
+		large, ok := errs.AsType[*recovery.TooLargeError](event.Err)
 		if !ok || large.Fate != fate || large.Size != 1000 || large.RoutingKey == "" || !errors.Is(large, core.ErrContentTooLarge) {
 			e.Errorf("%s: %v", event.Entity, event.Err)
 		}

@@ -1,17 +1,17 @@
 package core
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // onContent handles a complete content.
 func (ch *Channel) onContent(complete bool, err error, in *inbound) error {
 	if err != nil {
-		if e, ok := errors.AsType[*Error](err); ok && e.Scope == ScopeChannel {
+		if e, ok := errs.AsType[*Error](err); ok && e.Scope == ScopeChannel {
 			e.Channel = ch.id
 			return ch.giveUp(in, e)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // Code is an AMQP reply code. It is an error, so that the constants below
@@ -250,7 +251,7 @@ func bare(err error) string {
 
 // lost gives a connection's end a name if it has none: see [ErrLost].
 func lost(err error) error {
-	if _, named := errors.AsType[*Error](err); named {
+	if _, named := errs.AsType[*Error](err); named {
 		return err
 	}
 	for _, named := range []error{ErrClosed, ErrSilent, ErrTimeout} {

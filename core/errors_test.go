@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // Every reply code of the specification that ends something, with what a
@@ -44,7 +46,7 @@ func TestReplyCodes(t *testing.T) {
 		if !errors.Is(err, tt.code) || errors.Is(err, tt.code+1) {
 			t.Errorf("%d: errors.Is", tt.code)
 		}
-		e, _ := errors.AsType[*Error](err)
+		e, _ := errs.AsType[*Error](err)
 		if e.Recoverable() != tt.recoverable || e.Temporary() != tt.recoverable {
 			t.Errorf("%d: recoverable %v", tt.code, e.Recoverable())
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/charset"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // dial connects to a broker in memory; a real one is dialled the same way.
@@ -113,7 +114,7 @@ func ExampleError() {
 	defer func() { _ = conn.Close(ctx) }()
 
 	_, err := ch.QueueDeclare(ctx, core.QueueDeclare{Queue: "missing", Passive: true})
-	if e, ok := errors.AsType[*core.Error](err); ok {
+	if e, ok := errs.AsType[*core.Error](err); ok {
 		fmt.Println(e.Method, e.Code, e.Scope, e.Recoverable())
 	}
 	fmt.Println(errors.Is(err, core.ErrNotFound), ch.Err() != nil, conn.Err())

@@ -3,7 +3,6 @@ package core
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // Whatever else listens where AMQP 0.9.1 was looked for, the error says what it seems to be.
@@ -36,7 +36,7 @@ func TestDialNamesTheStranger(t *testing.T) {
 			cfg := tt.cfg
 			cfg.Addr = tt.addr
 			_, err := Dial(bg, cfg)
-			if e, ok := errors.AsType[*DialError](err); !ok || !strings.Contains(e.Hint, tt.want) || !strings.Contains(e.Error(), e.Hint) {
+			if e, ok := errs.AsType[*DialError](err); !ok || !strings.Contains(e.Hint, tt.want) || !strings.Contains(e.Error(), e.Hint) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
 			if strings.Contains(err.Error(), "tls: tls:") {

@@ -3,7 +3,6 @@ package core
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"runtime"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // rawFrame is a frame with any content and a correct frame around it.
@@ -292,7 +292,7 @@ func playHostileHandshake(t *testing.T, in []byte, code Code) {
 		mustIs(t, err, ErrTimeout)
 		return
 	}
-	if e, ok := errors.AsType[*Error](err); !ok || e.Code != code {
+	if e, ok := errs.AsType[*Error](err); !ok || e.Code != code {
 		t.Errorf("%v, want %v", err, code)
 	}
 	p.hangsUp()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/memnet"
 )
 
@@ -153,7 +154,7 @@ func (p *peer) hangsUp() {
 	for {
 		f, err := p.readFrame(time.Hour)
 		if err != nil {
-			if t, ok := errors.AsType[interface {
+			if t, ok := errs.AsType[interface {
 				error
 				Timeout() bool
 			}](err); ok && t.Timeout() {
@@ -400,7 +401,7 @@ func mustIs(t *testing.T, err, target error) {
 
 func mustAs[E error](t *testing.T, err error) E {
 	t.Helper()
-	e, ok := errors.AsType[E](err)
+	e, ok := errs.AsType[E](err)
 	if !ok {
 		t.Fatalf("error %v (%T), want %T", err, err, e)
 	}

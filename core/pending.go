@@ -2,12 +2,12 @@ package core
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/gate"
 )
 
@@ -127,7 +127,7 @@ func isCancelled(calls []*pending, c *Consumer) bool {
 // several whose replies come late it may have refused any.
 func failCalls(calls []*pending, cause error) {
 	ignored := false
-	e, ok := errors.AsType[*Error](cause)
+	e, ok := errs.AsType[*Error](cause)
 	for _, p := range calls {
 		if ignored {
 			p.fail(because(ErrIgnored, cause))

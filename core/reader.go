@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // inbound is what only the reader goroutine touches.
@@ -144,7 +145,7 @@ func (c *Conn) onReply(m wire.Method) error {
 // complain tells the server why this client gives up, if it is the server's
 // bytes, and waits a moment for that to be written.
 func (c *Conn) complain(err error) {
-	e, ok := errors.AsType[*Error](err)
+	e, ok := errs.AsType[*Error](err)
 	if !ok || e.Server {
 		return
 	}
@@ -166,7 +167,7 @@ func (c *Conn) awaitFlush() {
 
 // protocolError turns a fault found in received bytes into an [*Error].
 func protocolError(err error) error {
-	w, ok := errors.AsType[*wire.Error](err)
+	w, ok := errs.AsType[*wire.Error](err)
 	if !ok {
 		return err
 	}

@@ -2,11 +2,11 @@ package core
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/gate"
 )
 
@@ -235,7 +235,7 @@ func do[R wire.Method](ctx context.Context, ch *Channel, m wire.Method, noWait b
 
 // invalid wraps an encoding error; others pass.
 func invalid(id wire.MethodID, err error) error {
-	if _, ok := errors.AsType[*wire.FieldError](err); ok {
+	if _, ok := errs.AsType[*wire.FieldError](err); ok {
 		return &ValidationError{Method: id.String(), Err: err}
 	}
 	return err

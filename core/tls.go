@@ -11,6 +11,8 @@ import (
 	"net"
 	"os"
 	"strings"
+
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // TLSFiles names PEM files for a TLS connection. They are read anew at each
@@ -88,7 +90,7 @@ func startTLS(ctx context.Context, nc net.Conn, cfg Config) (net.Conn, error) {
 }
 
 func tlsHint(err error) string {
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, io.EOF) {
+	if _, ok := errs.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, io.EOF) {
 		return "the server does not seem to speak TLS on this port; the TLS port is usually 5671"
 	}
 	return ""

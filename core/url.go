@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // ParseURL turns an AMQP URL into a [Config]:
@@ -93,7 +95,7 @@ func errBadURL(err error) error {
 // net/url. What is left of it may quote a part of the URL, so only its kind
 // is told where that part may be the password.
 func withoutURL(err error) error {
-	e, ok := errors.AsType[*url.Error](err)
+	e, ok := errs.AsType[*url.Error](err)
 	if !ok {
 		return errors.New("not a url")
 	}

@@ -3,10 +3,11 @@ package core
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 func TestParseURL(t *testing.T) {
@@ -132,7 +133,7 @@ func TestParseURLErrors(t *testing.T) {
 		"://": "scheme",
 	} {
 		_, err := ParseURL(raw)
-		if _, ok := errors.AsType[*ValidationError](err); !ok {
+		if _, ok := errs.AsType[*ValidationError](err); !ok {
 			t.Errorf("%s: %v is not a ValidationError", raw, err)
 			continue
 		}

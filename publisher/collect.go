@@ -1,13 +1,13 @@
 package publisher
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // search is what the death of a channel told about the message that is sought.
@@ -117,7 +117,7 @@ func names(text, exchange string) bool {
 // refusedPublish returns the broker's error if it closed the channel over a
 // publish, or the connection over what may have been one; else nil.
 func refusedPublish(cause error) *core.Error {
-	e, ok := errors.AsType[*core.Error](cause)
+	e, ok := errs.AsType[*core.Error](cause)
 	if !ok || !e.Server {
 		return nil
 	}

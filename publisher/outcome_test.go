@@ -10,6 +10,7 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
 )
@@ -98,7 +99,7 @@ func TestAnErrorNamesWhereTheMessageWasToGo(t *testing.T) {
 					cancel(errEnough)
 				}
 				err := publishOrSend(ctx, p, test.m, sent)
-				o, ok := errors.AsType[*core.OutcomeError](err)
+				o, ok := errs.AsType[*core.OutcomeError](err)
 				if !ok || !strings.Contains(err.Error(), test.want) || o.RoutingKey != test.m.RoutingKey {
 					t.Errorf("%s, sent %t: %v; want it to say %s", test.name, sent, err, test.want)
 				}
@@ -139,7 +140,7 @@ func outcomeOf(err error) core.Outcome {
 	if err == nil {
 		return core.Confirmed
 	}
-	if o, ok := errors.AsType[*core.OutcomeError](err); ok {
+	if o, ok := errs.AsType[*core.OutcomeError](err); ok {
 		return o.Verdict.Outcome
 	}
 	return core.Pending
@@ -185,7 +186,7 @@ func TestInvalidMessagesAreRefusedBeforeAnythingIsSent(t *testing.T) {
 					e.broker.Stop()
 				}
 				err := p.Publish(e.ctx, m)
-				if _, ok := errors.AsType[*core.ValidationError](err); !ok {
+				if _, ok := errs.AsType[*core.ValidationError](err); !ok {
 					t.Errorf("connected %t: %v; want a validation error", connected, err)
 				}
 				if s := p.Stats(); s.Open != 0 || s.OpenBytes != 0 {

@@ -2,11 +2,11 @@ package publisher
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/gate"
 	"github.com/warren-mq/warren/recovery"
 )
@@ -225,7 +225,7 @@ func (p *Publisher) takeBack(ctx context.Context, ch *core.Channel, r *Receipt, 
 	r.phase = queued
 	r.attempts--
 	p.landed()
-	if _, invalid := errors.AsType[*core.ValidationError](err); invalid {
+	if _, invalid := errs.AsType[*core.ValidationError](err); invalid {
 		p.release(r)
 		return nil, err
 	}

@@ -1,12 +1,12 @@
 package publisher_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
 )
@@ -40,7 +40,7 @@ func TestWrongPropertiesCostNoChannel(t *testing.T) {
 					e.broker.Start()
 					_, err = r.Wait(e.ctx)
 				}
-				if _, ok := errors.AsType[*core.ValidationError](err); !ok {
+				if _, ok := errs.AsType[*core.ValidationError](err); !ok {
 					t.Errorf("connected %t: %+v: %v", connected, bad[i], err)
 				}
 			}

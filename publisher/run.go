@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/recovery"
 )
 
@@ -238,7 +239,7 @@ func (p *Publisher) republish(ch *core.Channel, r *Receipt) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r.handing = false
-	_, invalid := errors.AsType[*core.ValidationError](err)
+	_, invalid := errs.AsType[*core.ValidationError](err)
 	if err != nil {
 		r.phase = queued
 		r.attempts--

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/memnet"
 )
 
@@ -72,7 +73,7 @@ func TestEventsKeepTheirOrder(t *testing.T) {
 
 func TestAConnectionWithoutAResolverIsRefused(t *testing.T) {
 	c := New(Config{})
-	if _, ok := errors.AsType[*core.ValidationError](c.Connect(t.Context())); !ok {
+	if _, ok := errs.AsType[*core.ValidationError](c.Connect(t.Context())); !ok {
 		t.Errorf("%v", c.Connect(t.Context()))
 	}
 	must(t, c.Close(t.Context()))

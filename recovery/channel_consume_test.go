@@ -14,6 +14,7 @@ import (
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/memnet"
 )
 
@@ -321,7 +322,7 @@ func TestATagInUseIsRefusedBeforeItCostsTheConnection(t *testing.T) {
 		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
 		consume(t, ch, q, "tag")
 		_, err := ch.Consume(t.Context(), core.BasicConsume{Queue: q, ConsumerTag: "tag"})
-		if _, ok := errors.AsType[*core.ValidationError](err); !ok {
+		if _, ok := errs.AsType[*core.ValidationError](err); !ok {
 			t.Errorf("error %v", err)
 		}
 		if _, err = ch.Consume(t.Context(), core.BasicConsume{Queue: "missing", ConsumerTag: "free"}); !errors.Is(err, core.ErrNotFound) {
@@ -331,7 +332,7 @@ func TestATagInUseIsRefusedBeforeItCostsTheConnection(t *testing.T) {
 		consume(t, b.channel(t), q, "tag")   // on another channel
 		named := consume(t, ch, q, "").Tag() // by the broker
 		_, err = ch.Consume(t.Context(), core.BasicConsume{Queue: q, ConsumerTag: named})
-		if _, ok := errors.AsType[*core.ValidationError](err); !ok {
+		if _, ok := errs.AsType[*core.ValidationError](err); !ok {
 			t.Errorf("error %v", err)
 		}
 		b.cut(t)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/gate"
 )
 
@@ -53,7 +54,7 @@ func (ch *Channel) publish(ctx context.Context, f func(*core.Channel) error) err
 }
 
 func invalid(err error) bool {
-	_, ok := errors.AsType[*core.ValidationError](err)
+	_, ok := errs.AsType[*core.ValidationError](err)
 	return ok || errors.Is(err, core.ErrConfirmMode)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/memnet"
 	"github.com/warren-mq/warren/topology"
 )
@@ -309,7 +310,7 @@ func TestTheEmptyQueueNameIsTheOneDeclaredLast(t *testing.T) {
 			"consume": second(ch.Consume(t.Context(), core.BasicConsume{})),
 			"no-wait": second(ch.QueueDeclare(t.Context(), core.QueueDeclare{NoWait: true})),
 		} {
-			if _, ok := errors.AsType[*core.ValidationError](err); !ok {
+			if _, ok := errs.AsType[*core.ValidationError](err); !ok {
 				t.Errorf("%s before any declare: %v", what, err)
 			}
 		}

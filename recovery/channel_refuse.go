@@ -8,6 +8,7 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // refuse notes which of the consumers in flight the physical channel, or the
@@ -26,7 +27,7 @@ func (ch *Channel) refuse(physical *core.Channel, inFlight []*Consumer, blame Bl
 	case physical.Conn().Err() != nil || !overConsumer(err):
 		return err
 	}
-	if _, ok := errors.AsType[*core.Error](err); ok && !alone {
+	if _, ok := errs.AsType[*core.Error](err); ok && !alone {
 		ch.suspect(inFlight)
 		return errLeftOut{err} // so far none; the next channel tells which
 	}
@@ -39,7 +40,7 @@ func (ch *Channel) refuse(physical *core.Channel, inFlight []*Consumer, blame Bl
 
 // overConsumer reports whether err came of starting consumers.
 func overConsumer(err error) bool {
-	e, ok := errors.AsType[*core.Error](err)
+	e, ok := errs.AsType[*core.Error](err)
 	if !ok {
 		return errors.Is(err, core.ErrTimeout) || invalid(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // runChannel is the goroutine that opens one physical channel after another,
@@ -84,7 +85,7 @@ func (ch *Channel) open(s *Session) (*core.Channel, error) {
 			return physical, nil
 		}
 		_ = closePhysical(physical, abandonLimit) // nobody has used it
-		if _, again := errors.AsType[errLeftOut](err); !again || ch.ctx.Err() != nil || s.Conn.Err() != nil {
+		if _, again := errs.AsType[errLeftOut](err); !again || ch.ctx.Err() != nil || s.Conn.Err() != nil {
 			return nil, err
 		}
 	}
@@ -171,7 +172,7 @@ func (ch *Channel) apply(physical *core.Channel, before, after modes) error {
 // withoutGlobal notes that the broker takes no qos for the whole channel, if
 // that is why it closed the channel or the connection.
 func (ch *Channel) withoutGlobal(err error) error {
-	e, ok := errors.AsType[*core.Error](err)
+	e, ok := errs.AsType[*core.Error](err)
 	if !ok || !e.Server || e.Method != wire.MethodBasicQos.String() || Classify(err) == Temporary {
 		return err
 	}

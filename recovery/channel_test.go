@@ -12,6 +12,7 @@ import (
 
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/record"
 )
 
@@ -135,7 +136,7 @@ func TestAFailingCallGetsItsErrorAndTheChannelGoesOn(t *testing.T) {
 
 		begun := time.Now()
 		_, err := ch.QueueDeclare(t.Context(), core.QueueDeclare{Queue: "q", Durable: false})
-		if e, ok := errors.AsType[*core.Error](err); !ok || e.Code != core.ErrPreconditionFailed || e.Method != "queue.declare" {
+		if e, ok := errs.AsType[*core.Error](err); !ok || e.Code != core.ErrPreconditionFailed || e.Method != "queue.declare" {
 			t.Errorf("error %v", err)
 		}
 		send(t, ch, "q", "one")

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // class is what a failed attempt to connect means for the next one.
@@ -26,13 +27,13 @@ const (
 
 // classify sorts the error of a failed attempt.
 func classify(err error) class {
-	if _, ok := errors.AsType[*core.ValidationError](err); ok {
+	if _, ok := errs.AsType[*core.ValidationError](err); ok {
 		return hopeless
 	}
 	if errors.Is(err, core.ErrAuth) || errors.Is(err, core.ErrNoMechanism) {
 		return refused
 	}
-	if e, ok := errors.AsType[*core.Error](err); ok && e.Server {
+	if e, ok := errs.AsType[*core.Error](err); ok && e.Server {
 		if e.Code == core.ErrAccessRefused || e.Code == core.ErrNotAllowed || e.Code == core.ErrInvalidPath {
 			return refused
 		}
@@ -45,15 +46,15 @@ func classify(err error) class {
 }
 
 func isCertificate(err error) bool {
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+	if _, ok := errs.AsType[*tls.CertificateVerificationError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+	if _, ok := errs.AsType[tls.RecordHeaderError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+	if _, ok := errs.AsType[x509.HostnameError](err); ok {
 		return true
 	}
-	_, ok := errors.AsType[tls.AlertError](err)
+	_, ok := errs.AsType[tls.AlertError](err)
 	return ok
 }

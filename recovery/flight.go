@@ -2,10 +2,10 @@ package recovery
 
 import (
 	"context"
-	"errors"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/gate"
 )
 
@@ -93,7 +93,7 @@ func accuse(lost error, alone, again bool) Blame {
 	if !closedOver(lost) {
 		return NotBlamed
 	}
-	e, _ := errors.AsType[*core.Error](lost)
+	e, _ := errs.AsType[*core.Error](lost)
 	named := e.Method == wire.MethodBasicConsume.String()
 	switch {
 	case !named && e.Method != "":

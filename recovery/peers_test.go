@@ -13,6 +13,7 @@ import (
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/memnet"
 )
 
@@ -312,7 +313,7 @@ func TestArgumentsOfTheNextConsume(t *testing.T) {
 			synctest.Wait()
 		}
 		err = cons.SetArguments(core.Table{"x-stream-offset": t})
-		if _, ok := errors.AsType[*core.ValidationError](err); !ok {
+		if _, ok := errs.AsType[*core.ValidationError](err); !ok {
 			t.Errorf("arguments that cannot be sent: %v", err)
 		}
 		if got := fmt.Sprint(from); got != "[first first 100 200]" {

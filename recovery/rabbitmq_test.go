@@ -17,6 +17,7 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/docker"
 	"github.com/warren-mq/warren/internal/docker/dockertest"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/faultproxy"
 	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
@@ -77,7 +78,7 @@ func testFatalOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 		t.Errorf("degraded: %s", got)
 	}
 	e := j.of(Quarantined)[0]
-	if refusal, ok := errors.AsType[*core.Error](e.Err); !ok || refusal.Code != core.ErrInternal || refusal.Scope != core.ScopeConnection {
+	if refusal, ok := errs.AsType[*core.Error](e.Err); !ok || refusal.Code != core.ErrInternal || refusal.Scope != core.ScopeConnection {
 		t.Errorf("event %v", e.Err)
 	}
 	t.Logf("%d connections; %v", s.Epoch, e.Err)

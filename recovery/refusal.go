@@ -2,13 +2,13 @@ package recovery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/record"
 )
 
@@ -48,10 +48,10 @@ func (r Reason) String() string {
 // Classify tells the reason from the reply's scope, method, code and text, which
 // is how RabbitMQ tells apart two meanings of 403 and of 406.
 func Classify(err error) Reason {
-	if _, ok := errors.AsType[*core.ValidationError](err); ok {
+	if _, ok := errs.AsType[*core.ValidationError](err); ok {
 		return Invalid
 	}
-	e, ok := errors.AsType[*core.Error](err)
+	e, ok := errs.AsType[*core.Error](err)
 	if !ok {
 		return Temporary
 	}

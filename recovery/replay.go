@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/hook"
 	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
@@ -282,7 +283,7 @@ type gateError struct{ error }
 func (e *gateError) Unwrap() error { return e.error }
 
 func isFinal(err error) bool {
-	_, refused := errors.AsType[*refusedError](err)
-	_, shut := errors.AsType[*gateError](err)
+	_, refused := errs.AsType[*refusedError](err)
+	_, shut := errs.AsType[*gateError](err)
 	return refused || shut
 }

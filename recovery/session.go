@@ -2,11 +2,11 @@ package recovery
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/hook"
 	"github.com/warren-mq/warren/internal/record"
 )
@@ -43,7 +43,7 @@ func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
 	s.aside = s.apart()
 	s.epoch++
 	maps.Copy(s.doubtful, s.quarantine.keys())
-	_, slow := errors.AsType[*record.InterruptedError](s.cause) // given up by this side in a replay
+	_, slow := errs.AsType[*record.InterruptedError](s.cause) // given up by this side in a replay
 	s.quarantine.reset(slow)
 	clear(s.freed)
 	s.quarantine.held.patience = patienceFor(conn.Tuned().Heartbeat)

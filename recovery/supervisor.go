@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/hook"
 )
 
@@ -253,7 +254,7 @@ func (s *supervision) count(err error) {
 
 // isFault reports whether this side found that the server breaks the protocol.
 func isFault(err error) bool {
-	e, ok := errors.AsType[*core.Error](err)
+	e, ok := errs.AsType[*core.Error](err)
 	return ok && !e.Server && e.Scope == core.ScopeConnection
 }
 

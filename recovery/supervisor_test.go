@@ -15,6 +15,7 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/memnet"
 )
 
@@ -238,7 +239,7 @@ func TestAnImpossibleConfigurationIsNotRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, j := start(t, Config{InitialPasses: -1}, core.Config{Addr: "no port"})
 		err := c.Connect(t.Context())
-		if _, ok := errors.AsType[*core.ValidationError](err); !ok || len(j.of(Retrying)) != 0 {
+		if _, ok := errs.AsType[*core.ValidationError](err); !ok || len(j.of(Retrying)) != 0 {
 			t.Errorf("connect: %v after %d retries", err, len(j.of(Retrying)))
 		}
 	})

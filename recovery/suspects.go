@@ -1,10 +1,10 @@
 package recovery
 
 import (
-	"errors"
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/record"
 )
 
@@ -33,7 +33,7 @@ func (s *suspects) accuse(cause error, inFlight []record.Step) (culprit record.S
 	if !closedOver(cause) {
 		return culprit, false
 	}
-	e, _ := errors.AsType[*core.Error](cause)
+	e, _ := errs.AsType[*core.Error](cause)
 	var blamed []record.Step
 	for _, step := range inFlight {
 		if e.Method == "" || e.Method == step.Method.ID().String() {
@@ -54,14 +54,14 @@ func (s *suspects) accuse(cause error, inFlight []record.Step) (culprit record.S
 // closedOver reports whether the server closed the connection over something that was asked of it. The network,
 // and an operator, are nobody's fault.
 func closedOver(cause error) bool {
-	e, ok := errors.AsType[*core.Error](cause)
+	e, ok := errs.AsType[*core.Error](cause)
 	return ok && e.Server && e.Scope == core.ScopeConnection && e.Code != core.ErrConnectionForced
 }
 
 // blame looks for the entity that made the broker close the connection, and
 // puts it into quarantine. It returns why the connection is lost.
 func (s *supervision) blame(conn *core.Conn, err error) error {
-	interrupted, ok := errors.AsType[*record.InterruptedError](err)
+	interrupted, ok := errs.AsType[*record.InterruptedError](err)
 	if !ok || conn.Err() == nil { // given up by this side
 		return err
 	}

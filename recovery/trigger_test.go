@@ -14,6 +14,7 @@ import (
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/memnet"
 )
 
@@ -36,7 +37,7 @@ func TestWhateverEndsAConnectionIsRecoveredFromOnce(t *testing.T) {
 	}
 	code := func(want core.Code) func(error) bool {
 		return func(err error) bool {
-			e, ok := errors.AsType[*core.Error](err)
+			e, ok := errs.AsType[*core.Error](err)
 			return ok && e.Code == want && e.Server
 		}
 	}

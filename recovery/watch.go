@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
@@ -301,7 +302,7 @@ func (s *supervision) harmless(conn *core.Conn, step record.Step) bool {
 		if len(results) == 1 {
 			err = results[0].Err
 		}
-		if e, ok := errors.AsType[*core.Error](err); ok && e.Scope == core.ScopeChannel {
+		if e, ok := errs.AsType[*core.Error](err); ok && e.Scope == core.ScopeChannel {
 			err = nil
 		}
 	}

@@ -1,13 +1,13 @@
 package topology_test
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -23,7 +23,7 @@ func fields(t *testing.T, err error) []string {
 	}
 	var out []string
 	for _, e := range joined.Unwrap() {
-		p, ok := errors.AsType[*topology.Problem](e)
+		p, ok := errs.AsType[*topology.Problem](e)
 		if !ok || p.Err == nil || !strings.HasPrefix(p.Error(), p.Entity.String()) {
 			t.Fatalf("no problem: %v", e)
 		}

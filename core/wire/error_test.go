@@ -2,12 +2,12 @@ package wire_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 func TestErrorTexts(t *testing.T) {
@@ -34,7 +34,7 @@ func TestErrorTexts(t *testing.T) {
 
 func TestErrorsAreFoundWhenWrapped(t *testing.T) {
 	_, err := new(wire.Decoder).Method(nil)
-	if e, ok := errors.AsType[*wire.Error](fmt.Errorf("reading: %w", err)); !ok || e.Code != 501 {
+	if e, ok := errs.AsType[*wire.Error](fmt.Errorf("reading: %w", err)); !ok || e.Code != 501 {
 		t.Errorf("error %v", err)
 	}
 }

@@ -3,10 +3,11 @@ package wire
 import (
 	"bytes"
 	"encoding/hex"
-	"errors"
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // bitRun writes consecutive bits.
@@ -24,6 +25,8 @@ func shortstr(s string) func(*fieldWriter) {
 }
 func longstr(s string) func(*fieldWriter) { return func(w *fieldWriter) { w.longstr("locales", &s) } }
 
+func pointer[T any](v T) *T { return &v }
+
 func TestFieldWriter(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -35,18 +38,18 @@ func TestFieldWriter(t *testing.T) {
 		{"four bits, lowest first", bitRun(1, 1, 0, 1), "0b"},
 		{"an octet ends a run of bits", func(w *fieldWriter) {
 			bitRun(1, 1, 0)(w)
-			w.octet("octet", new(uint8(10)))
+			w.octet("octet", pointer(uint8(10)))
 			bitRun(1)(w)
 		}, "030a01"},
 		{"twenty bits take three octets", bitRun(1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0), "555505"},
 		{"eight bits take one octet", bitRun(1, 0, 0, 0, 0, 0, 0, 1), "81"},
-		{"octet, largest", func(w *fieldWriter) { w.octet("", new(uint8(math.MaxUint8))) }, "ff"},
-		{"short", func(w *fieldWriter) { w.short("", new(uint16(0x0102))) }, "0102"},
-		{"short, largest", func(w *fieldWriter) { w.short("", new(uint16(math.MaxUint16))) }, "ffff"},
-		{"long", func(w *fieldWriter) { w.long("", new(uint32(0x01020304))) }, "01020304"},
-		{"long, largest", func(w *fieldWriter) { w.long("", new(uint32(math.MaxUint32))) }, "ffffffff"},
-		{"longlong", func(w *fieldWriter) { w.longlong("", new(uint64(0x0102030405060708))) }, "0102030405060708"},
-		{"longlong, largest", func(w *fieldWriter) { w.longlong("", new(uint64(math.MaxUint64))) }, "ffffffffffffffff"},
+		{"octet, largest", func(w *fieldWriter) { w.octet("", pointer(uint8(math.MaxUint8))) }, "ff"},
+		{"short", func(w *fieldWriter) { w.short("", pointer(uint16(0x0102))) }, "0102"},
+		{"short, largest", func(w *fieldWriter) { w.short("", pointer(uint16(math.MaxUint16))) }, "ffff"},
+		{"long", func(w *fieldWriter) { w.long("", pointer(uint32(0x01020304))) }, "01020304"},
+		{"long, largest", func(w *fieldWriter) { w.long("", pointer(uint32(math.MaxUint32))) }, "ffffffff"},
+		{"longlong", func(w *fieldWriter) { w.longlong("", pointer(uint64(0x0102030405060708))) }, "0102030405060708"},
+		{"longlong, largest", func(w *fieldWriter) { w.longlong("", pointer(uint64(math.MaxUint64))) }, "ffffffffffffffff"},
 		{"empty shortstr", shortstr(""), "00"},
 		{"shortstr", shortstr("hello"), "0568656c6c6f"},
 		{"shortstr of 255 octets", shortstr(strings.Repeat("a", 255)), "ff" + strings.Repeat("61", 255)},
@@ -84,7 +87,7 @@ func TestFieldWriter(t *testing.T) {
 func TestEveryOctetAsItIs(t *testing.T) {
 	w := &fieldWriter{}
 	for i := range 256 {
-		w.octet("octet", new(uint8(i)))
+		w.octet("octet", pointer(uint8(i)))
 		if w.b[i] != byte(i) {
 			t.Fatalf("octet %d written as %d", i, w.b[i])
 		}
@@ -108,7 +111,7 @@ func TestFieldWriterRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := &fieldWriter{}
 			tt.write(w)
-			e, ok := errors.AsType[*FieldError](w.err)
+			e, ok := errs.AsType[*FieldError](w.err)
 			if !ok {
 				t.Fatalf("error %v is no *FieldError", w.err)
 			}

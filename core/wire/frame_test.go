@@ -3,12 +3,12 @@ package wire_test
 import (
 	"bytes"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // unhex turns hexadecimal digits, with spaces for the reader, into bytes.
@@ -24,7 +24,7 @@ func unhex(t testing.TB, s string) []byte {
 // wantFault fails the test unless err is an *Error with the code.
 func wantFault(t *testing.T, err error, code uint16) {
 	t.Helper()
-	e, ok := errors.AsType[*wire.Error](err)
+	e, ok := errs.AsType[*wire.Error](err)
 	if !ok {
 		t.Fatalf("error %v (%T), want a *wire.Error with code %d", err, err, code)
 	}
@@ -132,7 +132,7 @@ func TestParseFrameProtocolHeader(t *testing.T) {
 		}
 	}
 	_, n, err := wire.ParseFrame([]byte(wire.ProtocolHeader), 4096)
-	e, ok := errors.AsType[*wire.ProtocolHeaderError](err)
+	e, ok := errs.AsType[*wire.ProtocolHeaderError](err)
 	if !ok || n != 0 {
 		t.Fatalf("n %d, error %v", n, err)
 	}

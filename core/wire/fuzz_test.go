@@ -2,12 +2,13 @@ package wire
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // typed fails the test unless err is nil or one of the errors that bytes can cause.
@@ -16,10 +17,10 @@ func typed(t *testing.T, err error) {
 	if err == nil {
 		return
 	}
-	if _, ok := errors.AsType[*ProtocolHeaderError](err); ok {
+	if _, ok := errs.AsType[*ProtocolHeaderError](err); ok {
 		return
 	}
-	if e, ok := errors.AsType[*Error](err); !ok || e.Code < 501 || e.Code > 540 || e.Where == "" || e.Reason == "" {
+	if e, ok := errs.AsType[*Error](err); !ok || e.Code < 501 || e.Code > 540 || e.Where == "" || e.Reason == "" {
 		t.Fatalf("error %#v", err)
 	}
 }
@@ -160,7 +161,7 @@ func FuzzProperties(f *testing.F) {
 		}
 		frame, err := AppendHeader(nil, 1, ClassBasic, 0, &p)
 		if err != nil { // the limits apply here, and not to bytes that no decoder has let through
-			if _, ok := errors.AsType[*FieldError](err); !ok {
+			if _, ok := errs.AsType[*FieldError](err); !ok {
 				t.Fatal(err)
 			}
 			return

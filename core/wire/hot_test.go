@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // hotCases are methods that have functions of their own, which must agree with the field walk.
@@ -95,7 +97,7 @@ func TestHotDecodersRefuseWhatIsCutOff(t *testing.T) {
 			if got == nil {
 				continue // no decoder of its own
 			}
-			if e, ok := errors.AsType[*Error](err); !ok || e.Code != 502 || e.Where != m.ID().String() {
+			if e, ok := errs.AsType[*Error](err); !ok || e.Code != 502 || e.Where != m.ID().String() {
 				t.Fatalf("%s cut to %d octets: error %v", m.ID(), cut, err)
 			}
 			fresh, _ := decodeHot(&d, payload[:4])
@@ -115,11 +117,11 @@ func TestHotDecodersRefuseOtherMethods(t *testing.T) {
 	}
 	for name, decode := range decoders {
 		_, payload := encode(t, &BasicGetEmpty{})
-		if e, ok := errors.AsType[*Error](decode(payload)); !ok || e.Code != 503 {
+		if e, ok := errs.AsType[*Error](decode(payload)); !ok || e.Code != 503 {
 			t.Errorf("%s: error %v for a basic.get-empty", name, e)
 		}
 		for cut := range 4 {
-			if e, ok := errors.AsType[*Error](decode(payload[:cut])); !ok || e.Code != 501 {
+			if e, ok := errs.AsType[*Error](decode(payload[:cut])); !ok || e.Code != 501 {
 				t.Errorf("%s: error %v for %d octets", name, e, cut)
 			}
 		}
@@ -137,7 +139,7 @@ func TestHotEncodersRefuseLongNames(t *testing.T) {
 	} {
 		dst := append(make([]byte, 0, 2048), "before"...)
 		got, err := appendHot(dst, 1, m)
-		if e, ok := errors.AsType[*FieldError](err); !ok || e.Path != strings.TrimSpace(path) {
+		if e, ok := errs.AsType[*FieldError](err); !ok || e.Path != strings.TrimSpace(path) {
 			t.Errorf("%s: error %v", path, err)
 		}
 		if string(got) != "before" {
@@ -155,7 +157,7 @@ func TestValidateShortstr(t *testing.T) {
 		t.Error(err)
 	}
 	err := ValidateShortstr("queue", strings.Repeat("x", 256))
-	if e, ok := errors.AsType[*FieldError](err); !ok || e.Path != "queue" {
+	if e, ok := errs.AsType[*FieldError](err); !ok || e.Path != "queue" {
 		t.Errorf("error %v", err)
 	}
 }

@@ -3,11 +3,12 @@ package wire
 import (
 	"bytes"
 	"encoding/hex"
-	"errors"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // encode returns the method's frame and its payload.
@@ -96,7 +97,7 @@ func TestEveryMethodCutAnywhereIsRefused(t *testing.T) {
 		_, payload := encode(t, m)
 		for cut := range len(payload) {
 			got, err := d.Method(payload[:cut:cut])
-			e, ok := errors.AsType[*Error](err)
+			e, ok := errs.AsType[*Error](err)
 			if !ok || got != nil {
 				t.Fatalf("%s cut to %d of %d octets: %+v, error %v", m.ID(), cut, len(payload), got, err)
 			}
@@ -177,7 +178,7 @@ func TestUnknownMethods(t *testing.T) {
 	for _, tt := range tests {
 		payload := []byte{byte(tt.id >> 24), byte(tt.id >> 16), byte(tt.id >> 8), byte(tt.id), 0, 0, 0, 0}
 		m, err := d.Method(payload)
-		e, ok := errors.AsType[*Error](err)
+		e, ok := errs.AsType[*Error](err)
 		if !ok || e.Code != tt.code || m != nil {
 			t.Errorf("%s: %v, error %v, want code %d", tt.name, m, err, tt.code)
 		}
@@ -249,7 +250,7 @@ func TestAppendMethodErrorLeavesDst(t *testing.T) {
 		t.Run(tt.path, func(t *testing.T) {
 			dst := append(make([]byte, 0, 1024), "before"...)
 			got, err := AppendMethod(dst, 1, tt.method)
-			e, ok := errors.AsType[*FieldError](err)
+			e, ok := errs.AsType[*FieldError](err)
 			if !ok || e.Path != tt.path {
 				t.Errorf("error %v, want path %q", err, tt.path)
 			}

@@ -3,13 +3,14 @@ package wire
 import (
 	"bytes"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // propertyCases has the properties in wire order, each with a message that has only this one, and its octets.
@@ -186,7 +187,7 @@ func TestPropertiesRefused(t *testing.T) {
 		t.Run(tt.path, func(t *testing.T) {
 			dst := append(make([]byte, 0, 2048), "before"...)
 			got, err := AppendHeader(dst, 1, ClassBasic, 0, &tt.p)
-			e, ok := errors.AsType[*FieldError](err)
+			e, ok := errs.AsType[*FieldError](err)
 			if !ok || e.Path != tt.path || !bytes.Equal(got, []byte("before")) {
 				t.Errorf("dst %q, error %v", got, err)
 			}
@@ -209,7 +210,7 @@ func TestHeaderCutAnywhereIsRefused(t *testing.T) {
 	var d Decoder
 	for cut := range len(payload) {
 		h, err := d.Header(payload[:cut:cut])
-		e, ok := errors.AsType[*Error](err)
+		e, ok := errs.AsType[*Error](err)
 		if !ok || h.Properties != nil {
 			t.Fatalf("cut to %d of %d octets: %+v, error %v", cut, len(payload), h, err)
 		}
@@ -257,7 +258,7 @@ func TestHeaderOfOtherClasses(t *testing.T) {
 	payload := header(0, 0)
 	payload[1] = 50
 	_, err := new(Decoder).Header(payload)
-	if e, ok := errors.AsType[*Error](err); !ok || e.Code != 505 {
+	if e, ok := errs.AsType[*Error](err); !ok || e.Code != 505 {
 		t.Errorf("error %v, want code 505", err)
 	}
 }

@@ -3,7 +3,6 @@ package wire_test
 import (
 	"bytes"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // tableBytes encodes t.
@@ -196,7 +196,7 @@ func TestTableRefuses(t *testing.T) {
 		says  string
 	}{
 		{"a struct", wire.Table{"a": struct{ secret string }{"hunter2"}}, "a", "struct { secret string }"},
-		{"a pointer", wire.Table{"a": new(1)}, "a", "*int"},
+		{"a pointer", wire.Table{"a": new(int)}, "a", "*int"},
 		{"a named type", wire.Table{"a": named("x")}, "a", "wire_test.named"},
 		{"a complex number", wire.Table{"a": 1i}, "a", "complex128"},
 		{"a duration", wire.Table{"x-message-ttl": time.Minute}, "x-message-ttl", "milliseconds"},
@@ -213,7 +213,7 @@ func TestTableRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dst := append(make([]byte, 0, 64), "before"...)
 			got, err := wire.AppendTable(dst, tt.table)
-			e, ok := errors.AsType[*wire.FieldError](err)
+			e, ok := errs.AsType[*wire.FieldError](err)
 			if !ok {
 				t.Fatalf("error %v", err)
 			}

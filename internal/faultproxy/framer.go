@@ -1,9 +1,8 @@
 package faultproxy
 
 import (
-	"errors"
-
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // maxFrame is the size above which bytes are not taken for a frame.
@@ -41,7 +40,7 @@ func (f *framer) next(b []byte) (raw []byte, frame wire.Frame, ok bool) {
 	case err == nil:
 		return b[:n:n], frame, true
 	}
-	if _, header := errors.AsType[*wire.ProtocolHeaderError](err); header {
+	if _, header := errs.AsType[*wire.ProtocolHeaderError](err); header {
 		n = len(wire.ProtocolHeader) // frames follow that of a client; nothing follows that of a server
 		return b[:n:n], wire.Frame{}, true
 	}

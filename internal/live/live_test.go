@@ -15,6 +15,7 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/docker"
 	"github.com/warren-mq/warren/internal/docker/dockertest"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/publisher"
 )
 
@@ -160,7 +161,7 @@ func testPoison(e *env) {
 			}
 		}
 		out, err := bad.Wait(e.ctx)
-		if _, ok := errors.AsType[*core.Error](err); !ok {
+		if _, ok := errs.AsType[*core.Error](err); !ok {
 			e.Errorf("%v", err)
 		}
 		e.Logf("%v: %v; %d sent again so far", out, err, p.Stats().Republished)

@@ -14,6 +14,7 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/docker"
 	"github.com/warren-mq/warren/internal/docker/dockertest"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/publisher"
 )
 
@@ -117,7 +118,7 @@ func testOddProperties(e *env) {
 		{Expiration: "60s"}, {Expiration: "-1"}, {Headers: warren.Table{"BCC": "odd"}}, {ReplyTo: "amq.rabbitmq.reply-to"},
 	} {
 		err := p.Publish(e.ctx, warren.Message{RoutingKey: "odd", Properties: props})
-		if _, ok := errors.AsType[*core.ValidationError](err); !ok {
+		if _, ok := errs.AsType[*core.ValidationError](err); !ok {
 			e.Errorf("%+v: %v", props, err)
 		}
 	}

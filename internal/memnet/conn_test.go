@@ -1,7 +1,6 @@
 package memnet
 
 import (
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -10,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 func TestBytesArriveInBothDirections(t *testing.T) {
@@ -145,7 +146,7 @@ func TestDeadlinesPassInFakeTime(t *testing.T) {
 		_ = c.SetWriteDeadline(start.Add(2 * time.Second))
 		err := readErr(c)
 		mustFail(t, err, os.ErrDeadlineExceeded)
-		if ne, ok := errors.AsType[net.Error](err); !ok || !ne.Timeout() {
+		if ne, ok := errs.AsType[net.Error](err); !ok || !ne.Timeout() {
 			t.Errorf("%v is no timeout", err)
 		}
 		n, err := io.WriteString(c, "abc")

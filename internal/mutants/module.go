@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"go/parser"
 	"go/token"
@@ -14,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // module is what go list says of the packages.
@@ -58,7 +59,7 @@ func list(ctx context.Context, dir string, patterns ...string) ([]*pkg, error) {
 	cmd.Dir = dir
 	out, err := cmd.Output()
 	if err != nil {
-		if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		if e, ok := errs.AsType[*exec.ExitError](err); ok {
 			return nil, fmt.Errorf("go list: %s", bytes.TrimSpace(e.Stderr))
 		}
 		return nil, err

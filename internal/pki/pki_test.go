@@ -4,9 +4,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"testing"
 	"time"
+
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 func verify(t *testing.T, p Pair, a *Authority, host string) error {
@@ -28,14 +29,14 @@ func TestIssuedCertificates(t *testing.T) {
 			t.Errorf("%s: %v", host, err)
 		}
 	}
-	if _, wrong := errors.AsType[x509.HostnameError](verify(t, good, ours, "other.example")); !wrong {
+	if _, wrong := errs.AsType[x509.HostnameError](verify(t, good, ours, "other.example")); !wrong {
 		t.Error("good for another host")
 	}
-	if _, unknown := errors.AsType[x509.UnknownAuthorityError](verify(t, good, theirs, "")); !unknown {
+	if _, unknown := errs.AsType[x509.UnknownAuthorityError](verify(t, good, theirs, "")); !unknown {
 		t.Error("good for another authority")
 	}
 	old := ours.IssueUntil(t, time.Now().Add(-time.Hour), "old", "rabbit.example")
-	if e, invalid := errors.AsType[x509.CertificateInvalidError](verify(t, old, ours, "")); !invalid || e.Reason != x509.Expired {
+	if e, invalid := errs.AsType[x509.CertificateInvalidError](verify(t, old, ours, "")); !invalid || e.Reason != x509.Expired {
 		t.Error("not expired")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // Looking costs next to nothing on two channels while everything is there:
@@ -62,7 +63,7 @@ func unanswered(steps []Step, results []Result) []Step {
 // Gone reports whether err says that a queue does not exist. RabbitMQ refuses with 404 also a
 // queue of which the node that holds it is down: that one comes back, with its messages.
 func Gone(err error) bool {
-	e, ok := errors.AsType[*core.Error](err)
+	e, ok := errs.AsType[*core.Error](err)
 	return ok && e.Code == core.ErrNotFound &&
 		!strings.Contains(e.Text, "is down or inaccessible") && !strings.Contains(e.Text, "is stopped by supervisor")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/docker"
 	"github.com/warren-mq/warren/internal/docker/dockertest"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
@@ -175,7 +176,7 @@ func testSuspectsOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	for _, how := range []record.Replayer{{}, {Channels: 1, Window: 1}} {
 		conn := dialRabbitMQ(t, broker)
 		_, err := how.Replay(t.Context(), conn, record.Plan(all)[1].Steps)
-		e, ok := errors.AsType[*record.InterruptedError](err)
+		e, ok := errs.AsType[*record.InterruptedError](err)
 		if !ok || !errors.Is(err, core.ErrInternal) {
 			t.Fatalf("error %v", err)
 		}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -164,7 +165,7 @@ func (e *InterruptedError) Unwrap() error { return e.Err }
 // declaration. One that names no method may mean any. Several are told apart by
 // declaring them one by one on the next connection: see [Replayer].
 func (e *InterruptedError) Suspects() []Step {
-	refusal, ok := errors.AsType[*core.Error](e.Err)
+	refusal, ok := errs.AsType[*core.Error](e.Err)
 	if !ok || !refusal.Server || refusal.Code == core.ErrConnectionForced {
 		return nil // the network, or an operator
 	}
@@ -204,13 +205,13 @@ func interrupted(lanes []*lane) error {
 // isRefusal reports whether err is about the entity: the broker closed the
 // channel over it, did not answer it in time, or it could not be encoded.
 func isRefusal(err error) bool {
-	if e, ok := errors.AsType[*core.Error](err); ok {
+	if e, ok := errs.AsType[*core.Error](err); ok {
 		return e.Scope == core.ScopeChannel
 	}
 	return isInvalid(err) || errors.Is(err, core.ErrTimeout)
 }
 
 func isInvalid(err error) bool {
-	_, invalid := errors.AsType[*core.ValidationError](err)
+	_, invalid := errs.AsType[*core.ValidationError](err)
 	return invalid
 }

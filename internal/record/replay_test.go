@@ -14,6 +14,7 @@ import (
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
@@ -23,7 +24,7 @@ func outcomes(results []record.Result) []string {
 	var out []string
 	for _, r := range results {
 		text := r.QueueName()
-		if e, ok := errors.AsType[*core.Error](r.Err); ok {
+		if e, ok := errs.AsType[*core.Error](r.Err); ok {
 			text += fmt.Sprint(" ", uint16(e.Code))
 		} else if r.Err != nil {
 			text += " failed"
@@ -180,7 +181,7 @@ func TestReplayBlamesNobodyForAStalledConnection(t *testing.T) {
 			steps = append(steps, record.Step{Entity: q, Method: q.Declare()})
 		}
 		results, err := record.Replayer{Channels: 1}.Replay(t.Context(), conn, steps)
-		interrupted, ok := errors.AsType[*record.InterruptedError](err)
+		interrupted, ok := errs.AsType[*record.InterruptedError](err)
 		if !ok || !errors.Is(conn.Err(), core.ErrTimeout) || len(results) != 0 || len(interrupted.InFlight) == 0 {
 			t.Errorf("%d results, error %v, connection lost for %v", len(results), err, conn.Err())
 		}
@@ -217,7 +218,7 @@ func TestReplaySuspectsWhatKillsTheConnection(t *testing.T) {
 				if got := outcomes(results); !slices.Equal(got, []string{"q0", "q1"}) {
 					t.Errorf("results %q", got)
 				}
-				e, ok := errors.AsType[*record.InterruptedError](err)
+				e, ok := errs.AsType[*record.InterruptedError](err)
 				if !ok {
 					t.Fatalf("error %v", err)
 				}
@@ -247,7 +248,7 @@ func TestSuspectsOfSeveralChannels(t *testing.T) {
 			return nil
 		})
 		results, err := record.Replay(t.Context(), conn, queueSteps(200))
-		e, ok := errors.AsType[*record.InterruptedError](err)
+		e, ok := errs.AsType[*record.InterruptedError](err)
 		if !ok {
 			t.Fatalf("error %v", err)
 		}
@@ -275,7 +276,7 @@ func TestReplayEndsWithItsContext(t *testing.T) {
 		if !errors.Is(err, core.ErrTimeout) || len(results) != 1 {
 			t.Errorf("%q, error %v", outcomes(results), err)
 		}
-		e, _ := errors.AsType[*record.InterruptedError](err)
+		e, _ := errs.AsType[*record.InterruptedError](err)
 		if e == nil || len(e.InFlight) != 2 || len(e.Suspects()) != 0 {
 			t.Errorf("interruption %+v", e)
 		}
@@ -420,7 +421,7 @@ func TestReplayMakesDoWithTheChannelsThatAreLeft(t *testing.T) {
 			taken = append(taken, ch)
 		}
 		results, err = record.Replay(t.Context(), conn, queueSteps(500))
-		if _, ok := errors.AsType[*record.InterruptedError](err); !ok || !errors.Is(err, core.ErrChannelsExhausted) || len(results) != 0 {
+		if _, ok := errs.AsType[*record.InterruptedError](err); !ok || !errors.Is(err, core.ErrChannelsExhausted) || len(results) != 0 {
 			t.Errorf("%d results, error %v", len(results), err)
 		}
 		if taken[0].Err() != nil {

@@ -2,9 +2,9 @@ package compare
 
 import (
 	"context"
-	"errors"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
@@ -90,7 +90,7 @@ func (e *InterruptedError) Unwrap() error { return e.Err }
 
 // interrupted tells by entities what a replay tells by steps.
 func interrupted(err error) error {
-	replay, ok := errors.AsType[*record.InterruptedError](err)
+	replay, ok := errs.AsType[*record.InterruptedError](err)
 	if !ok {
 		return err
 	}

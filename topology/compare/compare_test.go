@@ -14,6 +14,7 @@ import (
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 	"github.com/warren-mq/warren/topology/compare"
@@ -164,7 +165,7 @@ func testCompare(t *testing.T, conn *core.Conn) {
 
 // unsettled reports whether err tells of n entities that are not as wanted.
 func unsettled(err error, n int) bool {
-	e, ok := errors.AsType[*compare.UnsettledError](err)
+	e, ok := errs.AsType[*compare.UnsettledError](err)
 	return ok && len(e.Changes) == n
 }
 
@@ -366,7 +367,7 @@ func TestAnInterruptedApplyTellsWhatItReached(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, core.ErrTimeout)
 		defer cancel()
 		c, err := compare.Apply(ctx, conn, all)
-		if _, ok := errors.AsType[*compare.InterruptedError](err); !ok || c == nil {
+		if _, ok := errs.AsType[*compare.InterruptedError](err); !ok || c == nil {
 			t.Fatalf("%v, error %v", c, err)
 		}
 		for i, change := range c.Changes {

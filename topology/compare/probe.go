@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/rabbitmq"
 	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
@@ -88,7 +89,7 @@ var inequivalentText = regexp.MustCompile(`inequivalent arg '(.+?)' for (?:queue
 	`received (?:(none)|the value '(.*)' of type '\w+'|'(.*)') but current is (?:(none)|the value '(.*)' of type '(\w+)'|'(.*)')$`)
 
 func parseInequivalent(err error) (inequivalent, bool) {
-	e, ok := errors.AsType[*core.Error](err)
+	e, ok := errs.AsType[*core.Error](err)
 	if !ok || e.Code != core.ErrPreconditionFailed {
 		return inequivalent{}, false
 	}

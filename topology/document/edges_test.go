@@ -13,7 +13,8 @@ import (
 
 // fill sets every field of a struct to something.
 func fill(v reflect.Value) {
-	for _, f := range v.Fields() {
+	for i := range v.NumField() {
+		f := v.Field(i)
 		switch f.Kind() {
 		case reflect.Bool:
 			f.SetBool(true)

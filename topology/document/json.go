@@ -9,6 +9,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // maxDepth is how deep objects and lists may be nested; tables in AMQP have
@@ -51,11 +53,11 @@ func (r *jsonReader) place(offset int64) (line, column int) {
 }
 
 func (r *jsonReader) mistake(err error) error {
-	if _, ok := errors.AsType[*Error](err); ok {
+	if _, ok := errs.AsType[*Error](err); ok {
 		return err
 	}
 	offset := r.dec.InputOffset()
-	if s, ok := errors.AsType[*json.SyntaxError](err); ok {
+	if s, ok := errs.AsType[*json.SyntaxError](err); ok {
 		offset = max(offset, s.Offset)
 	}
 	if errors.Is(err, io.EOF) {

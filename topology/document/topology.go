@@ -2,9 +2,9 @@ package document
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -133,7 +133,7 @@ func (d *topologyDecoder) validate(err error) {
 	}
 	for _, one := range joined.Unwrap() {
 		e := &Error{Err: one}
-		if p, ok := errors.AsType[*topology.Problem](one); ok {
+		if p, ok := errs.AsType[*topology.Problem](one); ok {
 			at := d.places[p.Entity.String()]
 			e.Line, e.Field = at.line, at.path
 		}

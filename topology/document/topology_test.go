@@ -1,7 +1,6 @@
 package document_test
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/topology"
 	"github.com/warren-mq/warren/topology/document"
 )
@@ -151,7 +151,7 @@ func mistakes(t *testing.T, err error) []string {
 	}
 	var out []string
 	for _, one := range list {
-		e, ok := errors.AsType[*document.Error](one)
+		e, ok := errs.AsType[*document.Error](one)
 		if !ok {
 			t.Fatalf("no document error: %v", one)
 		}

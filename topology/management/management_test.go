@@ -1,7 +1,6 @@
 package management_test
 
 import (
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -9,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/topology"
 	"github.com/warren-mq/warren/topology/compare"
 	"github.com/warren-mq/warren/topology/management"
@@ -78,7 +78,7 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s: no error", c.name)
 			continue
 		}
-		if s, ok := errors.AsType[*management.StatusError](err); ok != (c.status > 0) || ok && s.Status != c.status {
+		if s, ok := errs.AsType[*management.StatusError](err); ok != (c.status > 0) || ok && s.Status != c.status {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		if strings.Contains(err.Error(), "secret") {

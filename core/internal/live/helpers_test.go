@@ -2,13 +2,13 @@ package live
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 // session is a connection and a channel for one test, with names of its own.
@@ -61,7 +61,7 @@ func (s session) ok(err error) {
 // fails wants this code, from the server, for the channel or the connection.
 func (s session) fails(err error, code core.Code, scope core.Scope) {
 	s.t.Helper()
-	e, is := errors.AsType[*core.Error](err)
+	e, is := errs.AsType[*core.Error](err)
 	if !is || e.Code != code || e.Scope != scope || !e.Server {
 		s.t.Fatalf("error %v, want %v of the %s", err, code, scope)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
 )
 
 func testConfirms(t *testing.T, addr string) {
@@ -232,7 +233,7 @@ func testConnectionErrors(t *testing.T, addr string) {
 	t.Run("immediate", func(t *testing.T) { // known to cost the connection: not sent
 		s := open(t, addr, core.Config{})
 		err := s.Publish(s.ctx, &core.Publishing{RoutingKey: "x", Immediate: true})
-		if _, ok := errors.AsType[*core.ValidationError](err); !ok {
+		if _, ok := errs.AsType[*core.ValidationError](err); !ok {
 			t.Errorf("immediate: %v", err)
 		}
 		s.queue() // nobody noticed

@@ -13,6 +13,7 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/docker"
 	"github.com/warren-mq/warren/internal/docker/dockertest"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/pki"
 )
 
@@ -108,7 +109,7 @@ func refused(t *testing.T, cfg core.Config) *core.DialError {
 		_ = c.Close(context.Background())
 		t.Fatal("connected")
 	}
-	e, ok := errors.AsType[*core.DialError](err)
+	e, ok := errs.AsType[*core.DialError](err)
 	if !ok {
 		t.Fatalf("%T: %v", err, err)
 	}
@@ -154,7 +155,7 @@ func TestTLS(t *testing.T) {
 	t.Run("expired", func(t *testing.T) {
 		cfg := s.config(t)
 		cfg.TLS.Time = func() time.Time { return time.Now().Add(72 * time.Hour) }
-		e, ok := errors.AsType[x509.CertificateInvalidError](refused(t, cfg))
+		e, ok := errs.AsType[x509.CertificateInvalidError](refused(t, cfg))
 		if !ok || e.Reason != x509.Expired {
 			t.Error(e)
 		}
@@ -163,14 +164,14 @@ func TestTLS(t *testing.T) {
 		cfg := s.config(t)
 		cfg.Addr, cfg.DialContext = "other.example:5671", dialAs(s.TLSAddr())
 		err := refused(t, cfg)
-		if _, ok := errors.AsType[x509.HostnameError](err); !ok || err.Step != "tls" {
+		if _, ok := errs.AsType[x509.HostnameError](err); !ok || err.Step != "tls" {
 			t.Error(err)
 		}
 	})
 	t.Run("unknown authority", func(t *testing.T) {
 		cfg := s.config(t)
 		cfg.TLS.RootCAs = pki.NewAuthority(t, "stranger").Pool()
-		if _, ok := errors.AsType[x509.UnknownAuthorityError](refused(t, cfg)); !ok {
+		if _, ok := errs.AsType[x509.UnknownAuthorityError](refused(t, cfg)); !ok {
 			t.Error("another error")
 		}
 	})
