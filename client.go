@@ -43,7 +43,7 @@ type Client struct {
 // the broker waits within its context, whose end then carries the error of the
 // last attempt. See [Dial].
 func New(url string, opts ...Option) (*Client, error) {
-	c, err := newClient(url, opts, func(cfg *recovery.Config) { cfg.InitialPasses = -1 })
+	c, err := newClient(url, opts, func(cfg *recovery.SessionConfig) { cfg.InitialPasses = -1 })
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func New(url string, opts ...Option) (*Client, error) {
 // [*core.DialError] with what went wrong, for example [core.ErrAuth], also when
 // ctx ends.
 func Dial(ctx context.Context, url string, opts ...Option) (*Client, error) {
-	c, err := newClient(url, opts, func(*recovery.Config) {})
+	c, err := newClient(url, opts, func(*recovery.SessionConfig) {})
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func Dial(ctx context.Context, url string, opts ...Option) (*Client, error) {
 }
 
 // newClient returns a client that is not connected.
-func newClient(url string, opts []Option, main func(*recovery.Config)) (*Client, error) {
+func newClient(url string, opts []Option, main func(*recovery.SessionConfig)) (*Client, error) {
 	o := newOptions(opts)
 	resolver, err := o.endpoints(url)
 	if err != nil {
@@ -102,10 +102,10 @@ func newClient(url string, opts []Option, main func(*recovery.Config)) (*Client,
 	return c, nil
 }
 
-func (c *Client) connection(o *options, r recovery.Resolver, name string) recovery.Config {
-	cfg := recovery.Config{}
+func (c *Client) connection(o *options, r recovery.Resolver, name string) recovery.SessionConfig {
+	cfg := recovery.SessionConfig{}
 	for _, f := range o.recovery {
-		f(&cfg)
+		f(&cfg.Config)
 	}
 	cfg.Name, cfg.Resolver, cfg.Log = name, r, o.log
 	return cfg

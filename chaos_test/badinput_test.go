@@ -12,6 +12,7 @@ import (
 	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/docker"
+	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 )
@@ -62,7 +63,7 @@ func malformedURL(t *testing.T, _ *broker) {
 		"amqp://guest:s3cret@localhost/a/b/c/d": "vhost",
 	} {
 		err := dialFails(t, url)
-		if _, ok := errors.AsType[*core.ValidationError](err); !ok || !strings.Contains(err.Error(), want) {
+		if _, ok := errs.AsType[*core.ValidationError](err); !ok || !strings.Contains(err.Error(), want) {
 			t.Errorf("Dial(%q) = %q, want a validation error with %q", url, err, want)
 		}
 	}

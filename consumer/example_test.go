@@ -19,7 +19,7 @@ func connect(ctx context.Context) (conn *recovery.Connection, end func()) {
 	if err != nil {
 		panic(err)
 	}
-	conn = recovery.New(recovery.Config{Name: "main", Resolver: recovery.Endpoints(endpoint)})
+	conn = recovery.New(recovery.SessionConfig{Name: "main", Resolver: recovery.Endpoints(endpoint)})
 	ch, err := conn.Channel(ctx)
 	if err != nil {
 		panic(err)

@@ -41,8 +41,11 @@ func inBubble(t *testing.T, test func(e *env), opts ...brokertest.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		e := &env{T: t, broker: brokertest.New(t, opts...), recorder: record.NewRecorder(), ctx: t.Context()}
-		e.conn = recovery.New(recovery.Config{
-			Name: "main", InitialPasses: -1, Recorder: e.recorder, Emit: e.emit,
+		e.conn = recovery.New(recovery.SessionConfig{
+			Config:   recovery.Config{InitialPasses: -1},
+			Name:     "main",
+			Recorder: e.recorder,
+			Emit:     e.emit,
 			Resolver: recovery.Endpoints(core.Config{Addr: "broker:5672", DialContext: e.dial}),
 		})
 		defer func() {

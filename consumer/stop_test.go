@@ -262,8 +262,9 @@ func TestAllEnds(t *testing.T) {
 // A consumer that ends by itself is told of, one that the application stops is not.
 func TestTheEndOfAConsumerIsTold(t *testing.T) {
 	inBubble(t, func(e *env) {
-		e.conn = recovery.New(recovery.Config{
-			Emit: e.emit, Network: recovery.Budget{Attempts: 2},
+		e.conn = recovery.New(recovery.SessionConfig{
+			Config:   recovery.Config{Network: recovery.Budget{Attempts: 2}},
+			Emit:     e.emit,
 			Resolver: recovery.Endpoints(core.Config{Addr: "broker:5672", DialContext: e.dial}),
 		})
 		e.queue("q", nil)

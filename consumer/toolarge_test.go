@@ -19,8 +19,11 @@ func (e *env) withMaxBody(limit uint64) {
 	if err := e.conn.Close(e.ctx); err != nil {
 		e.Fatal(err)
 	}
-	e.conn = recovery.New(recovery.Config{
-		Name: "main", InitialPasses: -1, Recorder: e.recorder, Emit: e.emit,
+	e.conn = recovery.New(recovery.SessionConfig{
+		Config:   recovery.Config{InitialPasses: -1},
+		Name:     "main",
+		Recorder: e.recorder,
+		Emit:     e.emit,
 		Resolver: recovery.Endpoints(core.Config{Addr: "broker:5672", DialContext: e.dial, MaxBody: limit}),
 	})
 }

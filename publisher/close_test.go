@@ -173,9 +173,9 @@ func TestDrainDuringAnOutage(t *testing.T) {
 func TestGivenUpConnectionEndsEveryMessage(t *testing.T) {
 	inBubble(t, func(e *env) {
 		e.queue("q", nil)
-		conn := recovery.New(recovery.Config{
+		conn := recovery.New(recovery.SessionConfig{
+			Config:   recovery.Config{Retry: func() backoff.BackOff { return &backoff.StopBackOff{} }},
 			Resolver: recovery.Endpoints(core.Config{Addr: "broker:5672", DialContext: e.dial}),
-			Retry:    func() backoff.BackOff { return &backoff.StopBackOff{} },
 		})
 		defer func() { _ = conn.Close(context.Background()) }()
 		p, err := publisher.New(conn)

@@ -20,7 +20,7 @@ func connect() (conn *recovery.Connection, end func()) {
 	if err != nil {
 		panic(err)
 	}
-	conn = recovery.New(recovery.Config{Name: "publish", Resolver: recovery.Endpoints(endpoint)})
+	conn = recovery.New(recovery.SessionConfig{Name: "publish", Resolver: recovery.Endpoints(endpoint)})
 	return conn, func() {
 		_ = conn.Close(context.Background())
 		broker.Close()

@@ -40,8 +40,9 @@ func inBubble(t *testing.T, test func(e *env), opts ...brokertest.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		e := &env{T: t, broker: brokertest.New(t, opts...), recorder: record.NewRecorder(), ctx: t.Context()}
-		e.conn = recovery.New(recovery.Config{
-			Name: "publish", InitialPasses: -1,
+		e.conn = recovery.New(recovery.SessionConfig{
+			Config:   recovery.Config{InitialPasses: -1},
+			Name:     "publish",
 			Resolver: recovery.Endpoints(core.Config{Addr: "broker:5672", DialContext: e.dial, MaxPublish: 64 << 20}),
 			Emit:     e.emit,
 			Recorder: e.recorder,

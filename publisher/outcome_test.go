@@ -113,7 +113,7 @@ func TestNonsensicalOptionsAreRefused(t *testing.T) {
 		"nil": nil, "window": publisher.Window(0, 1), "bytes": publisher.Window(1, -1), "attempts": publisher.MaxAttempts(-1),
 		"grace": publisher.ReturnGrace(-time.Second), "exchange": publisher.Exchange(strings.Repeat("x", 256)),
 	} {
-		p, err := publisher.New(recovery.New(recovery.Config{}), opt)
+		p, err := publisher.New(recovery.New(recovery.SessionConfig{}), opt)
 		if err == nil || p != nil || !strings.HasPrefix(err.Error(), "publisher: ") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -121,7 +121,7 @@ func TestNonsensicalOptionsAreRefused(t *testing.T) {
 	for name, opt := range map[string]publisher.Option{
 		"attempts": publisher.MaxAttempts(0), "grace": publisher.ReturnGrace(0), "one message": publisher.Window(1, 1),
 	} {
-		if _, err := publisher.New(recovery.New(recovery.Config{}), opt); err != nil {
+		if _, err := publisher.New(recovery.New(recovery.SessionConfig{}), opt); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

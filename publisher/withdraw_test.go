@@ -14,7 +14,7 @@ import (
 // it has left.
 func TestWithdrawingTheLastMessageWakesWhoDrains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, err := New(recovery.New(recovery.Config{}), Window(1, 1))
+		p, err := New(recovery.New(recovery.SessionConfig{}), Window(1, 1))
 		if err != nil {
 			t.Fatal(err)
 		}

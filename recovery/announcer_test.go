@@ -20,7 +20,7 @@ func TestEmitMayAskTheConnection(t *testing.T) {
 		var c *Connection
 		var told []Kind
 		log, logs := observer.New(zap.DebugLevel)
-		c = New(Config{Resolver: Endpoints(a.endpoint()), Recorder: recorded(t, queues("q")...), Log: zap.New(log), Emit: func(e Event) {
+		c = New(SessionConfig{Resolver: Endpoints(a.endpoint()), Recorder: recorded(t, queues("q")...), Log: zap.New(log), Emit: func(e Event) {
 			told = append(told, e.Kind)
 			if s := c.State(); e.Kind == StageChanged && s.Stage < e.State.Stage {
 				t.Errorf("told %v, and the state is %v", e.State, s)
@@ -72,7 +72,7 @@ func TestEventsKeepTheirOrder(t *testing.T) {
 }
 
 func TestAConnectionWithoutAResolverIsRefused(t *testing.T) {
-	c := New(Config{})
+	c := New(SessionConfig{})
 	if _, ok := errs.AsType[*core.ValidationError](c.Connect(t.Context())); !ok {
 		t.Errorf("%v", c.Connect(t.Context()))
 	}

@@ -18,7 +18,7 @@ import (
 // closes the channel over it: none of those is put off in its place.
 func TestOfSeveralConsumersOnlyTheRefusedOneIsPutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		for _, q := range []string{"one", "two", "gone", "three"} {
 			foreign(t, b, q)
@@ -57,7 +57,7 @@ func TestALockedOutConsumerLeavesItsSiblingAlone(t *testing.T) {
 	for name, noAck := range map[string]bool{"ack": false, "auto-ack": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, Config{})
+				b := newBed(t, SessionConfig{})
 				ch, other := b.channel(t), b.channel(t)
 				must(t, other.Confirm(t.Context(), core.ConfirmSelect{}))
 				foreign(t, b, "locked")
@@ -115,7 +115,7 @@ func TestALockedOutConsumerLeavesItsSiblingAlone(t *testing.T) {
 // connection is repeated; that other one is told.
 func TestAFirstConsumeBesideTheOneThatClosesTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		foreign(t, b, "good")
 		foreign(t, b, "bad")
 		b.OnReceive(wire.MethodBasicConsume, func(ev brokertest.Event) brokertest.Action {
@@ -145,7 +145,7 @@ func TestAFirstConsumeBesideTheOneThatClosesTheConnection(t *testing.T) {
 // broker closes the connection over is put off.
 func TestOfSeveralChannelsOnlyTheOffenderIsPutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		for _, q := range []string{"one", "two", "bad", "three"} {
 			foreign(t, b, q)
 			consume(t, b.channel(t), q, q)
@@ -178,7 +178,7 @@ func TestOfSeveralChannelsOnlyTheOffenderIsPutOff(t *testing.T) {
 // A channel that waits for its turn is opened again at once when its physical one is lost.
 func TestWhoHoldsTheTurnDoesNotKeepALostChannelFromBeingOpened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		must(t, ch.takeTurn(t.Context()))
 		ch.look()

@@ -32,7 +32,7 @@ func foreign(t *testing.T, b *bed, queue string) {
 
 func TestADeletedQueueComesBackWithItsConsumerIfTheClientDeclaredIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
 		must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "x", Type: "direct", Durable: true}))
@@ -61,7 +61,7 @@ func TestADeletedQueueComesBackWithItsConsumerIfTheClientDeclaredIt(t *testing.T
 
 func TestADeletedQueueOfOthersIsWaitedForWithoutHurtingAnyone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		foreign(t, b, "q")
 		foreign(t, b, "other")
@@ -91,7 +91,7 @@ func TestADeletedQueueOfOthersIsWaitedForWithoutHurtingAnyone(t *testing.T) {
 // The broker says for a while neither that the queue is there nor that it is not.
 func TestACancelledConsumerIsTriedAgainWithoutAnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		c := consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true}), "tag")
 		foreign(t, b, "other")
@@ -118,7 +118,7 @@ func TestACancelledConsumerIsTriedAgainWithoutAnAnswer(t *testing.T) {
 
 func TestACancelledConsumerIsTriedAgainWithoutAFreeChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBedAt(t, Config{}, func(c *core.Config) { c.ChannelMax = 2 })
+		b := newBedAt(t, SessionConfig{}, func(c *core.Config) { c.ChannelMax = 2 })
 		ch := b.channel(t)
 		consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true}), "tag")
 		busy := b.channel(t)
@@ -137,7 +137,7 @@ func TestACancelledConsumerIsTriedAgainWithoutAFreeChannel(t *testing.T) {
 
 func TestAConsumerEndsWhenItsBudgetIsSpent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{Semantic: Budget{Attempts: 3}})
+		b := newBed(t, SessionConfig{Config: Config{Semantic: Budget{Attempts: 3}}})
 		ch := b.channel(t)
 		foreign(t, b, "q")
 		c := consume(t, ch, "q", "tag")
@@ -164,7 +164,7 @@ func TestAConsumerEndsWhenItsBudgetIsSpent(t *testing.T) {
 
 func TestConsumersOfAConnectionThatIsGivenUpEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{Network: Budget{Attempts: 2}})
+		b := newBed(t, SessionConfig{Config: Config{Network: Budget{Attempts: 2}}})
 		ch := b.channel(t)
 		c := consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true}), "tag")
 		b.Stop()
@@ -179,7 +179,7 @@ func TestConsumersOfAConnectionThatIsGivenUpEnd(t *testing.T) {
 // the consumers just then, it must not overlook that one.
 func TestACancelAtAnyMomentIsNoticed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{Semantic: Budget{Attempts: 1}})
+		b := newBed(t, SessionConfig{Config: Config{Semantic: Budget{Attempts: 1}}})
 		ch := b.channel(t)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
@@ -202,7 +202,7 @@ func TestACancelAtAnyMomentIsNoticed(t *testing.T) {
 
 func TestACancelledConsumerDoesNotComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
 		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
@@ -232,7 +232,7 @@ func TestACancelWhileAConsumerIsStartedAgain(t *testing.T) {
 	for _, noAck := range []bool{false, true} {
 		t.Run(fmt.Sprintf("no ack %t", noAck), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, Config{})
+				b := newBed(t, SessionConfig{})
 				ch := b.channel(t)
 				q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
 				c, err := ch.Consume(t.Context(), core.BasicConsume{Queue: q, ConsumerTag: "tag", NoAck: noAck})
@@ -244,7 +244,7 @@ func TestACancelWhileAConsumerIsStartedAgain(t *testing.T) {
 				if delay.Hits() == 0 {
 					t.Fatal("it is not being started")
 				}
-				elsewhere, _ := connected(t, Config{}, core.Config{Addr: "broker:5672", Heartbeat: -1, DialContext: b.DialContext})
+				elsewhere, _ := connected(t, SessionConfig{}, core.Config{Addr: "broker:5672", Heartbeat: -1, DialContext: b.DialContext})
 				publisher, err := elsewhere.Channel(t.Context())
 				must(t, err)
 				must(t, publisher.Confirm(t.Context(), core.ConfirmSelect{}))
@@ -275,7 +275,7 @@ func TestACancelWhileAConsumerIsStartedAgain(t *testing.T) {
 // One that is cancelled before its turn has come is not started at all.
 func TestACancelBeforeAConsumerIsStartedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
 		var consumers []*Consumer
@@ -296,7 +296,7 @@ func TestACancelBeforeAConsumerIsStartedAgain(t *testing.T) {
 
 func TestWhatArrivedBeforeACancelCanBeReceived(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
 		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
@@ -317,7 +317,7 @@ func TestWhatArrivedBeforeACancelCanBeReceived(t *testing.T) {
 
 func TestATagInUseIsRefusedBeforeItCostsTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
 		consume(t, ch, q, "tag")
@@ -345,7 +345,7 @@ func TestATagInUseIsRefusedBeforeItCostsTheConnection(t *testing.T) {
 
 func TestAnOverflowIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
 		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
@@ -377,7 +377,7 @@ func TestAnOverflowIsTold(t *testing.T) {
 func TestManyConsumersComeBackInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{}, a.endpoint())
+		c, _ := connected(t, SessionConfig{}, a.endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		const n = 1000
@@ -404,7 +404,7 @@ func TestManyConsumersComeBackInOrder(t *testing.T) {
 func TestAThousandAndTwentyFourConsumersOfOneChannelComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 1024
-		b := newBedAt(t, Config{}, func(c *core.Config) { c.MaxConsumers = n })
+		b := newBedAt(t, SessionConfig{}, func(c *core.Config) { c.MaxConsumers = n })
 		ch := b.channel(t)
 		for i := range n {
 			q := declare(t, ch, core.QueueDeclare{Queue: fmt.Sprintf("q%04d", i), Exclusive: true})
@@ -432,7 +432,7 @@ func TestAQueueIsFollowedOverAnyNumberOfNames(t *testing.T) {
 	for name, lose := range losses {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, Config{})
+				b := newBed(t, SessionConfig{})
 				ch := b.channel(t)
 				first := declare(t, ch, core.QueueDeclare{AutoDelete: true, Exclusive: true})
 				b.cut(t)
@@ -463,7 +463,7 @@ func TestAQueueIsFollowedOverAnyNumberOfNames(t *testing.T) {
 // A connection that dies because its peer does not read is no consumer's fault.
 func TestNoConsumerIsBlamedForAStalledConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBedAt(t, Config{}, func(cfg *core.Config) { cfg.WriteTimeout, cfg.RPCTimeout = 5*time.Second, time.Minute })
+		b := newBedAt(t, SessionConfig{}, func(cfg *core.Config) { cfg.WriteTimeout, cfg.RPCTimeout = 5*time.Second, time.Minute })
 		ch := b.channel(t)
 		declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
 		const n = 40
@@ -494,7 +494,7 @@ func TestNoConsumerIsBlamedForAStalledConnection(t *testing.T) {
 func TestAConsumerThatClosesConnectionsIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
+		c, j := connected(t, SessionConfig{}, a.endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		for i := range 5 {
@@ -528,7 +528,7 @@ func TestAConsumerThatClosesConnectionsIsFound(t *testing.T) {
 func TestAConsumerThatCannotBeSentIsLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
+		c, j := connected(t, SessionConfig{}, a.endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		var all []*Consumer
@@ -573,7 +573,7 @@ func TestAConsumerThatCannotBeSentIsLeftOut(t *testing.T) {
 
 func TestDeclareConsumeCancelLeavesNothingBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		cycles := 10_000
 		if testing.Short() {

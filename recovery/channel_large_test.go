@@ -15,7 +15,7 @@ import (
 // it is not published again on the next channel.
 func TestALargeMessageOfAChannelThatIsGivenUpIsPublishedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBedAt(t, Config{}, func(c *core.Config) { c.RPCTimeout, c.WriteBuffer = time.Second, 64<<10 })
+		b := newBedAt(t, SessionConfig{}, func(c *core.Config) { c.RPCTimeout, c.WriteBuffer = time.Second, 64<<10 })
 		ch := b.channel(t)
 		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
 		b.OnReceive(wire.MethodQueueDeclare, brokertest.Nth(1, brokertest.Swallow)) // a queue without a leader, say

@@ -22,7 +22,7 @@ import (
 // transacting returns a channel in transaction mode, and a message to the queue q.
 func transacting(t *testing.T) (*bed, *Channel, *core.Publishing) {
 	t.Helper()
-	b := newBed(t, Config{})
+	b := newBed(t, SessionConfig{})
 	ch := b.channel(t)
 	q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
 	must(t, ch.TxSelect(t.Context()))
@@ -142,7 +142,7 @@ func TestTheTransactionAfterALostCommitRunsOnTheNextChannel(t *testing.T) {
 func TestAModeAskedForWhileTheChannelIsReopenedIsInForce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{}, a.endpoint())
+		c, _ := connected(t, SessionConfig{}, a.endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 1}))
@@ -174,7 +174,7 @@ func TestAModeAskedForWhileTheChannelIsReopenedIsInForce(t *testing.T) {
 func TestQosForTheWholeChannelIsDroppedWhereTheBrokerRefusesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
+		c, j := connected(t, SessionConfig{}, a.endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 100, Global: true}))
@@ -225,7 +225,7 @@ func TestQosForTheWholeChannelOutlivesAConnection(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newServer(t, &memnet.Network{}, "a:1")
-				c, j := connected(t, Config{}, a.endpoint())
+				c, j := connected(t, SessionConfig{}, a.endpoint())
 				ch, err := c.Channel(t.Context())
 				must(t, err)
 				must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 100, Global: true}))
@@ -254,7 +254,7 @@ func TestQosForTheWholeChannelOutlivesAConnection(t *testing.T) {
 
 func TestACallIsRepeatedIfTheChannelDiedOfAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		must(t, ch.Publish(t.Context(), &core.Publishing{Exchange: "missing"}))
 		// It is in flight when the broker closes the channel over the publish.
@@ -273,7 +273,7 @@ func TestACallIsRepeatedIfTheChannelDiedOfAnother(t *testing.T) {
 // Of calls of one kind that are made at once only the one that the broker refuses fails.
 func TestACallIsRepeatedIfTheChannelDiedOfOneBeforeIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		refused := brokertest.Refuse(406, "PRECONDITION_FAILED - inequivalent arg")
 		b.OnReceive(wire.MethodQueueDeclare, func(e brokertest.Event) brokertest.Action {
@@ -299,7 +299,7 @@ func TestACallIsRepeatedIfTheChannelDiedOfOneBeforeIt(t *testing.T) {
 
 func TestTheEmptyQueueNameIsTheOneDeclaredLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		for what, err := range map[string]error{
 			"bind":    ch.QueueBind(t.Context(), core.QueueBind{Exchange: "amq.direct"}),
@@ -339,7 +339,7 @@ func second[T any](_ T, err error) error { return err }
 
 func TestWhatIsRecorded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		args := core.Table{"x-max-length": int32(5)}
 		must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "in", Type: "topic", Durable: true, Internal: true}))
@@ -422,7 +422,7 @@ func TestChannelCloseEndsInEveryState(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newServer(t, &memnet.Network{}, "a:1")
-				c, _ := connected(t, Config{}, a.endpoint())
+				c, _ := connected(t, SessionConfig{}, a.endpoint())
 				ch, err := c.Channel(t.Context())
 				must(t, err)
 				must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 1}))
@@ -455,13 +455,13 @@ func TestAChannelThatCannotBeOpened(t *testing.T) {
 		a := newServer(t, n, "a:1")
 		endpoint := a.endpoint()
 		endpoint.ChannelMax = 1
-		c, _ := connected(t, Config{}, endpoint)
+		c, _ := connected(t, SessionConfig{}, endpoint)
 		_, err := c.Channel(t.Context())
 		must(t, err)
 		if _, err := c.Channel(t.Context()); !errors.Is(err, core.ErrChannelsExhausted) {
 			t.Errorf("a second channel of one: %v", err)
 		}
-		down, _ := start(t, Config{}, at(n, "nowhere:1"))
+		down, _ := start(t, SessionConfig{}, at(n, "nowhere:1"))
 		if _, err := down.Channel(t.Context()); err == nil || !strings.Contains(err.Error(), "refused") {
 			t.Errorf("no server: %v", err)
 		}
@@ -488,7 +488,7 @@ func TestAModeThatChangesDuringTheSetUpIsInForce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newServer(t, &memnet.Network{}, "a:1")
-				c, _ := connected(t, Config{}, a.endpoint())
+				c, _ := connected(t, SessionConfig{}, a.endpoint())
 				ch, err := c.Channel(t.Context())
 				must(t, err)
 				must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 100, Global: true}))
@@ -576,7 +576,7 @@ func TestWhichCallsAreRepeated(t *testing.T) {
 // Bindings that differ in their arguments are told apart when one is taken back.
 func TestABindingIsForgottenWithItsArguments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		for _, name := range []string{"from", "to"} {
 			must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: name, Type: "headers", Durable: true}))
@@ -605,7 +605,7 @@ func TestABindingIsForgottenWithItsArguments(t *testing.T) {
 func TestCallsReachThePhysicalChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{}, a.endpoint())
+		c, _ := connected(t, SessionConfig{}, a.endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		var flow atomic.Bool

@@ -25,13 +25,13 @@ type bed struct {
 }
 
 // newBed returns a bed; call it in a bubble.
-func newBed(t *testing.T, cfg Config, opts ...brokertest.Option) *bed {
+func newBed(t *testing.T, cfg SessionConfig, opts ...brokertest.Option) *bed {
 	t.Helper()
 	return newBedAt(t, cfg, func(*core.Config) {}, opts...)
 }
 
 // newBedAt is newBed for another endpoint than the usual one.
-func newBedAt(t *testing.T, cfg Config, change func(*core.Config), opts ...brokertest.Option) *bed {
+func newBedAt(t *testing.T, cfg SessionConfig, change func(*core.Config), opts ...brokertest.Option) *bed {
 	t.Helper()
 	b := &bed{Broker: brokertest.New(t, opts...), recorder: record.NewRecorder()}
 	if cfg.Recorder != nil {
@@ -125,7 +125,7 @@ func tags(b *brokertest.Broker) string {
 
 func TestAFailingCallGetsItsErrorAndTheChannelGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 7}))
 		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
@@ -162,7 +162,7 @@ func TestAFailingCallGetsItsErrorAndTheChannelGoesOn(t *testing.T) {
 
 func TestAChannelGoesOnOverALostConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
 		must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "x", Type: "topic", Durable: true}))
@@ -196,7 +196,7 @@ func TestAChannelGoesOnOverALostConnection(t *testing.T) {
 
 func TestCallsWaitForTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		b.Stop()
 		synctest.Wait()
@@ -221,7 +221,7 @@ func TestAPublishGoesOnOverADyingConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, Config{})
+				b := newBed(t, SessionConfig{})
 				ch := b.channel(t)
 				for range 50 {
 					go end(b)
@@ -239,7 +239,7 @@ func TestAPublishGoesOnOverADyingConnection(t *testing.T) {
 
 func TestConsumersAreIsolatedFromEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		other := b.channel(t)
 		for i := range 6 {
@@ -272,7 +272,7 @@ func TestConsumersAreIsolatedFromEachOther(t *testing.T) {
 
 func TestASoftErrorDoesNotDoubleServerNamedQueues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		q := declare(t, ch, core.QueueDeclare{Exclusive: true})
 		c := consume(t, ch, q, "tag")
@@ -291,7 +291,7 @@ func TestASoftErrorDoesNotDoubleServerNamedQueues(t *testing.T) {
 
 func TestPrefetchInForceWhenAConsumerWasStarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		want := map[string]int{}
 		for i, prefetch := range []uint16{5, 5, 0, 9, 5} {
@@ -322,7 +322,7 @@ func TestPrefetchInForceWhenAConsumerWasStarted(t *testing.T) {
 // Each is told once for each recovery, however many physical channels it took.
 func TestWhatIsBackIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		one, two := b.channel(t), b.channel(t)
 		q := declare(t, one, core.QueueDeclare{Queue: "q", Durable: true})
 		foreign(t, b, "theirs")

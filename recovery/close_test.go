@@ -88,7 +88,7 @@ func TestCloseEndsInEveryState(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newServer(t, &memnet.Network{}, "a:1")
-				c, j := start(t, Config{Recorder: recorded(t, topology.Queue{Name: "q"})}, a.endpoint())
+				c, j := start(t, SessionConfig{Recorder: recorded(t, topology.Queue{Name: "q"})}, a.endpoint())
 				test.reach(t, fixture{a, c, j})
 				synctest.Wait()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -119,7 +119,7 @@ func TestCloseEndsInEveryState(t *testing.T) {
 func TestCloseEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{}, a.endpoint())
+		c, _ := connected(t, SessionConfig{}, a.endpoint())
 		a.on(silent)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
@@ -136,7 +136,7 @@ func TestCloseEndsWithItsContext(t *testing.T) {
 func TestWaitersEndWithTheConnectionAndTheirContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
-		c, _ := start(t, Config{InitialPasses: -1}, at(n, "a:1"))
+		c, _ := start(t, SessionConfig{Config: Config{InitialPasses: -1}}, at(n, "a:1"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := c.Session(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -165,7 +165,7 @@ func TestWaitersEndWithTheConnectionAndTheirContext(t *testing.T) {
 // Nobody waits for the broker's answer, but it is told.
 func TestClosingWithAContextThatHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
 		ch := b.channel(t)
@@ -203,7 +203,7 @@ func TestClosingWithAContextThatHasEnded(t *testing.T) {
 func TestNothingIsDialledWhileClosing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
+		c, j := connected(t, SessionConfig{}, a.endpoint())
 		c.mu.Lock()
 		c.closed, c.err = true, core.ErrClosed // as Close does
 		c.mu.Unlock()

@@ -7,18 +7,12 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
-	"go.uber.org/zap"
 
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/internal/record"
 )
 
-// Config says how a [Connection] is kept alive. A field's zero value means
-// its default; Resolver has none.
+// Config says how a connection is kept alive. A field's zero value means its default.
 type Config struct {
-	Name     string // told apart in logs and events: "main", "publish"
-	Resolver Resolver
-
 	// Retry returns the waits between attempts, one policy for the life of the
 	// connection; it is reset after an uptime of StableAfter. The first attempt
 	// on each endpoint after a loss is made at once. When it returns
@@ -58,32 +52,17 @@ type Config struct {
 	// ReplayTimeout bounds one phase of the topology replay. Default 1 minute.
 	ReplayTimeout time.Duration
 
-	// Recorder is what is replayed on every new connection; nil: nothing.
-	Recorder *record.Recorder
 	// ReplayAll declares everything on every connection. Otherwise the broker is
 	// asked which exchanges and queues it still has, and only what the loss took
 	// is declared; that is much faster, but does not notice a binding that
 	// somebody else removed between an exchange and a queue that are both
 	// there. Set it where the endpoints are brokers with nothing in common.
 	ReplayAll bool
-	// Gate, if set, must return nil before a session is announced. With another
-	// error than the end of its context, which ends with the physical
-	// connection, the logical one is given up.
-	Gate func(context.Context) error
-
-	Log *zap.Logger // default: none
-	// Emit receives every event, one at a time and in order, without a lock of the
-	// connection: it may ask for its State and Health. It must not block. Default: none.
-	Emit func(Event)
 }
 
-// Validate returns a [*core.ValidationError] that names what cannot be meant: a
-// Config without a Resolver, and negative times and budgets.
+// Validate returns a [*core.ValidationError] that names what cannot be meant: negative times and budgets.
 func (c Config) Validate() error {
 	errs := []error{}
-	if c.Resolver == nil {
-		errs = append(errs, errors.New("no resolver"))
-	}
 	for name, n := range map[string]int64{
 		"stable after": int64(c.StableAfter), "slow retry": int64(c.SlowRetry), "replay timeout": int64(c.ReplayTimeout),
 		"network budget": c.Network.least(), "authentication budget": c.Authentication.least(), "semantic budget": c.Semantic.least(),
@@ -96,36 +75,4 @@ func (c Config) Validate() error {
 		return nil
 	}
 	return &core.ValidationError{Method: "recovery", Err: errors.Join(errs...)}
-}
-
-func (c Config) withDefaults() Config {
-	if c.Retry == nil {
-		c.Retry = DefaultRetry
-	}
-	if c.StableAfter == 0 {
-		c.StableAfter = time.Minute
-	}
-	if c.SlowRetry == 0 {
-		c.SlowRetry = 30 * time.Second
-	}
-	if c.InitialPasses == 0 {
-		c.InitialPasses = 1
-	}
-	if c.ReplayTimeout == 0 {
-		c.ReplayTimeout = time.Minute
-	}
-	if c.Log == nil {
-		c.Log = zap.NewNop()
-	}
-	if c.Emit == nil {
-		c.Emit = func(Event) {}
-	}
-	return c
-}
-
-// tell logs an event of the connection and hands it to the application.
-func (c *Config) tell(e Event) {
-	e.Connection = c.Name
-	logEvent(c.Log, e)
-	c.Emit(e)
 }

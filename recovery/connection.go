@@ -13,7 +13,7 @@ import (
 // ones. It is idle until [Connection.Connect] or [Connection.Session] is
 // called first. All methods are safe for concurrent use.
 type Connection struct {
-	cfg     Config
+	cfg     SessionConfig
 	ctx     context.Context // ends when the connection is closed
 	stop    context.CancelCauseFunc
 	force   chan error    // capacity 1: drop the present connection
@@ -56,7 +56,7 @@ type Connection struct {
 }
 
 // New returns an idle connection. A cfg that is not valid is the error of its first use.
-func New(cfg Config) *Connection {
+func New(cfg SessionConfig) *Connection {
 	cfg = cfg.withDefaults()
 	ctx, stop := context.WithCancelCause(context.Background())
 	return &Connection{

@@ -82,12 +82,15 @@ func TestLookupsThatHangAreGivenUp(t *testing.T) {
 				release := make(chan struct{})
 				defer close(release)
 				var calls atomic.Int64
-				c := New(Config{InitialPasses: -1, Resolver: func(ctx context.Context) ([]core.Config, error) {
-					if calls.Add(1) == 1 {
-						return nil, hang(ctx, release)
-					}
-					return []core.Config{a.endpoint()}, nil
-				}})
+				c := New(SessionConfig{
+					Config: Config{InitialPasses: -1},
+					Resolver: func(ctx context.Context) ([]core.Config, error) {
+						if calls.Add(1) == 1 {
+							return nil, hang(ctx, release)
+						}
+						return []core.Config{a.endpoint()}, nil
+					},
+				})
 				begun := time.Now()
 				must(t, c.Connect(t.Context()))
 				if took := time.Since(begun); took > lookupTimeout+hookGrace+time.Second || calls.Load() != 2 {
@@ -101,12 +104,14 @@ func TestLookupsThatHangAreGivenUp(t *testing.T) {
 				a := newServer(t, &memnet.Network{}, "a:1")
 				release := make(chan struct{})
 				defer close(release)
-				c, j := connected(t, Config{Credentials: func(ctx context.Context, renew bool) (Grant, error) {
-					if renew {
-						return Grant{}, hang(ctx, release)
-					}
-					return Grant{Credentials: core.Credentials{Username: "u", Password: "p"}}, nil
-				}}, a.endpoint())
+				c, j := connected(t, SessionConfig{
+					Config: Config{Credentials: func(ctx context.Context, renew bool) (Grant, error) {
+						if renew {
+							return Grant{}, hang(ctx, release)
+						}
+						return Grant{Credentials: core.Credentials{Username: "u", Password: "p"}}, nil
+					}},
+				}, a.endpoint())
 				a.on(refusePassword)
 				a.drop()
 				time.Sleep(5 * time.Minute)
@@ -125,14 +130,14 @@ func TestLookupsThatHangAreGivenUp(t *testing.T) {
 				a.on(func(p *peer, channel uint16, m wire.Method) bool {
 					return bindsTo(m, "two") && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
 				})
-				c, j := connected(t, Config{
-					Recorder: recorded(t, queues("one two")...),
-					Credentials: func(ctx context.Context, renew bool) (Grant, error) {
+				c, j := connected(t, SessionConfig{
+					Config: Config{Credentials: func(ctx context.Context, renew bool) (Grant, error) {
 						if renew {
 							return Grant{}, hang(ctx, release)
 						}
 						return Grant{core.Credentials{Username: "u", Password: "p"}, time.Now().Add(time.Minute)}, nil
-					},
+					}},
+					Recorder: recorded(t, queues("one two")...),
 				}, a.endpoint())
 				time.Sleep(2 * time.Minute)
 				a.on(nil)

@@ -181,7 +181,7 @@ func TestACertificateIsOfOneEndpoint(t *testing.T) {
 	}}
 	synctest.Test(t, func(t *testing.T) {
 		b := newServer(t, &memnet.Network{}, "b:1")
-		c, _ := connected(t, Config{}, untrusted, b.endpoint())
+		c, _ := connected(t, SessionConfig{}, untrusted, b.endpoint())
 		for epoch := range uint64(5) {
 			time.Sleep(time.Hour)
 			begun := time.Now()
@@ -193,7 +193,7 @@ func TestACertificateIsOfOneEndpoint(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		c, j := start(t, Config{}, untrusted, untrusted)
+		c, j := start(t, SessionConfig{}, untrusted, untrusted)
 		if err := c.Connect(t.Context()); !isCertificate(err) {
 			t.Errorf("connected to nobody: %v", err)
 		}

@@ -142,7 +142,7 @@ func TestNothingWaitsBehindAnEnd(t *testing.T) {
 		for what, waiter := range waiters {
 			t.Run(what+", "+how, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					b := newBed(t, Config{})
+					b := newBed(t, SessionConfig{})
 					f := fixture{bed: b, ch: b.channel(t), tx: b.channel(t)}
 					must(t, f.ch.Confirm(t.Context(), core.ConfirmSelect{}))
 					must(t, f.tx.TxSelect(t.Context()))

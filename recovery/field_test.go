@@ -22,7 +22,7 @@ func TestAStaleAckNeverSettlesAnotherMessage(t *testing.T) {
 	for _, lose := range []string{"connection", "channel"} {
 		t.Run(lose, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, Config{})
+				b := newBed(t, SessionConfig{})
 				ch := b.channel(t)
 				must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
 				q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
@@ -64,7 +64,7 @@ func TestAStaleAckNeverSettlesAnotherMessage(t *testing.T) {
 // A2: what was prefetched from a lost connection never reaches the application.
 func TestPrefetchedStaleDeliveriesAreDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
 		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
@@ -92,7 +92,7 @@ func TestPrefetchedStaleDeliveriesAreDropped(t *testing.T) {
 // B: what a channel declared outlives it.
 func TestTopologyOfAClosedChannelComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		setup := b.channel(t)
 		must(t, setup.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "x", Type: "fanout", Internal: false}))
 		q := declare(t, setup, core.QueueDeclare{Queue: "mine", Exclusive: true})
@@ -131,7 +131,7 @@ func TestEveryConnectionUsesTheConfiguredMechanism(t *testing.T) {
 		})
 		endpoint := a.endpoint()
 		endpoint.Mechanisms = []core.Mechanism{core.AMQPlain()}
-		c, _ := connected(t, Config{}, endpoint)
+		c, _ := connected(t, SessionConfig{}, endpoint)
 		a.drop()
 		awaitEpoch(t, c, 2)
 		if fmt.Sprint(got) != "[AMQPLAIN AMQPLAIN]" {
@@ -144,7 +144,7 @@ func TestEveryConnectionUsesTheConfiguredMechanism(t *testing.T) {
 func TestNothingIsPublishedBeforeConfirmModeIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{}, a.endpoint())
+		c, _ := connected(t, SessionConfig{}, a.endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 5}))
@@ -195,7 +195,7 @@ func TestNothingIsPublishedBeforeConfirmModeIsBack(t *testing.T) {
 func TestOutstandingPublishesAreSettledAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{}, a.endpoint())
+		c, _ := connected(t, SessionConfig{}, a.endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
@@ -216,7 +216,7 @@ func TestOutstandingPublishesAreSettledAtOnce(t *testing.T) {
 func TestAConsumeWithoutAnswerHangsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{}, a.endpoint())
+		c, _ := connected(t, SessionConfig{}, a.endpoint())
 		stuck, err := c.Channel(t.Context())
 		must(t, err)
 		consume(t, stuck, "leaderless", "stuck")
@@ -254,7 +254,7 @@ func TestAConsumeWithoutAnswerHangsNothing(t *testing.T) {
 func TestASoftErrorStormMeetsABreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
+		c, j := connected(t, SessionConfig{}, a.endpoint())
 		opened := 0
 		a.on(func(p *peer, channel uint16, m wire.Method) bool {
 			switch m.(type) {

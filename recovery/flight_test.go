@@ -13,7 +13,7 @@ import (
 // Who was at it alone is to blame, and nobody else is: whoever had company at any moment does not know.
 func TestWhoWasAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Config{Resolver: Endpoints(core.Config{})})
+		c := New(SessionConfig{Resolver: Endpoints(core.Config{})})
 		defer c.stop(core.ErrClosed)
 		const one, two, three = "one", "two", "three"
 		begin := func(string) { must(t, c.beginAttempt(t.Context(), false)) }
@@ -41,7 +41,7 @@ func TestWhoWasAlone(t *testing.T) {
 // Who wants to be alone waits for those who are at it, and others wait for it, each within its context.
 func TestWhoWantsToBeAloneWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := New(Config{Resolver: Endpoints(core.Config{})})
+		c := New(SessionConfig{Resolver: Endpoints(core.Config{})})
 		defer c.stop(core.ErrClosed)
 		for _, other := range []bool{false, true} {
 			must(t, c.beginAttempt(t.Context(), false))

@@ -19,7 +19,7 @@ func TestASightingEndsTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
 		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
-		c, j := connected(t, Config{Retry: patientRetry}, a.endpoint(), at(n, "x:1"), b.endpoint())
+		c, j := connected(t, SessionConfig{Config: Config{Retry: patientRetry}}, a.endpoint(), at(n, "x:1"), b.endpoint())
 		c.Found("b:1") // while it is connected: of no use later
 		time.Sleep(time.Minute)
 		b.stop()
@@ -48,7 +48,7 @@ func TestSightingsAreSpread(t *testing.T) {
 		a := newServer(t, n, "a:1")
 		var all []*Connection
 		for range 100 {
-			c, _ := connected(t, Config{Retry: patientRetry}, a.endpoint())
+			c, _ := connected(t, SessionConfig{Config: Config{Retry: patientRetry}}, a.endpoint())
 			all = append(all, c)
 		}
 		time.Sleep(time.Minute)
@@ -74,7 +74,7 @@ func TestAnAttemptThatHangsIsBrokenOffAtASighting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
 		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
-		c, j := connected(t, Config{Retry: patientRetry}, a.endpoint(), b.endpoint())
+		c, j := connected(t, SessionConfig{Config: Config{Retry: patientRetry}}, a.endpoint(), b.endpoint())
 		time.Sleep(time.Minute)
 		b.on(silent)
 		a.stop()

@@ -26,39 +26,3 @@ type Health struct {
 func (h Health) Err() error {
 	return h.State.why()
 }
-
-// Health returns the connection's health. It costs no I/O.
-func (c *Connection) Health() Health {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	h := Health{Connection: c.cfg.Name, Live: !c.closed, State: c.snapshot(), Losses: c.losses}
-	h.Ready = h.State.Ready()
-	if c.conn == nil {
-		h.Attempts, h.Next = c.attempts, c.nextAttempt
-		return h
-	}
-	h.Endpoint = c.endpoint
-	if c.session != nil {
-		h.Since = c.session.Since
-	}
-	if reason, blocked := c.conn.Blocked(); blocked {
-		h.Blocked = reason
-	}
-	return h
-}
-
-// Tally counts what losses did to messages, for the next [Report].
-type Tally struct {
-	Unknown   int // publishes that ended without a verdict
-	NotSent   int // publishes that had not been handed to the socket
-	StaleAcks int // acks that came after their channel was gone
-}
-
-// Tally adds to what the next report counts. Publishers and consumers call it.
-func (c *Connection) Tally(t Tally) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tally.Unknown += t.Unknown
-	c.tally.NotSent += t.NotSent
-	c.tally.StaleAcks += t.StaleAcks
-}

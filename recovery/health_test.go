@@ -22,7 +22,7 @@ import (
 func TestHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := start(t, Config{Recorder: recorded(t, queues("bad")...)}, a.endpoint())
+		c, _ := start(t, SessionConfig{Recorder: recorded(t, queues("bad")...)}, a.endpoint())
 		check := func(when string, live, ready bool, problem string) Health {
 			t.Helper()
 			synctest.Wait()
@@ -71,7 +71,7 @@ func TestReport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
 		r := recorded(t, topology.Queue{Name: "kept"}, topology.Queue{Exclusive: true})
-		c, j := connected(t, Config{Name: "main", Recorder: r}, a.endpoint())
+		c, j := connected(t, SessionConfig{Name: "main", Recorder: r}, a.endpoint())
 		if len(j.of(Recovered)) != 0 {
 			t.Error("the first connect is no recovery")
 		}
@@ -127,16 +127,18 @@ func TestSecretsAreRenewedBeforeTheyExpire(t *testing.T) {
 		const life = 10 * time.Minute
 		var asked atomic.Int64
 		var failing atomic.Bool
-		c, j := connected(t, Config{Credentials: func(_ context.Context, renew bool) (Grant, error) {
-			n := asked.Add(1)
-			if failing.Load() {
-				return Grant{}, errors.ErrUnsupported
-			}
-			return Grant{
-				Credentials: core.Credentials{Username: "u", Password: core.Secret(fmt.Sprintf("token-%d", n))},
-				Expires:     time.Now().Add(life),
-			}, nil
-		}}, a.endpoint())
+		c, j := connected(t, SessionConfig{
+			Config: Config{Credentials: func(_ context.Context, renew bool) (Grant, error) {
+				n := asked.Add(1)
+				if failing.Load() {
+					return Grant{}, errors.ErrUnsupported
+				}
+				return Grant{
+					Credentials: core.Credentials{Username: "u", Password: core.Secret(fmt.Sprintf("token-%d", n))},
+					Expires:     time.Now().Add(life),
+				}, nil
+			}},
+		}, a.endpoint())
 		time.Sleep(life - time.Second)
 		if fmt.Sprint(sent()) != "[token-2]" || len(j.of(SecretRenewed)) != 1 {
 			t.Errorf("sent %v", sent())
@@ -173,7 +175,7 @@ func TestSecretsAreRenewedBeforeTheyExpire(t *testing.T) {
 // The report of a recovery is completed when the consumers are back, each with its outcome.
 func TestReportOfTheConsumers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		soon, late := b.channel(t), b.channel(t)
 		consume(t, soon, declare(t, soon, core.QueueDeclare{Queue: "a", Durable: true}), "soon")
 		consume(t, late, declare(t, late, core.QueueDeclare{Queue: "b", Durable: true}), "late")

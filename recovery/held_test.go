@@ -125,7 +125,7 @@ type half struct {
 	sockets []net.Conn
 }
 
-func newHalf(t *testing.T, cfg Config) *half {
+func newHalf(t *testing.T, cfg SessionConfig) *half {
 	t.Helper()
 	h := &half{bed: &bed{Broker: brokertest.New(t), recorder: record.NewRecorder()}}
 	h.OnConnect(func(l *brokertest.Link) { h.broker.Store(l) })
@@ -197,7 +197,7 @@ func TestExclusiveQueuesHeldForTheLostConnectionComeBackTogether(t *testing.T) {
 	for _, held := range []time.Duration{0, 10 * time.Millisecond, 300 * time.Millisecond, 20 * time.Second} {
 		t.Run(held.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := newHalf(t, Config{StableAfter: time.Second})
+				h := newHalf(t, SessionConfig{Config: Config{StableAfter: time.Second}})
 				ch, calm := h.channel(t), h.channel(t)
 				all := exclusive(t, ch, n)
 				declare(t, calm, core.QueueDeclare{Queue: "durable", Durable: true})
@@ -238,7 +238,7 @@ func TestExclusiveQueuesHeldForTheLostConnectionComeBackTogether(t *testing.T) {
 // TestHeldQueuesAreBackOnlyWithTheirBindings: nobody is told that they are before messages reach them.
 func TestHeldQueuesAreBackOnlyWithTheirBindings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHalf(t, Config{StableAfter: time.Second})
+		h := newHalf(t, SessionConfig{Config: Config{StableAfter: time.Second}})
 		ch := h.channel(t)
 		declare(t, ch, core.QueueDeclare{Queue: "mine", Exclusive: true})
 		must(t, ch.QueueBind(t.Context(), core.QueueBind{Queue: "mine", Exchange: "amq.topic", RoutingKey: "k"}))
@@ -256,7 +256,7 @@ func TestHeldQueuesAreBackOnlyWithTheirBindings(t *testing.T) {
 func TestAQueueThatSomebodyElseHoldsKeepsNoOtherWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 40
-		h := newHalf(t, Config{StableAfter: time.Second})
+		h := newHalf(t, SessionConfig{Config: Config{StableAfter: time.Second}})
 		ch := h.channel(t)
 		all := exclusive(t, ch, n)
 		end := h.breakOff(t)
@@ -289,7 +289,7 @@ func TestAQueueThatSomebodyElseHoldsKeepsNoOtherWaiting(t *testing.T) {
 
 func TestAHeldQueueMayBeDeletedByTheApplication(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHalf(t, Config{StableAfter: time.Second})
+		h := newHalf(t, SessionConfig{Config: Config{StableAfter: time.Second}})
 		ch := h.channel(t)
 		all := exclusive(t, ch, 20)
 		end := h.breakOff(t)
@@ -307,7 +307,7 @@ func TestAHeldQueueMayBeDeletedByTheApplication(t *testing.T) {
 // TestManyCutsOfExclusiveQueues: nothing hangs, no consumer is missing.
 func TestManyCutsOfExclusiveQueues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHalf(t, Config{StableAfter: time.Second})
+		h := newHalf(t, SessionConfig{Config: Config{StableAfter: time.Second}})
 		ch := h.channel(t)
 		all := exclusive(t, ch, 50)
 		for i := range 30 {
@@ -329,7 +329,7 @@ func TestAQueueFreedOnALostConnectionIsHeldOnTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
 		mine := []topology.Queue{{Name: "one", Exclusive: true}, {Name: "two", Exclusive: true}}
-		c, j := connected(t, Config{Recorder: recorded(t, mine...)}, a.endpoint())
+		c, j := connected(t, SessionConfig{Recorder: recorded(t, mine...)}, a.endpoint())
 		var free atomic.Bool
 		tries := 0
 		a.on(func(p *peer, channel uint16, m wire.Method) bool {
@@ -369,7 +369,7 @@ func TestAQueueFreedOnALostConnectionIsHeldOnTheNext(t *testing.T) {
 // The consumer of a queue that is no longer held is started, however that came about.
 func TestTheConsumerOfAQueueThatIsRefusedOtherwiseIsStarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHalf(t, Config{StableAfter: time.Second})
+		h := newHalf(t, SessionConfig{Config: Config{StableAfter: time.Second}})
 		ch := h.channel(t)
 		all := exclusive(t, ch, 1)
 		end := h.breakOff(t)
@@ -429,7 +429,7 @@ func TestManyOwnQueuesRefusedOtherwiseKeepNoneWaiting(t *testing.T) {
 			}
 			all = append(all, topology.Queue{Name: fmt.Sprint(name, i), Exclusive: true})
 		}
-		c, _ := connected(t, Config{Recorder: recorded(t, all...)}, a.endpoint())
+		c, _ := connected(t, SessionConfig{Recorder: recorded(t, all...)}, a.endpoint())
 		tried := map[string]bool{}
 		for _, m := range a.received() {
 			tried[strings.TrimPrefix(m, "queue.declare ")] = true

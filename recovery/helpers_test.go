@@ -92,7 +92,7 @@ func at(n *memnet.Network, addr string) core.Config {
 }
 
 // start returns a connection to list with a journal; cfg says the rest.
-func start(t *testing.T, cfg Config, list ...core.Config) (*Connection, *journal) {
+func start(t *testing.T, cfg SessionConfig, list ...core.Config) (*Connection, *journal) {
 	t.Helper()
 	j := &journal{}
 	cfg.Resolver = Endpoints(j.watched(list...)...)
@@ -107,7 +107,7 @@ func start(t *testing.T, cfg Config, list ...core.Config) (*Connection, *journal
 }
 
 // connected is start, with the first session made.
-func connected(t *testing.T, cfg Config, list ...core.Config) (*Connection, *journal) {
+func connected(t *testing.T, cfg SessionConfig, list ...core.Config) (*Connection, *journal) {
 	t.Helper()
 	c, j := start(t, cfg, list...)
 	if err := c.Connect(t.Context()); err != nil {

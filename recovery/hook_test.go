@@ -34,41 +34,41 @@ func (p exitingPolicy) Reset()                     { p.left.maybe(); p.BackOff.R
 
 // Whichever function of the application ends its goroutine, as FailNow does: the connection comes back.
 func TestAFunctionThatExitsDoesNotEndTheConnection(t *testing.T) {
-	for name, set := range map[string]func(cfg *Config, endpoint *core.Config, left *exiting){
-		"policy": func(cfg *Config, _ *core.Config, left *exiting) {
+	for name, set := range map[string]func(cfg *SessionConfig, endpoint *core.Config, left *exiting){
+		"policy": func(cfg *SessionConfig, _ *core.Config, left *exiting) {
 			cfg.Retry = func() backoff.BackOff { left.maybe(); return DefaultRetry() }
 		},
-		"wait": func(cfg *Config, _ *core.Config, left *exiting) {
+		"wait": func(cfg *SessionConfig, _ *core.Config, left *exiting) {
 			cfg.Retry = func() backoff.BackOff { return exitingPolicy{DefaultRetry(), left} }
 		},
-		"recover": func(cfg *Config, _ *core.Config, left *exiting) {
+		"recover": func(cfg *SessionConfig, _ *core.Config, left *exiting) {
 			cfg.Recover = func(context.Context, error) bool { left.maybe(); return true }
 		},
-		"credentials": func(cfg *Config, _ *core.Config, left *exiting) {
+		"credentials": func(cfg *SessionConfig, _ *core.Config, left *exiting) {
 			cfg.Credentials = func(context.Context, bool) (Grant, error) {
 				left.maybe()
 				return Grant{Credentials: core.Credentials{Username: "guest", Password: "guest"}}, nil
 			}
 		},
-		"dial": func(_ *Config, endpoint *core.Config, left *exiting) {
+		"dial": func(_ *SessionConfig, endpoint *core.Config, left *exiting) {
 			dial := endpoint.DialContext
 			endpoint.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				left.maybe()
 				return dial(ctx, network, addr)
 			}
 		},
-		"blocked": func(_ *Config, endpoint *core.Config, left *exiting) {
+		"blocked": func(_ *SessionConfig, endpoint *core.Config, left *exiting) {
 			endpoint.OnBlocked = func(string, bool) { left.maybe() }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cfg, left := Config{InitialPasses: -1}, new(exiting)
+				cfg, left := SessionConfig{Config: Config{InitialPasses: -1}}, new(exiting)
 				if name == "policy" {
 					*left = 1 // it is asked once, before the first attempt
 				}
-				b := newBedAt(t, func() Config { set(&cfg, &core.Config{}, left); return cfg }(), func(endpoint *core.Config) {
-					var unused Config
+				b := newBedAt(t, func() SessionConfig { set(&cfg, &core.Config{}, left); return cfg }(), func(endpoint *core.Config) {
+					var unused SessionConfig
 					set(&unused, endpoint, left)
 				})
 				*left = 1
@@ -90,8 +90,8 @@ func TestAFunctionThatExitsDoesNotEndTheConnection(t *testing.T) {
 
 func TestAGateThatExitsIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBedAt(t, Config{}, func(*core.Config) {})
-		c, j := start(t, Config{Gate: func(context.Context) error { runtime.Goexit(); return nil }},
+		b := newBedAt(t, SessionConfig{}, func(*core.Config) {})
+		c, j := start(t, SessionConfig{Gate: func(context.Context) error { runtime.Goexit(); return nil }},
 			core.Config{Addr: "broker:5672", DialContext: b.DialContext})
 		err := c.Connect(t.Context())
 		synctest.Wait() // events are told after the state has changed
@@ -104,7 +104,7 @@ func TestAGateThatExitsIsTold(t *testing.T) {
 // A condition that ends its goroutine leaves no lock behind.
 func TestAConditionThatExitsHoldsNothingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -136,7 +136,7 @@ func TestAListenerThatExitsDoesNotSilenceTheOthers(t *testing.T) {
 // A listener of returned messages runs on the reader: its connection is lost, and says why.
 func TestAReturnListenerThatExitsIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		left := exiting(1)
 		ch.OnReturn(func(*core.Return) { left.maybe() })

@@ -26,7 +26,7 @@ func TestALossAtEveryStepStartsOver(t *testing.T) {
 		t.Run(fmt.Sprintf("step %d", step), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newServer(t, &memnet.Network{}, "a:1")
-				c, _ := connected(t, Config{Recorder: recorder(t)}, a.endpoint())
+				c, _ := connected(t, SessionConfig{Recorder: recorder(t)}, a.endpoint())
 				seen, changed := 0, false
 				a.on(func(p *peer, _ uint16, m wire.Method) bool {
 					if p.number != 2 {
@@ -91,7 +91,7 @@ func alters(m wire.Method) bool {
 func TestBlockedEndsWithTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
+		c, j := connected(t, SessionConfig{}, a.endpoint())
 		a.peers[0].send(0, &wire.ConnectionBlocked{Reason: "low on memory"})
 		synctest.Wait()
 		if e := j.last(t, Blocked); e.Err.Error() != "low on memory" {
@@ -107,7 +107,7 @@ func TestASilentServerIsGivenUpAtEveryStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
 		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
-		c, _ := connected(t, Config{Recorder: recorded(t, topology.Queue{Name: "q", Exclusive: true}), ReplayTimeout: 40 * time.Second}, a.endpoint(), b.endpoint())
+		c, _ := connected(t, SessionConfig{Config: Config{ReplayTimeout: 40 * time.Second}, Recorder: recorded(t, topology.Queue{Name: "q", Exclusive: true})}, a.endpoint(), b.endpoint())
 		b.on(silent)
 		a.on(func(_ *peer, _ uint16, m wire.Method) bool { // answers no declaration
 			_, ok := m.(*wire.QueueBind)
@@ -131,7 +131,7 @@ func TestManyDeclarationsWithoutAnAnswerDoNotStopRecovery(t *testing.T) {
 			_, ok := m.(*wire.QueueBind)
 			return ok && silence.Load()
 		})
-		c, _ := start(t, Config{Recorder: recorded(t, queues("a b c d e f")...)}, a.endpoint())
+		c, _ := start(t, SessionConfig{Recorder: recorded(t, queues("a b c d e f")...)}, a.endpoint())
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
 		must(t, c.Connect(ctx))

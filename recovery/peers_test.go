@@ -19,7 +19,7 @@ import (
 
 func TestManyChannelsWithTheirQueuesAndConsumersComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		const channels, queues = 16, 20
 		var consumers [channels][queues]*Consumer
 		var all sync.WaitGroup
@@ -55,7 +55,7 @@ func TestManyChannelsWithTheirQueuesAndConsumersComeBack(t *testing.T) {
 func TestListenersStay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
+		c, j := connected(t, SessionConfig{}, a.endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
@@ -85,7 +85,7 @@ func TestListenersStay(t *testing.T) {
 // No function is one that is not called.
 func TestAReturnWithoutAListenerIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
 		returned := 0
@@ -106,7 +106,7 @@ func TestAGetOfALostConnectionSettlesNothing(t *testing.T) {
 	for _, lose := range []string{"connection", "channel"} {
 		t.Run(lose, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, Config{})
+				b := newBed(t, SessionConfig{})
 				ch := b.channel(t)
 				must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
 				q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
@@ -142,7 +142,7 @@ func TestAGetOfALostConnectionSettlesNothing(t *testing.T) {
 
 func TestAClosedChannelTakesItsConsumersAlong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		one, two := b.channel(t), b.channel(t)
 		consume(t, one, declare(t, one, core.QueueDeclare{Queue: "a", Durable: true}), "a")
 		must(t, one.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "x", Type: "fanout", AutoDelete: true, Durable: true}))
@@ -167,7 +167,7 @@ func TestAClosedChannelTakesItsConsumersAlong(t *testing.T) {
 
 func TestARefusedDeletionForgetsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "x", Type: "fanout", Durable: true}))
 		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
@@ -198,7 +198,7 @@ func TestARefusedDeletionForgetsNothing(t *testing.T) {
 
 func TestWhatIsDeclaredWithoutWaitingComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "x", Type: "fanout", NoWait: true}))
 		_, err := ch.QueueDeclare(t.Context(), core.QueueDeclare{Queue: "q", Exclusive: true, NoWait: true})
@@ -217,7 +217,7 @@ func TestWhatIsDeclaredWithoutWaitingComesBack(t *testing.T) {
 
 func TestAQueueWithANameIsNeverRenamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "mine", Exclusive: true}), "tag")
 		for range 3 {
@@ -234,7 +234,7 @@ func TestAQueueWithANameIsNeverRenamed(t *testing.T) {
 // consumed: it is declared again, with both bindings.
 func TestAQueueThatVanishesBeforeItIsConsumedComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
 		for _, key := range []string{"k", "l"} {
@@ -264,7 +264,7 @@ func TestAQueueThatVanishesBeforeItIsConsumedComesBack(t *testing.T) {
 func TestDirectReplyToIsThereBeforeARequestIsPublished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{}, a.endpoint())
+		c, _ := connected(t, SessionConfig{}, a.endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		_, err = ch.Consume(t.Context(), core.BasicConsume{Queue: "amq.rabbitmq.reply-to", ConsumerTag: "replies", NoAck: true})
@@ -295,7 +295,7 @@ func TestArgumentsOfTheNextConsume(t *testing.T) {
 			}
 			return false
 		})
-		c, _ := connected(t, Config{}, a.endpoint())
+		c, _ := connected(t, SessionConfig{}, a.endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		first := core.Table{"x-stream-offset": "first"}

@@ -39,7 +39,7 @@ func TestWithRabbitMQ(t *testing.T) {
 }
 
 // rabbit returns a connection to the broker, connected within half a minute.
-func rabbit(t *testing.T, broker *docker.Broker, cfg Config, change func(*core.Config)) (*Connection, *journal) {
+func rabbit(t *testing.T, broker *docker.Broker, cfg SessionConfig, change func(*core.Config)) (*Connection, *journal) {
 	t.Helper()
 	endpoint := core.Config{Addr: broker.Addr(), DialContext: (&net.Dialer{}).DialContext}
 	if change != nil {
@@ -71,7 +71,7 @@ func testFatalOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 		must(t, r.Queue(q, q.Name))
 		must(t, r.Binding(topology.Binding{Source: "amq.topic", Destination: q.Name, RoutingKey: q.Name}))
 	}
-	c, j := rabbit(t, broker, Config{Recorder: r}, nil)
+	c, j := rabbit(t, broker, SessionConfig{Recorder: r}, nil)
 	s := c.State()
 	got := entities(s.Degraded)
 	if s.Stage != ConsumeReady || !strings.Contains(got, `queue "bad-1"`) || !strings.Contains(got, `queue "bad-2"`) || strings.Contains(got, "good") {
@@ -152,7 +152,7 @@ func testLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 		}
 	})
 	r := record.NewRecorder()
-	c, j := rabbit(t, broker, Config{Recorder: r}, func(e *core.Config) {
+	c, j := rabbit(t, broker, SessionConfig{Recorder: r}, func(e *core.Config) {
 		e.Heartbeat = time.Second
 		dial := e.DialContext
 		e.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -193,7 +193,7 @@ func testManyLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	proxy, err := faultproxy.New(broker.Addr())
 	must(t, err)
 	t.Cleanup(proxy.Close)
-	c, j := rabbit(t, broker, Config{Recorder: record.NewRecorder()}, func(e *core.Config) {
+	c, j := rabbit(t, broker, SessionConfig{Recorder: record.NewRecorder()}, func(e *core.Config) {
 		e.Addr, e.CloseTimeout = proxy.Addr(), time.Minute // the broker deletes the queues before it answers
 	})
 	ch, err := c.Channel(t.Context())
@@ -223,7 +223,7 @@ func testManyLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 // testAckTimeoutOnRabbitMQ: the broker takes a consumer away whose ack is late
 // (basic.cancel since 4.3); it comes back under its tag.
 func testAckTimeoutOnRabbitMQ(t *testing.T, broker *docker.Broker) {
-	c, j := rabbit(t, broker, Config{Recorder: record.NewRecorder()}, nil)
+	c, j := rabbit(t, broker, SessionConfig{Recorder: record.NewRecorder()}, nil)
 	ch, err := c.Channel(t.Context())
 	must(t, err)
 	must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
@@ -255,7 +255,7 @@ func testAckTimeoutOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 // a thousand times in make test, ten thousand in make chaos.
 func testCyclesOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	r := record.NewRecorder()
-	c, _ := rabbit(t, broker, Config{Recorder: r}, nil)
+	c, _ := rabbit(t, broker, SessionConfig{Recorder: r}, nil)
 	const channels = 16
 	cycles := 1000
 	if os.Getenv("WARREN_CHAOS") == "all" {
@@ -344,7 +344,7 @@ func TestAckTimeoutThatClosesTheChannel(t *testing.T) {
 	// It looks for late acks once a minute, and has no setting for that.
 	_, err := broker.Exec(t.Context(), "rabbitmqctl", "eval", "application:set_env(rabbit, channel_tick_interval, 1000).")
 	must(t, err)
-	c, j := rabbit(t, broker, Config{Recorder: record.NewRecorder()}, nil)
+	c, j := rabbit(t, broker, SessionConfig{Recorder: record.NewRecorder()}, nil)
 	ch, err := c.Channel(t.Context())
 	must(t, err)
 	must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
@@ -373,7 +373,7 @@ func TestAckTimeoutThatClosesTheChannel(t *testing.T) {
 
 // testEndedOnRabbitMQ: the queue is not the client's, and so does not come back.
 func testEndedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
-	c, j := rabbit(t, broker, Config{Semantic: Budget{Attempts: 2}}, nil)
+	c, j := rabbit(t, broker, SessionConfig{Config: Config{Semantic: Budget{Attempts: 2}}}, nil)
 	foreign(t, &bed{conn: c}, "theirs")
 	ch, err := c.Channel(t.Context())
 	must(t, err)
@@ -397,7 +397,7 @@ func testEndedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 
 func testRestartOfRabbitMQ(t *testing.T, broker *docker.Broker) {
 	r := record.NewRecorder()
-	c, j := rabbit(t, broker, Config{Recorder: r}, nil)
+	c, j := rabbit(t, broker, SessionConfig{Recorder: r}, nil)
 	ch, err := c.Channel(t.Context())
 	must(t, err)
 	must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))

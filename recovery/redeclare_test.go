@@ -44,7 +44,7 @@ func TestABindingIsRetriedWithItsEnds(t *testing.T) {
 			_, toExchange := m.(*wire.ExchangeBind)
 			return gone.Load() && (toExchange || toQueue && b.Exchange == "b")
 		}, core.ErrNotFound))
-		c, j := connected(t, Config{Recorder: chained()}, s.endpoint())
+		c, j := connected(t, SessionConfig{Recorder: chained()}, s.endpoint())
 		if got := len(j.of(Quarantined)); got != 2 {
 			t.Fatalf("%d quarantined, want both bindings of b", got)
 		}
@@ -67,7 +67,7 @@ func TestABindingIsRetriedWithItsEnds(t *testing.T) {
 func TestRedeclareBringsBackWhatLeadsToTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, &memnet.Network{}, "rabbit:5672")
-		c, _ := connected(t, Config{Recorder: chained()}, s.endpoint())
+		c, _ := connected(t, SessionConfig{Recorder: chained()}, s.endpoint())
 		s.received()
 		recorded, err := c.Redeclare(context.Background(), awaitEpoch(t, c, 1), "q")
 		if !recorded || err != nil {
@@ -88,7 +88,7 @@ func TestRedeclareBringsBackWhatLeadsToTheQueue(t *testing.T) {
 func TestRedeclareNamesTheFirstRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, &memnet.Network{}, "rabbit:5672")
-		c, _ := connected(t, Config{Recorder: chained()}, s.endpoint())
+		c, _ := connected(t, SessionConfig{Recorder: chained()}, s.endpoint())
 		s.on(refusing(func(m wire.Method) bool {
 			e, ok := m.(*wire.ExchangeDeclare)
 			return ok && e.Exchange == "b"
@@ -128,7 +128,7 @@ func bound(b *bed) (queues []string) {
 // many find it gone, at the same moment or one after the other.
 func TestAnExclusiveQueueIsNotDoubledOnALivingConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch, q := ownQueue(t, b)
 		other := b.channel(t)
 		for i, ch := range []*Channel{ch, ch, other} {
@@ -150,7 +150,7 @@ func TestAnExclusiveQueueIsNotDoubledOnALivingConnection(t *testing.T) {
 // Retries of a consumer that is refused leave no queues behind.
 func TestAnExclusiveQueueIsNotDoubledByARefusedConsumer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch, q := ownQueue(t, b)
 		consume(t, ch, q, "tag")
 		b.SetPermissions("guest", "/", ".*", ".*", "^x$")
@@ -170,7 +170,7 @@ func TestAnExclusiveQueueIsNotDoubledByARefusedConsumer(t *testing.T) {
 // A binding that is tried again, with its ends, takes the queue that lives.
 func TestAnExclusiveQueueIsNotDoubledByItsBinding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		_, q := ownQueue(t, b)
 		refused := b.OnReceive(wire.MethodQueueBind, func(e brokertest.Event) brokertest.Action {
 			if e.N <= 5 {

@@ -53,7 +53,7 @@ func TestARefusedEntityIsIsolatedAndTriedAgain(t *testing.T) {
 			}
 			return false
 		})
-		c, j := connected(t, Config{Recorder: recorded(t, queues("one bad two")...)}, a.endpoint())
+		c, j := connected(t, SessionConfig{Recorder: recorded(t, queues("one bad two")...)}, a.endpoint())
 		got := fmt.Sprint(a.received())
 		for _, want := range []string{"queue.declare one", "queue.declare two", "queue.bind one x k", "queue.bind two x k"} {
 			if !strings.Contains(got, want) {
@@ -89,7 +89,7 @@ func methodOr(m wire.Method) wire.Method {
 func TestAnOwnExclusiveQueueIsRetriedUntilTheOldConnectionIsReaped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{Recorder: recorded(t, topology.Queue{Name: "mine", Exclusive: true})}, a.endpoint())
+		c, _ := connected(t, SessionConfig{Recorder: recorded(t, topology.Queue{Name: "mine", Exclusive: true})}, a.endpoint())
 		reaped := time.Now().Add(20 * time.Second)
 		a.on(func(p *peer, channel uint16, m wire.Method) bool {
 			return declaresQueue(m, "mine") && time.Now().Before(reaped) &&
@@ -121,17 +121,16 @@ func TestTheApplicationDecidesAboutRefusedEntities(t *testing.T) {
 				a := newServer(t, &memnet.Network{}, "a:1")
 				var c *Connection
 				var asked []Refusal
-				c, j := connected(t, Config{
-					Recorder: recorded(t, queues("one bad")...),
-					Refused: func(ctx context.Context, r Refusal) Decision {
+				c, j := connected(t, SessionConfig{
+					Config: Config{Refused: func(ctx context.Context, r Refusal) Decision {
 						asked = append(asked, r)
 						c.State() // any API may be called
 						if s, err := c.Session(ctx); len(asked) == 1 && (err == nil || ctx.Err() == nil) {
 							t.Errorf("there should be no session yet: %v, %v", s, err)
 						}
 						return test.decision
-					},
-					ReplayTimeout: 10 * time.Second,
+					}, ReplayTimeout: 10 * time.Second},
+					Recorder: recorded(t, queues("one bad")...),
 				}, a.endpoint())
 				a.on(func(p *peer, channel uint16, m wire.Method) bool {
 					d, ok := m.(*wire.QueueDeclare)
@@ -163,9 +162,9 @@ func TestTheApplicationMayFailTheConnectionOverAnEntity(t *testing.T) {
 		a.on(func(p *peer, channel uint16, m wire.Method) bool {
 			return declaresQueue(m, "bad") && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
 		})
-		c, j := start(t, Config{
+		c, j := start(t, SessionConfig{
+			Config:   Config{Refused: func(context.Context, Refusal) Decision { return Fail }},
 			Recorder: recorded(t, queues("bad")...),
-			Refused:  func(context.Context, Refusal) Decision { return Fail },
 		}, a.endpoint())
 		err := c.Connect(t.Context())
 		if !errors.Is(err, core.ErrAccessRefused) || !strings.Contains(err.Error(), `queue "bad"`) {
@@ -188,7 +187,7 @@ func TestAnEntityThatClosesTheConnectionIsFoundAndTheClientStaysUp(t *testing.T)
 					all = append(all, topology.Queue{Name: fmt.Sprintf("q%d", i), Exclusive: true})
 				}
 				bad := all[n/2].Name
-				c, j := connected(t, Config{Recorder: recorded(t, all...)}, a.endpoint())
+				c, j := connected(t, SessionConfig{Recorder: recorded(t, all...)}, a.endpoint())
 				a.on(func(p *peer, channel uint16, m wire.Method) bool {
 					switch {
 					case declaresQueue(m, bad):
@@ -237,7 +236,7 @@ func TestAnEntityThatClosesTheConnectionIsFoundAndTheClientStaysUp(t *testing.T)
 // queue in any case. That it closes no connection any more is what counts.
 func TestABindingOfAnExclusiveQueueThatClosedTheConnectionComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		_, q := ownQueue(t, b)
 		locked := 0
 		b.OnReceive(wire.MethodQueueBind, brokertest.Nth(1, brokertest.Refuse(uint16(core.ErrInternal), "INTERNAL_ERROR")))
@@ -266,7 +265,7 @@ func TestABindingOfAnExclusiveQueueThatClosedTheConnectionComesBack(t *testing.T
 func TestSeveralEntitiesThatCloseTheConnectionAreFoundOneByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{Recorder: recorded(t, queues("a b c d e f g h")...)}, a.endpoint())
+		c, _ := connected(t, SessionConfig{Recorder: recorded(t, queues("a b c d e f g h")...)}, a.endpoint())
 		a.on(func(p *peer, channel uint16, m wire.Method) bool {
 			d, ok := m.(*wire.QueueDeclare)
 			if ok && d.Passive {
@@ -287,7 +286,7 @@ func TestSeveralEntitiesThatCloseTheConnectionAreFoundOneByOne(t *testing.T) {
 
 func TestQueuesThatSurvivedAreToldFromThoseRecreated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		for _, q := range []string{"kept", "gone"} {
 			declare(t, ch, core.QueueDeclare{Queue: q, Durable: true})
@@ -319,7 +318,7 @@ func TestAQueueWhoseNodeIsDownIsNotTakenForRecreated(t *testing.T) {
 		"NOT_FOUND - queue 'kept' in vhost '/' process is stopped by supervisor",
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, Config{})
+			b := newBed(t, SessionConfig{})
 			declare(t, b.channel(t), core.QueueDeclare{Queue: "kept", Durable: true})
 			down := b.OnReceive(wire.MethodQueueDeclare, brokertest.Always(brokertest.Refuse(404, text)))
 			b.cut(t)
@@ -338,7 +337,7 @@ func TestAQueueWhoseNodeIsDownIsNotTakenForRecreated(t *testing.T) {
 
 func TestAWipedBrokerIsNotAskedForEveryQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		const n = 1000
 		for i := range n {

@@ -32,7 +32,7 @@ func TestWhatTheApplicationRepairsLeavesTheQuarantine(t *testing.T) {
 		} {
 			t.Run(name+", "+repair, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					b := newBed(t, Config{Semantic: Budget{Attempts: 3}})
+					b := newBed(t, SessionConfig{Config: Config{Semantic: Budget{Attempts: 3}}})
 					ch := b.channel(t)
 					declare(t, ch, core.QueueDeclare{Queue: "bad", Durable: true})
 					must(t, ch.QueueBind(t.Context(), core.QueueBind{Queue: "bad", Exchange: "amq.fanout"}))
@@ -69,7 +69,7 @@ func TestWhatTheApplicationRepairsLeavesTheQuarantine(t *testing.T) {
 // away before it answers. So they are made once more.
 func TestAQueueThatIsDeclaredLateIsBoundAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{ReplayAll: true})
+		b := newBed(t, SessionConfig{Config: Config{ReplayAll: true}})
 		ch := b.channel(t)
 		must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "copies", Type: "fanout", AutoDelete: true, Durable: true}))
 		declare(t, ch, core.QueueDeclare{Queue: "late", Durable: true})
@@ -112,7 +112,7 @@ func TestWhatMissedSomethingIsTriedWhenThatIsBack(t *testing.T) {
 		must(t, r.Exchange(topology.Exchange{Name: "x"}))
 		must(t, r.Queue(topology.Queue{Name: "q"}, "q"))
 		must(t, r.Binding(topology.Binding{Source: "x", Destination: "q"}))
-		c, j := connected(t, Config{Recorder: r}, a.endpoint())
+		c, j := connected(t, SessionConfig{Recorder: r}, a.endpoint())
 		time.Sleep(10 * time.Minute) // both are tried every half minute by now, not in step
 		down.Store(false)
 		for range 60_000 {

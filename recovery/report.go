@@ -44,10 +44,6 @@ type Outcome struct {
 	Refused  []Failure     // what was refused at last before; it was tried again
 }
 
-func newReport() *Report {
-	return &Report{Phases: map[string]time.Duration{}, Renamed: map[string]string{}}
-}
-
 // String returns the report in one line.
 func (r *Report) String() string {
 	var b strings.Builder
@@ -73,17 +69,4 @@ func (r *Report) String() string {
 		fmt.Fprintf(&b, ", %d consumers, consume-ready after %s", len(r.Consumers), r.ConsumeReady.Round(time.Millisecond))
 	}
 	return b.String()
-}
-
-// resumed returns the report of a recovery whose consumers are all established.
-// The lock is held.
-func (c *Connection) resumed(r *Report) *Report {
-	full := *r
-	for _, m := range c.members {
-		o := Outcome{Consumer: m.name, After: m.since.Sub(r.Lost), Refused: m.refused}
-		full.ConsumeReady = max(full.ConsumeReady, o.After)
-		full.Consumers = append(full.Consumers, o)
-	}
-	full.ConsumeReady = max(full.ConsumeReady, r.Total)
-	return &full
 }

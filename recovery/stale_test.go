@@ -16,7 +16,7 @@ import (
 // the server took away it would cost the channel, with every other consumer on it.
 func TestAMultipleOfAStaleDeliveryIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{}, brokertest.WithTranscript())
+		b := newBed(t, SessionConfig{}, brokertest.WithTranscript())
 		ch := b.channel(t)
 		q := declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true, Arguments: core.Table{"x-queue-type": "quorum"}})
 		for range 2 {

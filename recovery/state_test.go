@@ -54,7 +54,7 @@ func TestStage(t *testing.T) {
 // TestCountsOfMembersAgreeWithMembers does what may happen to members, in many orders.
 func TestCountsOfMembersAgreeWithMembers(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	c := New(Config{})
+	c := New(SessionConfig{})
 	for range 2000 {
 		switch k := random.IntN(10); {
 		case k == 0:
@@ -98,7 +98,7 @@ func TestReadinessComesInStages(t *testing.T) {
 			}
 			return false
 		})
-		c, j := start(t, Config{Recorder: recorded(t, topology.Queue{Name: "q"})}, a.endpoint())
+		c, j := start(t, SessionConfig{Recorder: recorded(t, topology.Queue{Name: "q"})}, a.endpoint())
 		var stages []string
 		at := func(want Stage) {
 			t.Helper()
@@ -138,8 +138,8 @@ func TestReadinessComesInStages(t *testing.T) {
 func TestTheGateHoldsTheSessionBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newServer(t, &memnet.Network{}, "a:1"), newServer(t, &memnet.Network{}, "b:1")
-		main, _ := start(t, Config{}, a.endpoint())
-		publish, _ := start(t, Config{Gate: func(ctx context.Context) error {
+		main, _ := start(t, SessionConfig{}, a.endpoint())
+		publish, _ := start(t, SessionConfig{Gate: func(ctx context.Context) error {
 			return main.Await(ctx, func(s State) bool { return s.Stage.Reached(PublishReady) })
 		}}, b.endpoint())
 		go func() { _ = publish.Connect(t.Context()) }()
@@ -170,8 +170,8 @@ func TestAGateThatWillNotOpenGivesTheConnectionUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
 		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
-		main, _ := connected(t, Config{Recover: func(context.Context, error) bool { return false }}, a.endpoint())
-		publish, j := connected(t, Config{Gate: func(ctx context.Context) error {
+		main, _ := connected(t, SessionConfig{Config: Config{Recover: func(context.Context, error) bool { return false }}}, a.endpoint())
+		publish, j := connected(t, SessionConfig{Gate: func(ctx context.Context) error {
 			return main.Await(ctx, func(s State) bool { return s.Stage.Reached(PublishReady) })
 		}}, b.endpoint())
 		a.drop()

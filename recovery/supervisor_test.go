@@ -23,7 +23,7 @@ func TestFirstRetryIsAtOnceOnAnotherEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
 		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
-		c, j := connected(t, Config{}, a.endpoint(), b.endpoint())
+		c, j := connected(t, SessionConfig{}, a.endpoint(), b.endpoint())
 		time.Sleep(time.Minute)
 		lost := time.Now()
 		a.drop()
@@ -41,7 +41,7 @@ func TestAnOutageIsRetriedWithFullJitterForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
 		a := newServer(t, n, "a:1")
-		c, j := connected(t, Config{}, a.endpoint(), at(n, "b:1"))
+		c, j := connected(t, SessionConfig{}, a.endpoint(), at(n, "b:1"))
 		time.Sleep(time.Minute)
 		a.stop()
 		time.Sleep(time.Hour)
@@ -70,7 +70,7 @@ func TestAConnectionThatFlapsIsRetriedEverMoreSlowly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
 		a := newServer(t, n, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
+		c, j := connected(t, SessionConfig{}, a.endpoint())
 		a.on(func(p *peer, _ uint16, m wire.Method) bool { // accepted, and hung up
 			if _, ok := m.(*wire.ConnectionOpen); ok {
 				p.answer(0, m)
@@ -102,7 +102,7 @@ func TestRefusedCredentialsAreNotHammered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
 		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
-		c, j := connected(t, Config{}, a.endpoint(), b.endpoint())
+		c, j := connected(t, SessionConfig{}, a.endpoint(), b.endpoint())
 		a.on(refusePassword)
 		b.on(refusePassword)
 		a.drop()
@@ -131,13 +131,15 @@ func TestFreshCredentialsAreTriedAtOnceButOnlyOnce(t *testing.T) {
 				n := &memnet.Network{}
 				a := newServer(t, n, "a:1")
 				password, asked := "old", 0
-				c, j := connected(t, Config{Credentials: func(_ context.Context, renew bool) (Grant, error) {
-					asked++
-					if renew {
-						password = "new"
-					}
-					return Grant{Credentials: core.Credentials{Username: "u", Password: core.Secret(password)}}, nil
-				}}, a.endpoint())
+				c, j := connected(t, SessionConfig{
+					Config: Config{Credentials: func(_ context.Context, renew bool) (Grant, error) {
+						asked++
+						if renew {
+							password = "new"
+						}
+						return Grant{Credentials: core.Credentials{Username: "u", Password: core.Secret(password)}}, nil
+					}},
+				}, a.endpoint())
 				a.on(func(p *peer, channel uint16, m wire.Method) bool {
 					if s, ok := m.(*wire.ConnectionStartOk); ok && good && strings.HasSuffix(string(s.Response), "new") {
 						return false
@@ -172,7 +174,7 @@ func TestCredentialsAreAskedForOnceAnAttempt(t *testing.T) {
 			asked++
 			return core.Credentials{Username: "u", Password: "p"}, nil
 		}
-		c, _ := connected(t, Config{}, endpoint)
+		c, _ := connected(t, SessionConfig{}, endpoint)
 		a.drop()
 		awaitEpoch(t, c, 2)
 		if asked != 2 {
@@ -201,7 +203,7 @@ func TestInitialConnectHasItsOwnBudget(t *testing.T) {
 				if test.script != nil {
 					newServer(t, n, "b:1").on(test.script)
 				}
-				c, j := start(t, Config{InitialPasses: test.passes}, at(n, "a:1"), at(n, "b:1"))
+				c, j := start(t, SessionConfig{Config: Config{InitialPasses: test.passes}}, at(n, "a:1"), at(n, "b:1"))
 				err := c.Connect(t.Context())
 				if !errors.Is(err, test.err) || len(j.times()) != test.want {
 					t.Errorf("%v after %d attempts; want %v after %d", err, len(j.times()), test.err, test.want)
@@ -221,7 +223,7 @@ func TestInitialConnectHasItsOwnBudget(t *testing.T) {
 func TestInitialConnectMayTakeAsLongAsItTakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
-		c, _ := start(t, Config{InitialPasses: -1}, at(n, "a:1"))
+		c, _ := start(t, SessionConfig{Config: Config{InitialPasses: -1}}, at(n, "a:1"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		if err := c.Connect(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -237,7 +239,7 @@ func TestInitialConnectMayTakeAsLongAsItTakes(t *testing.T) {
 
 func TestAnImpossibleConfigurationIsNotRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, j := start(t, Config{InitialPasses: -1}, core.Config{Addr: "no port"})
+		c, j := start(t, SessionConfig{Config: Config{InitialPasses: -1}}, core.Config{Addr: "no port"})
 		err := c.Connect(t.Context())
 		if _, ok := errs.AsType[*core.ValidationError](err); !ok || len(j.of(Retrying)) != 0 {
 			t.Errorf("connect: %v after %d retries", err, len(j.of(Retrying)))
@@ -249,12 +251,12 @@ func TestBudgetsAndPoliciesGiveUp(t *testing.T) {
 	limited := func() backoff.BackOff { return backoff.WithMaxRetries(backoff.NewConstantBackOff(time.Second), 3) }
 	tests := []struct {
 		name string
-		cfg  Config
+		cfg  SessionConfig
 		want int // attempts after the loss
 	}{
-		{"network attempts", Config{Network: Budget{Attempts: 5}}, 5},
-		{"policy", Config{Retry: limited}, 4}, // at once, and three retries
-		{"elapsed", Config{Network: Budget{Elapsed: 10 * time.Second}, Retry: func() backoff.BackOff { return backoff.NewConstantBackOff(4 * time.Second) }}, 4},
+		{"network attempts", SessionConfig{Config: Config{Network: Budget{Attempts: 5}}}, 5},
+		{"policy", SessionConfig{Config: Config{Retry: limited}}, 4}, // at once, and three retries
+		{"elapsed", SessionConfig{Config: Config{Network: Budget{Elapsed: 10 * time.Second}, Retry: func() backoff.BackOff { return backoff.NewConstantBackOff(4 * time.Second) }}}, 4},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -283,12 +285,14 @@ func TestTheApplicationMayDecideNotToRecover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
 		var c *Connection
-		c, _ = connected(t, Config{Recover: func(ctx context.Context, cause error) bool {
-			if c.State().Stage != Connecting { // any API may be called
-				t.Errorf("state %v", c.State().Stage)
-			}
-			return errors.Is(cause, syscall.ECONNRESET)
-		}}, a.endpoint())
+		c, _ = connected(t, SessionConfig{
+			Config: Config{Recover: func(ctx context.Context, cause error) bool {
+				if c.State().Stage != Connecting { // any API may be called
+					t.Errorf("state %v", c.State().Stage)
+				}
+				return errors.Is(cause, syscall.ECONNRESET)
+			}},
+		}, a.endpoint())
 		a.drop()
 		awaitEpoch(t, c, 2)
 		c.Reconnect(errors.ErrUnsupported)
@@ -302,7 +306,7 @@ func TestTheApplicationMayDecideNotToRecover(t *testing.T) {
 func TestReconnectDropsTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
+		c, j := connected(t, SessionConfig{}, a.endpoint())
 		first := awaitEpoch(t, c, 1)
 		hold := make(chan struct{})
 		a.on(func(_ *peer, _ uint16, m wire.Method) bool {
@@ -331,7 +335,7 @@ func TestReconnectCutsAWaitShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
 		a.on(refusePassword)
-		c, j := start(t, Config{InitialPasses: -1}, a.endpoint())
+		c, j := start(t, SessionConfig{Config: Config{InitialPasses: -1}}, a.endpoint())
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_ = c.Connect(ctx)
@@ -349,7 +353,7 @@ func TestAnInvalidEndpointDuringAnOutageIsPassedOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
 		list := []core.Config{a.endpoint()}
-		c := New(Config{Resolver: func(context.Context) ([]core.Config, error) { return list, nil }})
+		c := New(SessionConfig{Resolver: func(context.Context) ([]core.Config, error) { return list, nil }})
 		must(t, c.Connect(t.Context()))
 		list = []core.Config{{Addr: "no port"}, a.endpoint()}
 		a.drop()
@@ -361,7 +365,7 @@ func TestAnInvalidEndpointDuringAnOutageIsPassedOver(t *testing.T) {
 func TestAPolicyThatAllowsNoAttemptNamesTheLoss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{Retry: func() backoff.BackOff { return &backoff.StopBackOff{} }}, a.endpoint())
+		c, _ := connected(t, SessionConfig{Config: Config{Retry: func() backoff.BackOff { return &backoff.StopBackOff{} }}}, a.endpoint())
 		a.drop() // too soon to be retried at once
 		<-c.Done()
 		if _, err := c.Session(t.Context()); !errors.Is(err, syscall.ECONNRESET) {
@@ -377,7 +381,7 @@ func TestTheResolverIsAskedAtEachAttempt(t *testing.T) {
 		j := &journal{}
 		var moved atomic.Bool
 		var calls atomic.Int64
-		c := New(Config{Emit: j.emit, Resolver: func(context.Context) ([]core.Config, error) {
+		c := New(SessionConfig{Emit: j.emit, Resolver: func(context.Context) ([]core.Config, error) {
 			calls.Add(1)
 			if moved.Load() {
 				return j.watched(b.endpoint()), nil
@@ -403,7 +407,7 @@ func TestTheResolverIsAskedAtEachAttempt(t *testing.T) {
 func TestAPeerThatBreaksTheProtocolIsMetInTheSlowLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
+		c, j := connected(t, SessionConfig{}, a.endpoint())
 		a.on(func(p *peer, _ uint16, m wire.Method) bool {
 			if _, ok := m.(*wire.ConnectionOpen); ok {
 				p.answer(0, m)
@@ -448,12 +452,14 @@ func TestFreshCredentialsAreTriedAtOnceAfterEachLoss(t *testing.T) {
 			return refusePassword(p, channel, m)
 		})
 		cached := rotation.Load()
-		c, _ := connected(t, Config{Credentials: func(_ context.Context, renew bool) (Grant, error) {
-			if renew {
-				cached = rotation.Load()
-			}
-			return Grant{Credentials: core.Credentials{Username: "u", Password: core.Secret(fmt.Sprint("secret-", cached))}}, nil
-		}}, a.endpoint())
+		c, _ := connected(t, SessionConfig{
+			Config: Config{Credentials: func(_ context.Context, renew bool) (Grant, error) {
+				if renew {
+					cached = rotation.Load()
+				}
+				return Grant{Credentials: core.Credentials{Username: "u", Password: core.Secret(fmt.Sprint("secret-", cached))}}, nil
+			}},
+		}, a.endpoint())
 		for range 3 {
 			time.Sleep(time.Minute)
 			rotation.Add(1)

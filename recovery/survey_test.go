@@ -29,7 +29,7 @@ func TestOnlyWhatTheLossTookIsDeclared(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newServer(t, &memnet.Network{}, "a:1")
 				r := recorded(t, topology.Queue{Name: "kept"}, topology.Queue{Name: "mine", Exclusive: true})
-				c, _ := connected(t, Config{Recorder: r, ReplayAll: test.all}, a.endpoint())
+				c, _ := connected(t, SessionConfig{Config: Config{ReplayAll: test.all}, Recorder: r}, a.endpoint())
 				a.received()
 				a.drop()
 				awaitEpoch(t, c, 2)
@@ -49,7 +49,7 @@ func TestWhatWasRefusedBeforeTheLossIsDeclaredAfterIt(t *testing.T) {
 			return ok && b.Queue == "two" && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
 		}
 		a.on(refuse)
-		c, _ := connected(t, Config{Recorder: recorded(t, queues("one two")...)}, a.endpoint())
+		c, _ := connected(t, SessionConfig{Recorder: recorded(t, queues("one two")...)}, a.endpoint())
 		for epoch := range uint64(3) {
 			if got := entities(c.State().Degraded); got != `binding of queue "two" to "x" with key "k"` {
 				t.Errorf("degraded: %s", got)
@@ -86,7 +86,7 @@ func TestWhatWasRefusedIsNotForgottenWhenASurveyFails(t *testing.T) {
 			}
 			return false
 		})
-		c, _ := connected(t, Config{Recorder: recorded(t, queues("one two")...)}, a.endpoint())
+		c, _ := connected(t, SessionConfig{Recorder: recorded(t, queues("one two")...)}, a.endpoint())
 		a.received()
 		a.drop()
 		awaitEpoch(t, c, 4)
@@ -107,9 +107,9 @@ func TestWhatWasSkippedIsAskedForOnTheNextConnection(t *testing.T) {
 			b, ok := m.(*wire.QueueBind)
 			return declaresQueue(m, "three") || ok && b.Queue == "two"
 		}, core.ErrAccessRefused))
-		c, _ := connected(t, Config{
+		c, _ := connected(t, SessionConfig{
+			Config:   Config{Refused: func(context.Context, Refusal) Decision { return Skip }},
 			Recorder: recorded(t, queues("one two three")...),
-			Refused:  func(context.Context, Refusal) Decision { return Skip },
 		}, a.endpoint())
 		time.Sleep(time.Hour)
 		a.received()
@@ -143,7 +143,7 @@ func TestAStreamThatIsReplacedIsNoticed(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, Config{ReplayAll: test.all})
+				b := newBed(t, SessionConfig{Config: Config{ReplayAll: test.all}})
 				ch := b.channel(t)
 				declare(t, ch, core.QueueDeclare{Queue: "s", Durable: true, Arguments: core.Table{"x-queue-type": topology.Stream}})
 				for i := range test.others {
@@ -167,7 +167,7 @@ func TestAStreamThatIsReplacedIsNoticed(t *testing.T) {
 // A broker that closes the connection over a look at what has survived is not asked again and again.
 func TestASurveyThatClosesTheConnectionIsNotRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		declare(t, ch, core.QueueDeclare{Queue: "bad", Durable: true})
 		looks := 0

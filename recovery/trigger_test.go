@@ -73,7 +73,7 @@ func TestWhateverEndsAConnectionIsRecoveredFromOnce(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var broken atomic.Bool
-				b := newBedAt(t, Config{}, func(cfg *core.Config) {
+				b := newBedAt(t, SessionConfig{}, func(cfg *core.Config) {
 					cfg.Heartbeat = 10 * time.Second
 					cfg.WriteTimeout = 15 * time.Second
 					dial := cfg.DialContext
@@ -106,7 +106,7 @@ func TestWhateverEndsAConnectionIsRecoveredFromOnce(t *testing.T) {
 // However many notice a loss, one connection is made, and all get it.
 func TestRecoveryIsSingleFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		for range 20 {
 			ch := b.channel(t)
 			declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true})
@@ -135,7 +135,7 @@ func TestRecoveryIsSingleFlight(t *testing.T) {
 func TestClosingIsNoLoss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
-		b := newBed(t, Config{Recover: func(context.Context, error) bool { asked++; return true }})
+		b := newBed(t, SessionConfig{Config: Config{Recover: func(context.Context, error) bool { asked++; return true }}})
 		b.channel(t)
 		must(t, b.conn.Close(t.Context()))
 		time.Sleep(time.Hour)
@@ -151,7 +151,7 @@ func TestClosingIsNoLoss(t *testing.T) {
 // A loss is told before anything is done about it, each time, and the end once.
 func TestEventsComeInTheOrderOfWhatHappens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Config{})
+		b := newBed(t, SessionConfig{})
 		ch := b.channel(t)
 		q := declare(t, ch, core.QueueDeclare{Exclusive: true})
 		consume(t, ch, q, "tag")
@@ -189,7 +189,7 @@ func TestEveryConnectionHasTheSameName(t *testing.T) {
 		})
 		endpoint := a.endpoint()
 		endpoint.Name = "orders"
-		c, _ := connected(t, Config{}, endpoint)
+		c, _ := connected(t, SessionConfig{}, endpoint)
 		a.drop()
 		awaitEpoch(t, c, 2)
 		if !slices.Equal(names, []any{"orders", "orders"}) {
@@ -204,10 +204,8 @@ func TestAHookThatHangsIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
 		defer close(hang)
-		b := newBed(t, Config{
-			ReplayTimeout: 10 * time.Second,
-			Recover:       func(context.Context, error) bool { <-hang; return false },
-			Refused:       func(context.Context, Refusal) Decision { <-hang; return Fail },
+		b := newBed(t, SessionConfig{
+			Config: Config{ReplayTimeout: 10 * time.Second, Recover: func(context.Context, error) bool { <-hang; return false }, Refused: func(context.Context, Refusal) Decision { <-hang; return Fail }},
 		})
 		ch := b.channel(t)
 		for _, q := range []string{"one", "two", "three"} {
@@ -236,19 +234,21 @@ func TestAHookThatHangsIsNotWaitedFor(t *testing.T) {
 func TestARefusalCanBeRepaired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reasons []Reason
-		b := newBed(t, Config{Refused: func(ctx context.Context, r Refusal) Decision {
-			reasons = append(reasons, r.Reason)
-			ch, err := r.Conn.Channel(ctx)
-			if err != nil {
-				t.Error(err)
+		b := newBed(t, SessionConfig{
+			Config: Config{Refused: func(ctx context.Context, r Refusal) Decision {
+				reasons = append(reasons, r.Reason)
+				ch, err := r.Conn.Channel(ctx)
+				if err != nil {
+					t.Error(err)
+					return Retry
+				}
+				if _, err := ch.QueueDelete(ctx, core.QueueDelete{Queue: "q"}); err != nil {
+					t.Error(err)
+				}
+				_ = ch.Close(ctx)
 				return Retry
-			}
-			if _, err := ch.QueueDelete(ctx, core.QueueDelete{Queue: "q"}); err != nil {
-				t.Error(err)
-			}
-			_ = ch.Close(ctx)
-			return Retry
-		}})
+			}},
+		})
 		ch := b.channel(t)
 		declare(t, ch, core.QueueDeclare{Queue: "q", Exclusive: true})
 		b.OnReceive(wire.MethodQueueDeclare, brokertest.Nth(1, brokertest.Refuse(406, "PRECONDITION_FAILED - inequivalent arg 'durable'")))
@@ -264,7 +264,7 @@ func TestARefusalCanBeRepaired(t *testing.T) {
 func TestClosingWhileConnectingAnnouncesNoRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
+		c, j := connected(t, SessionConfig{}, a.endpoint())
 		a.on(func(_ *peer, _ uint16, m wire.Method) bool { return m == nil }) // it accepts, and says nothing
 		a.drop()
 		time.Sleep(time.Second)

@@ -47,7 +47,7 @@ func TestARetryThatCannotBeMadeCostsNoConnection(t *testing.T) {
 				})
 				endpoint := a.endpoint()
 				endpoint.ChannelMax = 2
-				c, _ := connected(t, Config{Recorder: recorded(t, queues("one two")...)}, endpoint)
+				c, _ := connected(t, SessionConfig{Recorder: recorded(t, queues("one two")...)}, endpoint)
 				heal := test.hurt(t, c, a)
 				a.received()
 				time.Sleep(10 * time.Minute)
@@ -72,7 +72,7 @@ func TestRetriesDoNotPileUp(t *testing.T) {
 		a.on(func(p *peer, channel uint16, m wire.Method) bool {
 			return declaresQueue(m, "two") && p.refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED")
 		})
-		c := New(Config{Resolver: Endpoints(a.endpoint()), Recorder: recorded(t, queues("one two")...)})
+		c := New(SessionConfig{Resolver: Endpoints(a.endpoint()), Recorder: recorded(t, queues("one two")...)})
 		s := newSupervision(c)
 		conn, err := s.connect()
 		must(t, err)
@@ -99,14 +99,14 @@ func TestTheApplicationMayDecideOtherwiseLater(t *testing.T) {
 					d, ok := m.(*wire.QueueDeclare)
 					return ok && d.Queue == "bad" && !d.Passive && p.refuse(channel, m, core.ErrPreconditionFailed, "inequivalent arg")
 				})
-				c, j := start(t, Config{
-					Recorder: recorded(t, queues("one bad")...),
-					Refused: func(_ context.Context, r Refusal) Decision {
+				c, j := start(t, SessionConfig{
+					Config: Config{Refused: func(_ context.Context, r Refusal) Decision {
 						if r.Attempts < 3 {
 							return Retry
 						}
 						return decision
-					},
+					}},
+					Recorder: recorded(t, queues("one bad")...),
 				}, a.endpoint())
 				must(t, c.Connect(t.Context()))
 				if got := entities(c.State().Degraded); got != `queue "bad"` {
@@ -135,9 +135,11 @@ func TestTheApplicationMayDecideOtherwiseLater(t *testing.T) {
 func TestChoresLeaveNothingRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
-		_, j := connected(t, Config{Credentials: func(context.Context, bool) (Grant, error) {
-			return Grant{Credentials: core.Credentials{Username: "u"}, Expires: time.Now().Add(time.Minute)}, nil
-		}}, a.endpoint())
+		_, j := connected(t, SessionConfig{
+			Config: Config{Credentials: func(context.Context, bool) (Grant, error) {
+				return Grant{Credentials: core.Credentials{Username: "u"}, Expires: time.Now().Add(time.Minute)}, nil
+			}},
+		}, a.endpoint())
 		synctest.Wait()
 		before := runtime.NumGoroutine()
 		for len(j.of(SecretRenewed)) < 100 {
@@ -160,16 +162,16 @@ func TestRetriesRenewNoCredentials(t *testing.T) {
 					return declaresQueue(m, "two") && p.refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED")
 				})
 				asked := 0
-				_, j := connected(t, Config{
-					Recorder: recorded(t, queues("one two")...),
-					Credentials: func(context.Context, bool) (Grant, error) {
+				_, j := connected(t, SessionConfig{
+					Config: Config{Credentials: func(context.Context, bool) (Grant, error) {
 						asked++
 						g := Grant{Credentials: core.Credentials{Username: "u"}}
 						if life > 0 {
 							g.Expires = time.Now().Add(life)
 						}
 						return g, nil
-					},
+					}},
+					Recorder: recorded(t, queues("one two")...),
 				}, a.endpoint())
 				time.Sleep(time.Hour)
 				if n := len(j.of(Quarantined)); asked != 1 || len(j.of(SecretRenewed)) > 0 || n < 100 {

@@ -21,11 +21,10 @@ type warrenLink struct {
 }
 
 func newWarrenLink(ctx context.Context, addr string, h *hooks) (link, error) {
-	conn := recovery.New(recovery.Config{
+	conn := recovery.New(recovery.SessionConfig{
+		Config:   recovery.Config{StableAfter: time.Millisecond},
 		Resolver: recovery.Endpoints(core.Config{Addr: addr, DialContext: h.dial, MaxConsumers: consumersPerChannel}),
 		Recorder: record.NewRecorder(),
-		// Each cut stands for one after a long uptime, not for a connection that flaps.
-		StableAfter: time.Millisecond,
 	})
 	return &warrenLink{conn: conn, hooks: h}, conn.Connect(ctx)
 }
