@@ -39,7 +39,7 @@ func TestStateIsStaged(t *testing.T) {
 		consume := e.broker.OnReceive(wire.MethodBasicConsume, brokertest.Always(brokertest.Delay(time.Second)))
 		e.broker.Stop()
 		time.Sleep(time.Minute)
-		if s := client.State(); s.Stage != recovery.Connecting || s.Err == nil {
+		if s := client.State(); s.Stage != recovery.Connecting || s.Cause == nil {
 			t.Errorf("%+v in an outage", s)
 		}
 		var stages []string
@@ -60,7 +60,7 @@ func TestStateIsStaged(t *testing.T) {
 		declare.Remove()
 		consume.Remove()
 		e.close(client)
-		if s := client.State(); s.Stage != recovery.Closed || !errors.Is(s.Err, core.ErrClosed) {
+		if s := client.State(); s.Stage != recovery.Closed || !errors.Is(s.Cause, core.ErrClosed) {
 			t.Errorf("%+v after close", s)
 		}
 	})
@@ -85,7 +85,7 @@ func TestAConnectionThatIsGivenUpIsTheClientsState(t *testing.T) {
 				}
 				e.broker.Links()[i].Reset()
 				synctest.Wait()
-				if s := client.State(); s.Stage != recovery.Closed || s.Ready() || !errors.Is(s.Err, core.ErrLost) {
+				if s := client.State(); s.Stage != recovery.Closed || s.Ready() || !errors.Is(s.Cause, core.ErrLost) {
 					t.Errorf("state %+v", s)
 				}
 				if err := client.AwaitReady(e.ctx); !errors.Is(err, core.ErrLost) {

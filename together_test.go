@@ -169,7 +169,7 @@ func TestAClientStartsWhileTheBrokerIsDown(t *testing.T) {
 			})
 		}()
 		time.Sleep(time.Minute)
-		if err := client.State().Err; !isDialError(err) || refused.Load() == 0 {
+		if err := client.State().Cause; !isDialError(err) || refused.Load() == 0 {
 			t.Errorf("after a minute: %v, and %d events", err, refused.Load())
 		}
 		e.broker.Start()
@@ -214,7 +214,7 @@ func TestAWrongPasswordIsTold(t *testing.T) {
 				_, compare := client.Compare(ctx, warren.Topology{})
 				_, channel := client.Channel(ctx)
 				for what, err := range map[string]error{"declare": declare, "compare": compare, "channel": channel,
-					"state": client.State().Err, "health": client.Health()[0].Err()} {
+					"state": client.State().Cause, "health": client.Health()[0].Err()} {
 					if !errors.Is(err, core.ErrAuth) || !isDialError(err) {
 						t.Errorf("%s: %v", what, err)
 					}

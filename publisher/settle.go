@@ -149,8 +149,8 @@ func (p *Publisher) hindrance() error {
 		return fmt.Errorf("no channel: %w", p.unopened)
 	}
 	switch s := p.conn.State(); {
-	case s.Err != nil:
-		return fmt.Errorf("no connection: %w", s.Err)
+	case s.Cause != nil:
+		return fmt.Errorf("no connection: %w", s.Cause)
 	case s.Stage < recovery.PublishReady:
 		return fmt.Errorf("the connection is %s", s.Stage)
 	}

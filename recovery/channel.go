@@ -129,7 +129,7 @@ func (ch *Channel) ready(ctx context.Context) (*core.Channel, error) {
 		ch.mu.Lock()
 		if err != nil {
 			if !ch.conn.connected() {
-				err = ch.conn.State().inVain(err)
+				err = inVain(ch.conn.State(), err)
 			}
 			return nil, waitedFor(err, cause)
 		}

@@ -46,7 +46,7 @@ func (c *Connection) Verify(ctx context.Context) error {
 		c.mu.Lock()
 		if err != nil {
 			defer c.mu.Unlock()
-			return c.snapshot().inVain(err)
+			return inVain(c.snapshot(), err)
 		}
 	}
 }

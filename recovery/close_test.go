@@ -100,8 +100,8 @@ func TestCloseEndsInEveryState(t *testing.T) {
 				if took := time.Since(begun); took < test.took || took > test.took+test.took/5 {
 					t.Errorf("close took %s; want about %s", took, test.took)
 				}
-				if s := c.State(); s.Stage != Closed || s.Err == nil {
-					t.Errorf("state %v, %v", s.Stage, s.Err)
+				if s := c.State(); s.Stage != Closed || s.Cause == nil {
+					t.Errorf("state %v, %v", s.Stage, s.Cause)
 				}
 				if _, err := c.Session(t.Context()); err == nil {
 					t.Error("a session after close")

@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -103,7 +104,7 @@ func (c *Connection) SessionAfter(ctx context.Context, after uint64) (*Session, 
 		c.mu.Lock()
 		if err != nil {
 			defer c.mu.Unlock()
-			return nil, c.snapshot().inVain(err)
+			return nil, inVain(c.snapshot(), err)
 		}
 	}
 }
@@ -138,7 +139,7 @@ func (c *Connection) snapshot() State {
 		s.Degraded = c.degraded()
 	}
 	if stage == Connecting || stage == Closed {
-		s.Err = c.err
+		s.Cause = c.err
 	}
 	return s
 }
@@ -155,10 +156,10 @@ func (c *Connection) Await(ctx context.Context, ok func(State) bool) error {
 			return nil
 		}
 		if s.Stage == Closed {
-			return s.Err
+			return s.Cause
 		}
 		if err := gate.Await(ctx, changed); err != nil {
-			return s.inVain(err)
+			return inVain(s, err)
 		}
 		c.mu.Lock()
 	}
@@ -263,4 +264,41 @@ func (c *Connection) update() {
 	}
 	c.state = c.snapshot()
 	c.mu.say(Event{Kind: StageChanged, State: c.state})
+}
+
+// inVain returns err, the end of a wait, with what the state has against what was waited for.
+func inVain(s State, err error) error {
+	if why := s.Err(); why != nil {
+		return fmt.Errorf("%w: %w", err, why)
+	}
+	return err
+}
+
+// Tally adds to what the next report counts. Publishers and consumers call it.
+func (c *Connection) Tally(t Tally) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tally.Unknown += t.Unknown
+	c.tally.NotSent += t.NotSent
+	c.tally.StaleAcks += t.StaleAcks
+}
+
+// Health returns the connection's health. It costs no I/O.
+func (c *Connection) Health() Health {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := Health{Connection: c.cfg.Name, Live: !c.closed, State: c.snapshot(), Losses: c.losses}
+	h.Ready = h.State.Ready()
+	if c.conn == nil {
+		h.Attempts, h.Next = c.attempts, c.nextAttempt
+		return h
+	}
+	h.Endpoint = c.endpoint
+	if c.session != nil {
+		h.Since = c.session.Since
+	}
+	if reason, blocked := c.conn.Blocked(); blocked {
+		h.Blocked = reason
+	}
+	return h
 }

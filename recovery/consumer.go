@@ -156,7 +156,7 @@ func (c *Consumer) Receive(ctx context.Context) (*core.Delivery, error) {
 		if physical == nil {
 			if err == nil {
 				if err = gate.Await(ctx, changed); err != nil {
-					err = gate.Waiting(err, "the consumer to be back", c.channel.conn.State().why())
+					err = gate.Waiting(err, "the consumer to be back", c.channel.conn.State().Err())
 				}
 			}
 			if err != nil {

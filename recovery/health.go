@@ -24,5 +24,5 @@ type Health struct {
 
 // Err returns nil if ready, else the reason in one line.
 func (h Health) Err() error {
-	return h.State.why()
+	return h.State.Err()
 }

@@ -70,3 +70,10 @@ func (r *Report) String() string {
 	}
 	return b.String()
 }
+
+// Tally counts what losses did to messages, for the next [Report].
+type Tally struct {
+	Unknown   int // publishes that ended without a verdict
+	NotSent   int // publishes that had not been handed to the socket
+	StaleAcks int // acks that came after their channel was gone
+}

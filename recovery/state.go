@@ -39,43 +39,23 @@ func (s Stage) Reached(stage Stage) bool { return s >= stage && s != Closed }
 type State struct {
 	Stage    Stage
 	Degraded []Failure // what could not be restored; it is tried again in the background
-	Err      error     // while Connecting, why; when Closed, why
+	Cause    error     // while Connecting, why; when Closed, why
 	Epoch    uint64    // how many connections were opened so far
 }
 
 // Ready reports whether everything works: [ConsumeReady] and nothing degraded.
 func (s State) Ready() bool { return s.Stage == ConsumeReady && len(s.Degraded) == 0 }
 
-// why returns nil if the state is ready, else the reason in one line.
-func (s State) why() error {
+// Err returns nil if the state is ready, else the reason in one line.
+func (s State) Err() error {
 	switch {
 	case s.Ready():
 		return nil
-	case s.Err != nil:
-		return fmt.Errorf("%s: %w", s.Stage, s.Err)
+	case s.Cause != nil:
+		return fmt.Errorf("%s: %w", s.Stage, s.Cause)
 	case len(s.Degraded) > 0:
 		return fmt.Errorf("degraded, %d missing, first %w", len(s.Degraded), s.Degraded[0])
 	default:
 		return fmt.Errorf("not ready: %s", s.Stage)
 	}
 }
-
-// inVain returns err, the end of a wait, with what the state has against what was waited for.
-func (s State) inVain(err error) error {
-	if why := s.why(); why != nil {
-		return fmt.Errorf("%w: %w", err, why)
-	}
-	return err
-}
-
-// Failure is an entity or a consumer that could not be restored.
-type Failure struct {
-	Entity string
-	Err    error
-}
-
-// Error makes a failure an error.
-func (f Failure) Error() string { return f.Entity + ": " + f.Err.Error() }
-
-// Unwrap returns the cause.
-func (f Failure) Unwrap() error { return f.Err }

@@ -180,7 +180,7 @@ func TestAGateThatWillNotOpenGivesTheConnectionUp(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		s := publish.State()
-		if s.Stage != Closed || !errors.Is(s.Err, core.ErrLost) || len(j.of(Ended)) != 1 {
+		if s.Stage != Closed || !errors.Is(s.Cause, core.ErrLost) || len(j.of(Ended)) != 1 {
 			t.Errorf("state %+v, ended %v; want it given up with the other's cause", s, j.of(Ended))
 		}
 	})

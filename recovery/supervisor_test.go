@@ -115,7 +115,7 @@ func TestRefusedCredentialsAreNotHammered(t *testing.T) {
 				t.Errorf("event %v after %s", e.Err, e.Delay)
 			}
 		}
-		if err := c.State().Err; !errors.Is(err, core.ErrAuth) {
+		if err := c.State().Cause; !errors.Is(err, core.ErrAuth) {
 			t.Errorf("the state says %v", err)
 		}
 		a.on(nil)
@@ -209,8 +209,8 @@ func TestInitialConnectHasItsOwnBudget(t *testing.T) {
 					t.Errorf("%v after %d attempts; want %v after %d", err, len(j.times()), test.err, test.want)
 				}
 				<-c.Done()
-				if s := c.State(); s.Stage != Closed || !errors.Is(s.Err, test.err) {
-					t.Errorf("state %v, %v", s.Stage, s.Err)
+				if s := c.State(); s.Stage != Closed || !errors.Is(s.Cause, test.err) {
+					t.Errorf("state %v, %v", s.Stage, s.Cause)
 				}
 				if _, err := c.Session(t.Context()); !errors.Is(err, test.err) {
 					t.Errorf("later: %v", err)
