@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"go.uber.org/zap"
 
 	"github.com/warren-mq/warren/consumer"
@@ -22,9 +24,9 @@ import (
 // disk alarm) never holds up an ack.
 type Client struct {
 	recorder *record.Recorder
-	main     *recovery.Connection
-	publish  *recovery.Connection
-	events   *recovery.Dispatcher
+	main     *session.Connection
+	publish  *session.Connection
+	events   *session.Dispatcher
 	log      *zap.Logger
 
 	mu         sync.Mutex // guards the following
@@ -43,7 +45,7 @@ type Client struct {
 // the broker waits within its context, whose end then carries the error of the
 // last attempt. See [Dial].
 func New(url string, opts ...Option) (*Client, error) {
-	c, err := newClient(url, opts, func(cfg *recovery.SessionConfig) { cfg.InitialPasses = -1 })
+	c, err := newClient(url, opts, func(cfg *session.Config) { cfg.InitialPasses = -1 })
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +63,7 @@ func New(url string, opts ...Option) (*Client, error) {
 // [*core.DialError] with what went wrong, for example [core.ErrAuth], also when
 // ctx ends.
 func Dial(ctx context.Context, url string, opts ...Option) (*Client, error) {
-	c, err := newClient(url, opts, func(*recovery.SessionConfig) {})
+	c, err := newClient(url, opts, func(*session.Config) {})
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +75,7 @@ func Dial(ctx context.Context, url string, opts ...Option) (*Client, error) {
 }
 
 // newClient returns a client that is not connected.
-func newClient(url string, opts []Option, main func(*recovery.SessionConfig)) (*Client, error) {
+func newClient(url string, opts []Option, main func(*session.Config)) (*Client, error) {
 	o := newOptions(opts)
 	resolver, err := o.endpoints(url)
 	if err != nil {
@@ -83,7 +85,7 @@ func newClient(url string, opts []Option, main func(*recovery.SessionConfig)) (*
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{recorder: recorder, events: recovery.NewDispatcher(0), log: o.log}
+	c := &Client{recorder: recorder, events: session.NewDispatcher(0), log: o.log}
 	for _, f := range o.listener {
 		c.events.Listen(f)
 	}
@@ -93,17 +95,17 @@ func newClient(url string, opts []Option, main func(*recovery.SessionConfig)) (*
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	c.main = recovery.New(cfg)
+	c.main = session.New(cfg)
 	cfg = c.connection(o, resolver, "publish")
 	cfg.InitialPasses = -1 // it is opened late: a broker that is down then is an outage like any other
 	cfg.Gate, cfg.Emit = c.topologyReady, c.emitter(&c.main)
-	c.publish = recovery.New(cfg)
+	c.publish = session.New(cfg)
 	c.warn(o.topology.Warnings())
 	return c, nil
 }
 
-func (c *Client) connection(o *options, r recovery.Resolver, name string) recovery.SessionConfig {
-	cfg := recovery.SessionConfig{}
+func (c *Client) connection(o *options, r recovery.Resolver, name string) session.Config {
+	cfg := session.Config{}
 	for _, f := range o.recovery {
 		f(&cfg.Config)
 	}
@@ -113,7 +115,7 @@ func (c *Client) connection(o *options, r recovery.Resolver, name string) recove
 
 // emitter returns what receives the events of a connection. Where one has found
 // the broker, the other need not wait.
-func (c *Client) emitter(other **recovery.Connection) func(Event) {
+func (c *Client) emitter(other **session.Connection) func(Event) {
 	return func(e Event) {
 		c.events.Emit(e)
 		if e.Kind == recovery.Opened {

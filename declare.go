@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/recovery"
@@ -94,7 +96,7 @@ func validateUnnamed(t Topology) error {
 
 // declareOn declares what is missing, phase by phase, and records it. The
 // error is the loss of the connection, or the end of ctx.
-func (c *Client) declareOn(ctx context.Context, s *recovery.Session, d *pending) error {
+func (c *Client) declareOn(ctx context.Context, s *session.Session, d *pending) error {
 	for phase := range d.results {
 		steps, places := d.missing(phase, c.main.Resolve)
 		results, err := d.replayer.Replay(ctx, s.Conn, steps)

@@ -6,6 +6,8 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
 )
@@ -42,14 +44,14 @@ func (c *Client) Health() []Health {
 }
 
 // inUse returns the connections that count, the main one first.
-func (c *Client) inUse() []*recovery.Connection {
+func (c *Client) inUse() []*session.Connection {
 	switch {
 	case c.publish.Idle() || !c.publishing() && !ended(c.publish):
-		return []*recovery.Connection{c.main}
+		return []*session.Connection{c.main}
 	case !c.main.InUse() && !ended(c.main):
-		return []*recovery.Connection{c.publish}
+		return []*session.Connection{c.publish}
 	}
-	return []*recovery.Connection{c.main, c.publish}
+	return []*session.Connection{c.main, c.publish}
 }
 
 // publishing reports whether there is a publisher.
@@ -90,7 +92,7 @@ func (c *Client) Reconnect(reason error) {
 	if reason == nil {
 		reason = errors.New("reconnect asked for")
 	}
-	for _, conn := range []*recovery.Connection{c.main, c.publish} {
+	for _, conn := range []*session.Connection{c.main, c.publish} {
 		if !conn.Idle() {
 			conn.Reconnect(reason)
 		}
@@ -99,7 +101,7 @@ func (c *Client) Reconnect(reason error) {
 
 // Listen has every event from now on given to f, in order, on one goroutine. f
 // may call any API and cannot stall recovery; one that is slow misses events,
-// and is told how many. See [recovery.Dispatcher].
+// and is told how many. At most 1024 wait.
 func (c *Client) Listen(f func(Event)) (stop func()) { return c.events.Listen(f) }
 
 // Events yields the events from now on, until ctx ends or the client is closed.

@@ -22,6 +22,7 @@ package warren
 import (
 	"github.com/warren-mq/warren/consumer"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/session"
 	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
@@ -40,7 +41,7 @@ type (
 	Queue    = topology.Queue
 	Binding  = topology.Binding
 
-	Channel = recovery.Channel
+	Channel = session.Channel
 	Event   = recovery.Event
 	State   = recovery.State
 	Report  = recovery.Report

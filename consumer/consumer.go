@@ -9,8 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/recovery"
 )
 
 // Consumer consumes one queue. Start it once, with [Consumer.Start],
@@ -21,8 +22,8 @@ import (
 // ready. One that ended by itself stays in the connection's state as degraded,
 // until it is stopped, or another one of the same name is made.
 type Consumer struct {
-	conn   *recovery.Connection
-	member *recovery.Member
+	conn   *session.Connection
+	member *session.Member
 	queue  atomic.Pointer[string] // its latest name that was seen
 	cfg    config
 
@@ -53,7 +54,7 @@ var (
 )
 
 // New returns a consumer of queue on conn. The error is about the options.
-func New(conn *recovery.Connection, queue string, opts ...Option) (*Consumer, error) {
+func New(conn *session.Connection, queue string, opts ...Option) (*Consumer, error) {
 	cfg, err := newConfig(queue, opts)
 	if err != nil {
 		return nil, fmt.Errorf("consumer: %w", err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/consumer"
 	"github.com/warren-mq/warren/core"
@@ -13,13 +15,13 @@ import (
 // connect returns a logical connection to a broker in memory that holds a
 // queue "orders" with three messages. Users of package warren get consumers
 // from their client.
-func connect(ctx context.Context) (conn *recovery.Connection, end func()) {
+func connect(ctx context.Context) (conn *session.Connection, end func()) {
 	broker := brokertest.NewBroker()
 	endpoint, err := core.ParseURL(broker.URL())
 	if err != nil {
 		panic(err)
 	}
-	conn = recovery.New(recovery.SessionConfig{Name: "main", Resolver: recovery.Endpoints(endpoint)})
+	conn = session.New(session.Config{Name: "main", Resolver: recovery.Endpoints(endpoint)})
 	ch, err := conn.Channel(ctx)
 	if err != nil {
 		panic(err)

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/gate"
@@ -19,7 +21,7 @@ import (
 // workers take deliveries from whatever is the present one.
 type feed struct {
 	c        *Consumer
-	member   *recovery.Member
+	member   *session.Member
 	ctx      context.Context // ends when no new delivery shall be begun
 	stop     context.CancelCauseFunc
 	handlers context.Context // parent of every handler's context
@@ -124,7 +126,7 @@ func (f *feed) runFeed() {
 const calmAfter = 10 * time.Second
 
 // serve lets workers receive from sub until it dies or the feed is stopped.
-func (f *feed) serve(s *recovery.Session, sub *subscription) error {
+func (f *feed) serve(s *session.Session, sub *subscription) error {
 	again := f.consumed.Load()
 	if !again {
 		f.added()
@@ -186,7 +188,7 @@ func (f *feed) lost(err error, failures int) {
 // prepare prepares the next subscription on s after one that ended with err: a
 // queue that is gone and was declared by this client is declared again, and
 // every attempt is made after a longer pause.
-func (f *feed) prepare(s *recovery.Session, err error, failures int) {
+func (f *feed) prepare(s *session.Session, err error, failures int) {
 	if failures > 1 {
 		f.pause(s, failures-1)
 	}
@@ -200,7 +202,7 @@ func (f *feed) prepare(s *recovery.Session, err error, failures int) {
 }
 
 // pause waits up to 50 ms for n = 1, doubling up to 10 s.
-func (f *feed) pause(s *recovery.Session, n int) {
+func (f *feed) pause(s *session.Session, n int) {
 	limit := 10 * time.Second
 	if n < 9 {
 		limit = min(limit, 50*time.Millisecond<<(n-1))

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/consumer"
 	"github.com/warren-mq/warren/core"
@@ -27,7 +29,7 @@ import (
 type env struct {
 	*testing.T
 	broker   *brokertest.Broker
-	conn     *recovery.Connection
+	conn     *session.Connection
 	recorder *record.Recorder
 	ctx      context.Context
 
@@ -41,7 +43,7 @@ func inBubble(t *testing.T, test func(e *env), opts ...brokertest.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		e := &env{T: t, broker: brokertest.New(t, opts...), recorder: record.NewRecorder(), ctx: t.Context()}
-		e.conn = recovery.New(recovery.SessionConfig{
+		e.conn = session.New(session.Config{
 			Config:   recovery.Config{InitialPasses: -1},
 			Name:     "main",
 			Recorder: e.recorder,

@@ -3,6 +3,8 @@ package consumer
 import (
 	"time"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/recovery"
 )
 
@@ -40,7 +42,7 @@ func (f *feed) isolated(err error) {
 }
 
 // sitOut waits until the consumer may subscribe; false: s, or the feed, ended meanwhile.
-func (f *feed) sitOut(s *recovery.Session) bool {
+func (f *feed) sitOut(s *session.Session) bool {
 	left := time.Until(f.isolation.due)
 	if left <= 0 {
 		return true

@@ -6,8 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/recovery"
 )
 
 func TestOptionsAreValidated(t *testing.T) {
@@ -27,7 +28,7 @@ func TestOptionsAreValidated(t *testing.T) {
 		"no pause":              {"q", []Option{RequeuePause(0, time.Second)}},
 		"pauses in wrong order": {"q", []Option{RequeuePause(2*time.Second, time.Second)}},
 	} {
-		if _, err := New(recovery.New(recovery.SessionConfig{}), test.queue, test.opts...); err == nil || !strings.HasPrefix(err.Error(), "consumer: ") {
+		if _, err := New(session.New(session.Config{}), test.queue, test.opts...); err == nil || !strings.HasPrefix(err.Error(), "consumer: ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -52,11 +53,11 @@ func TestPauseAfterIsBounded(t *testing.T) {
 }
 
 func TestTagsAreTheirOwn(t *testing.T) {
-	a, err := New(recovery.New(recovery.SessionConfig{}), "q")
+	a, err := New(session.New(session.Config{}), "q")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := New(recovery.New(recovery.SessionConfig{}), "q")
+	b, err := New(session.New(session.Config{}), "q")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,20 +70,20 @@ func TestStreamOffsetsAreValidated(t *testing.T) {
 	asArgument := func(from any) Option { return Args(core.Table{"x-stream-offset": from}) }
 	for _, option := range []func(any) Option{FromOffset, asArgument} {
 		for _, from := range []any{nil, -1, int32(-1), 1.5, uint64(math.MaxUint64), struct{}{}} {
-			if _, err := New(recovery.New(recovery.SessionConfig{}), "s", option(from)); err == nil {
+			if _, err := New(session.New(session.Config{}), "s", option(from)); err == nil {
 				t.Errorf("%v was accepted", from)
 			}
 		}
 		for _, from := range []any{"first", 5, int32(5), uint32(5), int64(5), uint64(5), time.Now()} {
-			if c, err := New(recovery.New(recovery.SessionConfig{}), "s", option(from)); err != nil || c.offsets == nil {
+			if c, err := New(session.New(session.Config{}), "s", option(from)); err != nil || c.offsets == nil {
 				t.Errorf("%v: %v", from, err)
 			}
 		}
-		if _, err := New(recovery.New(recovery.SessionConfig{}), "s", option("first"), AutoAck()); err == nil {
+		if _, err := New(session.New(session.Config{}), "s", option("first"), AutoAck()); err == nil {
 			t.Error("a stream with automatic ack was accepted")
 		}
 	}
-	if c, err := New(recovery.New(recovery.SessionConfig{}), "s", FromOffset(7), asArgument("first")); err != nil || c.cfg.from != int64(7) {
+	if c, err := New(session.New(session.Config{}), "s", FromOffset(7), asArgument("first")); err != nil || c.cfg.from != int64(7) {
 		t.Errorf("%v: the option says more than the argument", err)
 	}
 }

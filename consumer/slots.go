@@ -4,13 +4,14 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 )
 
 // known returns what is known of the queue on a session's broker.
-func (c *Consumer) known(s *recovery.Session) knowledge {
+func (c *Consumer) known(s *session.Session) knowledge {
 	var q topology.Queue
 	declared := false
 	if r := c.conn.Recorder(); r != nil {

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/consumer"
 	"github.com/warren-mq/warren/core"
@@ -262,7 +264,7 @@ func TestAllEnds(t *testing.T) {
 // A consumer that ends by itself is told of, one that the application stops is not.
 func TestTheEndOfAConsumerIsTold(t *testing.T) {
 	inBubble(t, func(e *env) {
-		e.conn = recovery.New(recovery.SessionConfig{
+		e.conn = session.New(session.Config{
 			Config:   recovery.Config{Network: recovery.Budget{Attempts: 2}},
 			Emit:     e.emit,
 			Resolver: recovery.Endpoints(core.Config{Addr: "broker:5672", DialContext: e.dial}),

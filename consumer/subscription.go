@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/recovery"
 )
 
 // subscription is one basic.consume on one physical channel. It is born once
@@ -44,7 +45,7 @@ func stale(cause error) error { return fmt.Errorf("%w: %w", core.ErrStale, cause
 
 // subscribe opens a private channel on s and consumes the queue. guilty: the
 // broker closed the connection over it.
-func (f *feed) subscribe(s *recovery.Session) (_ *subscription, guilty bool, err error) {
+func (f *feed) subscribe(s *session.Session) (_ *subscription, guilty bool, err error) {
 	if err := f.c.conn.AwaitQueue(f.ctx, s, f.c.follow()); err != nil {
 		return nil, false, err
 	}
@@ -62,7 +63,7 @@ func (f *feed) subscribe(s *recovery.Session) (_ *subscription, guilty bool, err
 }
 
 // subscribeOn consumes the queue on ch, or on another channel if it turns out to be no stream.
-func (f *feed) subscribeOn(s *recovery.Session, ch *core.Channel, known knowledge) (_ *subscription, guilty bool, err error) {
+func (f *feed) subscribeOn(s *session.Session, ch *core.Channel, known knowledge) (_ *subscription, guilty bool, err error) {
 	args, round := f.c.arguments()
 	prefetch := f.c.cfg.prefetchFor(known)
 	large, since := &oversize{f: f, s: s}, time.Now()
@@ -89,7 +90,7 @@ func (f *feed) subscribeOn(s *recovery.Session, ch *core.Channel, known knowledg
 
 // consume consumes the queue, without company if the last connection may have
 // ended because of it. guilty: the broker closed the connection over it.
-func (f *feed) consume(s *recovery.Session, ch *core.Channel, args core.Table, prefetch int, large *oversize) (_ *core.Consumer, guilty bool, err error) {
+func (f *feed) consume(s *session.Session, ch *core.Channel, args core.Table, prefetch int, large *oversize) (_ *core.Consumer, guilty bool, err error) {
 	var consumer *core.Consumer
 	blame, err := f.member.Attempt(f.ctx, s.Conn, f.isolation.suspect, func() (err error) {
 		consumer, err = f.c.consume(f.ctx, ch, args, prefetch, large)
@@ -98,13 +99,13 @@ func (f *feed) consume(s *recovery.Session, ch *core.Channel, args core.Table, p
 	switch {
 	case err == nil:
 		f.isolation = isolation{}
-	case blame == recovery.Offender:
+	case blame == session.Offender:
 		f.isolation.suspect = true
 		f.isolation.refused(time.Now())
-	case blame == recovery.Suspect:
+	case blame == session.Suspect:
 		f.isolation.suspect = true
 	}
-	return consumer, blame == recovery.Offender, err
+	return consumer, blame == session.Offender, err
 }
 
 func (c *Consumer) consume(ctx context.Context, ch *core.Channel, args core.Table, prefetch int, large *oversize) (*core.Consumer, error) {

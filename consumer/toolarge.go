@@ -3,6 +3,8 @@ package consumer
 import (
 	"sync"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/recovery"
 )
@@ -10,7 +12,7 @@ import (
 // oversize takes the messages of one subscription that are too large to be read.
 type oversize struct {
 	f *feed
-	s *recovery.Session
+	s *session.Session
 
 	mu   sync.Mutex // guards the following
 	held error      // the latest one that is held

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/consumer"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
@@ -19,7 +21,7 @@ func (e *env) withMaxBody(limit uint64) {
 	if err := e.conn.Close(e.ctx); err != nil {
 		e.Fatal(err)
 	}
-	e.conn = recovery.New(recovery.SessionConfig{
+	e.conn = session.New(session.Config{
 		Config:   recovery.Config{InitialPasses: -1},
 		Name:     "main",
 		Recorder: e.recorder,

@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/cenkalti/backoff/v4"
 
 	"github.com/warren-mq/warren/brokertest"
@@ -173,7 +175,7 @@ func TestDrainDuringAnOutage(t *testing.T) {
 func TestGivenUpConnectionEndsEveryMessage(t *testing.T) {
 	inBubble(t, func(e *env) {
 		e.queue("q", nil)
-		conn := recovery.New(recovery.SessionConfig{
+		conn := session.New(session.Config{
 			Config:   recovery.Config{Retry: func() backoff.BackOff { return &backoff.StopBackOff{} }},
 			Resolver: recovery.Endpoints(core.Config{Addr: "broker:5672", DialContext: e.dial}),
 		})

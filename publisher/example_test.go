@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/publisher"
@@ -14,13 +16,13 @@ import (
 
 // connect returns a logical connection to a broker in memory. Users of package
 // warren get publishers from their client.
-func connect() (conn *recovery.Connection, end func()) {
+func connect() (conn *session.Connection, end func()) {
 	broker := brokertest.NewBroker()
 	endpoint, err := core.ParseURL(broker.URL())
 	if err != nil {
 		panic(err)
 	}
-	conn = recovery.New(recovery.SessionConfig{Name: "publish", Resolver: recovery.Endpoints(endpoint)})
+	conn = session.New(session.Config{Name: "publish", Resolver: recovery.Endpoints(endpoint)})
 	return conn, func() {
 		_ = conn.Close(context.Background())
 		broker.Close()

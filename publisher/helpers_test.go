@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
@@ -25,7 +27,7 @@ import (
 type env struct {
 	*testing.T
 	broker   *brokertest.Broker
-	conn     *recovery.Connection
+	conn     *session.Connection
 	recorder *record.Recorder // of conn
 	ctx      context.Context
 	wrap     func(net.Conn) net.Conn // if set, what the client sees of a socket
@@ -40,7 +42,7 @@ func inBubble(t *testing.T, test func(e *env), opts ...brokertest.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		e := &env{T: t, broker: brokertest.New(t, opts...), recorder: record.NewRecorder(), ctx: t.Context()}
-		e.conn = recovery.New(recovery.SessionConfig{
+		e.conn = session.New(session.Config{
 			Config:   recovery.Config{InitialPasses: -1},
 			Name:     "publish",
 			Resolver: recovery.Endpoints(core.Config{Addr: "broker:5672", DialContext: e.dial, MaxPublish: 64 << 20}),

@@ -8,11 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/publisher"
-	"github.com/warren-mq/warren/recovery"
 )
 
 var errEnough = errors.New("the sender has waited long enough")
@@ -113,7 +114,7 @@ func TestNonsensicalOptionsAreRefused(t *testing.T) {
 		"nil": nil, "window": publisher.Window(0, 1), "bytes": publisher.Window(1, -1), "attempts": publisher.MaxAttempts(-1),
 		"grace": publisher.ReturnGrace(-time.Second), "exchange": publisher.Exchange(strings.Repeat("x", 256)),
 	} {
-		p, err := publisher.New(recovery.New(recovery.SessionConfig{}), opt)
+		p, err := publisher.New(session.New(session.Config{}), opt)
 		if err == nil || p != nil || !strings.HasPrefix(err.Error(), "publisher: ") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -121,7 +122,7 @@ func TestNonsensicalOptionsAreRefused(t *testing.T) {
 	for name, opt := range map[string]publisher.Option{
 		"attempts": publisher.MaxAttempts(0), "grace": publisher.ReturnGrace(0), "one message": publisher.Window(1, 1),
 	} {
-		if _, err := publisher.New(recovery.New(recovery.SessionConfig{}), opt); err != nil {
+		if _, err := publisher.New(session.New(session.Config{}), opt); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/gate"
-	"github.com/warren-mq/warren/recovery"
 )
 
 // Publisher publishes messages, each to exactly one outcome. All methods are
@@ -23,7 +24,7 @@ import (
 // During an outage messages are accepted up to the [Window], then senders
 // wait. While the broker blocks publishers (connection.blocked) they wait too.
 type Publisher struct {
-	conn *recovery.Connection
+	conn *session.Connection
 	cfg  config
 	ctx  context.Context // ends when the publisher is closed
 	stop context.CancelCauseFunc
@@ -35,12 +36,12 @@ type Publisher struct {
 	ids       idSource
 	started   bool
 	draining  bool
-	closed    error             // why nothing is accepted any more
-	session   *recovery.Session // that the present channel is on
-	physical  *core.Conn        // that it is on: the session's, or one of its own
-	unopened  error             // why there is no channel though there is a connection
-	apart     bool              // a message is sought over which the broker closes the connection
-	live      *core.Channel     // where new messages go; nil: into the queue
+	closed    error            // why nothing is accepted any more
+	session   *session.Session // that the present channel is on
+	physical  *core.Conn       // that it is on: the session's, or one of its own
+	unopened  error            // why there is no channel though there is a connection
+	apart     bool             // a message is sought over which the broker closes the connection
+	live      *core.Channel    // where new messages go; nil: into the queue
 	window    window
 	queue     queue
 	lost      []*Receipt // of the present channel, which died
@@ -55,7 +56,7 @@ type Publisher struct {
 
 // New returns a publisher on conn, which stays idle until the first message.
 // The error is about the options.
-func New(conn *recovery.Connection, opts ...Option) (*Publisher, error) {
+func New(conn *session.Connection, opts ...Option) (*Publisher, error) {
 	cfg, err := newConfig(opts)
 	if err != nil {
 		return nil, fmt.Errorf("publisher: %w", err)

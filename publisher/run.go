@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/recovery"
@@ -82,7 +84,7 @@ func openChannel(ctx context.Context, conn *core.Conn) (*core.Channel, error) {
 
 // open opens a channel on the session's connection; or, while a message is
 // sought over which the broker closes the connection, on one that carries nothing else.
-func (p *Publisher) open(s *recovery.Session) (conn *core.Conn, ch *core.Channel, err error) {
+func (p *Publisher) open(s *session.Session) (conn *core.Conn, ch *core.Channel, err error) {
 	conn = s.Conn
 	if p.seeksApart() {
 		if conn, err = s.Apart(p.ctx); err != nil {
@@ -111,14 +113,14 @@ func (p *Publisher) closeApart(conn *core.Conn) {
 	_ = conn.Close(ctx) // it is dead in any case
 }
 
-func (p *Publisher) begin(s *recovery.Session, conn *core.Conn) {
+func (p *Publisher) begin(s *session.Session, conn *core.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.session, p.physical, p.unopened = s, conn, nil
 }
 
 // serve sends on ch whatever is due until ch dies, or s, and returns why it did.
-func (p *Publisher) serve(ch *core.Channel, s *recovery.Session) error {
+func (p *Publisher) serve(ch *core.Channel, s *session.Session) error {
 	for {
 		for r := p.next(ch); r != nil; r = p.next(ch) {
 			if err := p.republish(ch, r); err != nil {
@@ -151,7 +153,7 @@ func (p *Publisher) serve(ch *core.Channel, s *recovery.Session) error {
 }
 
 // away returns what ends with s if the publisher has a connection of its own, which is to live no longer.
-func (p *Publisher) away(s *recovery.Session) <-chan struct{} {
+func (p *Publisher) away(s *session.Session) <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.physical == s.Conn {

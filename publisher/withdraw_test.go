@@ -5,8 +5,9 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/recovery"
 )
 
 // A sender that is let into the window at the moment when its context ends may
@@ -14,7 +15,7 @@ import (
 // it has left.
 func TestWithdrawingTheLastMessageWakesWhoDrains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, err := New(recovery.New(recovery.SessionConfig{}), Window(1, 1))
+		p, err := New(session.New(session.Config{}), Window(1, 1))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,4 @@
-// Package recovery keeps a logical connection alive: a supervisor dials,
-// replays the topology, announces the result as a [Session], and starts over
-// when the physical connection is lost.
-//
-// Publishers and consumers ask for the session, open a private channel on it,
-// and ask again when that dies. Nothing of a dead connection is ever reused.
+// Package recovery holds the words of recovery: how connections are kept alive
+// ([Config]), where they lead ([Resolver]), and what is told of them ([Event],
+// [State], [Health], [Report]). The client of the root package does the work.
 package recovery

@@ -76,7 +76,7 @@ type Budget struct {
 // least returns the lower of both limits.
 func (b Budget) least() int64 { return min(int64(b.Attempts), int64(b.Elapsed)) }
 
-// spent reports whether nothing is left after so many failures in this time.
-func (b Budget) spent(failures int, elapsed time.Duration) bool {
+// Spent reports whether nothing is left after so many failures in this time.
+func (b Budget) Spent(failures int, elapsed time.Duration) bool {
 	return b.Attempts > 0 && failures >= b.Attempts || b.Elapsed > 0 && elapsed >= b.Elapsed
 }

@@ -3,7 +3,7 @@ package errs
 
 import "errors"
 
-// AsType is errs.AsType of Go 1.26.
+// AsType is errors.AsType of Go 1.26.
 func AsType[E error](err error) (E, bool) {
 	var e E
 	ok := errors.As(err, &e)

@@ -30,12 +30,13 @@ const (
 
 // floors are in the order of the design, highest first.
 var floors = []floor{
-	{"cmd", []string{"internal/demo", ".", "publisher", "consumer", "recovery", "topology", "core", "core/wire", "logging", "brokertest", "internal"}, []string{zap}},
-	{"internal/demo", []string{".", "publisher", "consumer", "recovery", "topology", "core", "core/wire", "logging", "brokertest", "internal"}, []string{zap}},
-	{".", []string{"publisher", "consumer", "recovery", "topology/compare", "internal/record", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
-	{"publisher", []string{"recovery", "internal/record", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
-	{"consumer", []string{"recovery", "internal/record", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
-	{"recovery", []string{"internal/record", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
+	{"cmd", []string{"internal/demo", ".", "publisher", "consumer", "internal/session", "recovery", "topology", "core", "core/wire", "logging", "brokertest", "internal"}, []string{zap}},
+	{"internal/demo", []string{".", "publisher", "consumer", "internal/session", "recovery", "topology", "core", "core/wire", "logging", "brokertest", "internal"}, []string{zap}},
+	{".", []string{"publisher", "consumer", "internal/session", "recovery", "topology/compare", "internal/record", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
+	{"publisher", []string{"internal/session", "recovery", "internal/record", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
+	{"consumer", []string{"internal/session", "recovery", "internal/record", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
+	{"internal/session", []string{"recovery", "internal/record", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
+	{"recovery", []string{"topology", "core", "core/wire", "internal"}, []string{backoff}},
 	{"topology/compare", []string{"internal/record", "topology", "core", "core/wire", "internal"}, nil},
 	{"internal/record", []string{"topology", "core", "core/wire", "internal"}, nil},
 	{"topology", []string{"core", "core/wire", "internal"}, []string{yaml}},

@@ -2,7 +2,7 @@
 // which a maintainer could make, and runs the quick tests of the packages that they concern. The source is
 // left alone: a changed file reaches the compiler by -overlay, so several changes are tried side by side.
 //
-//	go run ./internal/mutants -seed 7 -count 40 ./core ./recovery
+//	go run ./internal/mutants -seed 7 -count 40 ./core ./internal/session
 //
 // It prints the changes that passed unnoticed and the share of those that were noticed. What does not compile
 // is not counted. A change that alters nothing that matters counts as unnoticed: no tool can tell.

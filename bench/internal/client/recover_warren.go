@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session"
+
 	"github.com/warren-mq/warren/bench/internal/job"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/record"
@@ -15,13 +17,13 @@ import (
 
 // warrenLink is a logical connection with what is declared on it recorded.
 type warrenLink struct {
-	conn  *recovery.Connection
+	conn  *session.Connection
 	hooks *hooks
 	pub   *publisher.Publisher
 }
 
 func newWarrenLink(ctx context.Context, addr string, h *hooks) (link, error) {
-	conn := recovery.New(recovery.SessionConfig{
+	conn := session.New(session.Config{
 		Config:   recovery.Config{StableAfter: time.Millisecond},
 		Resolver: recovery.Endpoints(core.Config{Addr: addr, DialContext: h.dial, MaxConsumers: consumersPerChannel}),
 		Recorder: record.NewRecorder(),
@@ -39,7 +41,7 @@ func (l *warrenLink) declare(ctx context.Context, j job.Job) error {
 	if err := l.record(ctx, t); err != nil {
 		return err
 	}
-	var ch *recovery.Channel
+	var ch *session.Channel
 	for i, q := range t.Queues {
 		name := q.Name
 		if i%consumersPerChannel == 0 {
@@ -83,7 +85,7 @@ func (l *warrenLink) record(ctx context.Context, t topology.Topology) error {
 	return nil
 }
 
-func (l *warrenLink) runConsumer(ctx context.Context, c *recovery.Consumer) {
+func (l *warrenLink) runConsumer(ctx context.Context, c *session.Consumer) {
 	for _, err := range c.All(ctx) {
 		if err != nil {
 			return

@@ -1,0 +1,143 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/gate"
+	"github.com/warren-mq/warren/internal/record"
+	"github.com/warren-mq/warren/topology"
+)
+
+// check is what was asked for by [Connection.Verify]. Requests are numbered, so
+// that one look at the broker answers all that came before it began.
+type check struct {
+	asked, done uint64
+	due         time.Time     // after one that failed
+	wait        time.Duration // the last one
+}
+
+// Verify waits until what is recorded is known to be on the broker, by a look
+// that began after the call: on the present connection, if it lives, else by
+// the replay on the next. What is missing is declared again, or quarantined.
+//
+// A session alone does not prove as much: its connection may be dead, and the
+// broker started anew, without anybody having noticed. Errors: those of
+// [Connection.Session].
+func (c *Connection) Verify(ctx context.Context) error {
+	c.mu.Lock()
+	c.start()
+	c.check.asked++
+	for mine := c.check.asked; ; {
+		switch {
+		case c.closed:
+			defer c.mu.Unlock()
+			return c.err
+		case c.session != nil && c.check.done >= mine && c.session.Conn.Err() == nil:
+			c.mu.Unlock()
+			return nil
+		}
+		changed := c.changed.Wait()
+		c.mu.Unlock()
+		c.review()
+		err := gate.Await(ctx, changed)
+		c.mu.Lock()
+		if err != nil {
+			defer c.mu.Unlock()
+			return inVain(c.snapshot(), err)
+		}
+	}
+}
+
+func (s *supervision) checksAsked() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.check.asked
+}
+
+// checked notes that the topology was looked at, after so many had asked.
+func (s *supervision) checked(asked uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.check = check{asked: s.check.asked, done: asked}
+	s.changed.Wake()
+}
+
+// checkAt returns when the next look is due; zero: nobody asks.
+func (s *supervision) checkAt() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.check.done == s.check.asked:
+		return time.Time{}
+	case s.check.due.IsZero():
+		return time.Unix(1, 0)
+	}
+	return s.check.due
+}
+
+// checkNow looks, if it is time, what of the topology is missing on the open
+// connection, and declares it.
+func (s *supervision) checkNow(conn *core.Conn, now time.Time) error {
+	if at := s.checkAt(); at.IsZero() || at.After(now) {
+		return nil
+	}
+	asked := s.checksAsked()
+	err := s.declareMissing(conn)
+	switch {
+	case err == nil, errors.Is(err, core.ErrChannelsExhausted): // then nothing can be asked, and nobody is to wait for it
+		s.checked(asked)
+		return nil
+	case conn.Err() != nil || isFinal(err):
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.check.wait = min(max(firstRetry, 2*s.check.wait), lastRetry)
+	s.check.due = time.Now().Add(s.check.wait)
+	return nil
+}
+
+// declareMissing declares what should be on the broker and is not, except for
+// what is in quarantine and tried again in its own time.
+func (s *supervision) declareMissing(conn *core.Conn) error {
+	if s.cfg.Recorder == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
+	defer cancel()
+	phases, err := s.cfg.Recorder.Survey(ctx, conn, record.LossNone)
+	if err != nil {
+		s.blind = closedOver(conn.Err())
+		return err
+	}
+	s.hookTime, s.report = s.cfg.ReplayTimeout, newReport() // nobody reads it
+	for _, phase := range phases {
+		var steps []record.Step
+		for _, step := range phase.Steps {
+			if s.quarantined(step) != nil {
+				continue
+			}
+			if queue, ok := step.Entity.(topology.Queue); ok {
+				done, err := s.begin(ctx, step.Name) // a consumer may have found it gone too
+				if err != nil {
+					return err
+				}
+				defer done()
+				if s.Resolve(step.Name) != step.Name {
+					continue // and has it back already
+				}
+				if step.Missing {
+					s.tookQueue(queue)
+				}
+			}
+			steps = append(steps, step.LookFirst())
+		}
+		if _, err := s.replay(conn, s.withoutHeld(steps), record.Replayer{}); err != nil {
+			return err
+		}
+	}
+	return s.rebind(conn)
+}

@@ -1,0 +1,155 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/recovery"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/memnet"
+)
+
+func TestRenewalIsDueInTime(t *testing.T) {
+	now := time.Now()
+	source := func(context.Context, bool) (recovery.Grant, error) { return recovery.Grant{}, nil }
+	tests := []struct {
+		name   string
+		wallet wallet
+		want   time.Duration // 0: never
+	}{
+		{"no source to renew from", wallet{used: recovery.Grant{Expires: now.Add(time.Hour)}}, 0},
+		{"it does not expire", wallet{source: source}, 0},
+		{"an hour", wallet{source: source, used: recovery.Grant{Expires: now.Add(time.Hour)}}, 48 * time.Minute},
+		{"a century", wallet{source: source, used: recovery.Grant{Expires: now.Add(100 * 365 * 24 * time.Hour)}}, 80 * 365 * 24 * time.Hour},
+		{"further than can be told", wallet{source: source, used: recovery.Grant{Expires: now.AddDate(1000, 0, 0)}}, math.MaxInt64 / 5 * 4},
+		{"just before", wallet{source: source, used: recovery.Grant{Expires: now.Add(time.Millisecond)}}, minRenewal},
+		{"expired", wallet{source: source, used: recovery.Grant{Expires: now.Add(-time.Hour)}}, lateRenewal},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got, ok := test.wallet.renewIn(now)
+			if got != test.want || ok != (test.want > 0) {
+				t.Errorf("%s, %t; want %s", got, ok, test.want)
+			}
+		})
+	}
+}
+
+func TestOnlyOtherCredentialsAreWorthAnImmediateAttempt(t *testing.T) {
+	answer := core.Credentials{Username: "u", Password: "same"}
+	w := wallet{source: func(context.Context, bool) (recovery.Grant, error) { return recovery.Grant{Credentials: answer}, nil }}
+	provide := w.provider(core.Config{})
+	if _, err := provide(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if w.renew(t.Context(), core.Config{}) {
+		t.Error("the same credentials again")
+	}
+	w.lost()
+	answer.Password = "other"
+	if !w.renew(t.Context(), core.Config{}) || w.renew(t.Context(), core.Config{}) {
+		t.Error("other credentials are worth one attempt")
+	}
+	answer.Password = "third"
+	if c, _ := provide(t.Context()); c.Password != "other" {
+		t.Errorf("the attempt was made with %q", string(c.Password))
+	}
+	if c, _ := provide(t.Context()); c.Password != "third" {
+		t.Errorf("the next attempt was made with %q", string(c.Password))
+	}
+}
+
+// What the application is asked for before a connection is waited for no longer than a while.
+func TestLookupsThatHangAreGivenUp(t *testing.T) {
+	for _, deaf := range []bool{false, true} { // to the end of its context
+		hang := func(ctx context.Context, release chan struct{}) error {
+			if !deaf {
+				<-ctx.Done()
+				return context.Cause(ctx)
+			}
+			<-release
+			return core.ErrClosed
+		}
+		t.Run(fmt.Sprintf("the resolver, deaf=%t", deaf), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				release := make(chan struct{})
+				defer close(release)
+				var calls atomic.Int64
+				c := New(Config{
+					Config: recovery.Config{InitialPasses: -1},
+					Resolver: func(ctx context.Context) ([]core.Config, error) {
+						if calls.Add(1) == 1 {
+							return nil, hang(ctx, release)
+						}
+						return []core.Config{a.endpoint()}, nil
+					},
+				})
+				begun := time.Now()
+				must(t, c.Connect(t.Context()))
+				if took := time.Since(begun); took > lookupTimeout+hookGrace+time.Second || calls.Load() != 2 {
+					t.Errorf("connected after %s, and %d calls", took, calls.Load())
+				}
+				must(t, c.Close(t.Context()))
+			})
+		})
+		t.Run(fmt.Sprintf("fresh credentials, deaf=%t", deaf), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				release := make(chan struct{})
+				defer close(release)
+				c, j := connected(t, Config{
+					Config: recovery.Config{Credentials: func(ctx context.Context, renew bool) (recovery.Grant, error) {
+						if renew {
+							return recovery.Grant{}, hang(ctx, release)
+						}
+						return recovery.Grant{Credentials: core.Credentials{Username: "u", Password: "p"}}, nil
+					}},
+				}, a.endpoint())
+				a.on(refusePassword)
+				a.drop()
+				time.Sleep(5 * time.Minute)
+				if n := len(j.times()); n < 3 {
+					t.Errorf("dialled %d times in five minutes", n)
+				}
+				a.on(nil)
+				awaitEpoch(t, c, 2)
+			})
+		})
+		t.Run(fmt.Sprintf("a renewal, deaf=%t", deaf), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				release := make(chan struct{})
+				defer close(release)
+				a.on(func(p *peer, channel uint16, m wire.Method) bool {
+					return bindsTo(m, "two") && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+				})
+				c, j := connected(t, Config{
+					Config: recovery.Config{Credentials: func(ctx context.Context, renew bool) (recovery.Grant, error) {
+						if renew {
+							return recovery.Grant{}, hang(ctx, release)
+						}
+						return recovery.Grant{Credentials: core.Credentials{Username: "u", Password: "p"}, Expires: time.Now().Add(time.Minute)}, nil
+					}},
+					Recorder: recorded(t, queues("one two")...),
+				}, a.endpoint())
+				time.Sleep(2 * time.Minute)
+				a.on(nil)
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+				defer cancel()
+				must(t, c.Await(ctx, recovery.State.Ready))
+				if e := j.last(t, recovery.SecretNotRenewed); !errors.Is(e.Err, core.ErrTimeout) {
+					t.Errorf("event with %v", e.Err)
+				}
+			})
+		})
+	}
+}

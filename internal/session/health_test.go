@@ -1,0 +1,225 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/recovery"
+
+	"github.com/warren-mq/warren/brokertest"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/topology"
+)
+
+func TestHealth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		c, _ := start(t, Config{Recorder: recorded(t, queues("bad")...)}, a.endpoint())
+		check := func(when string, live, ready bool, problem string) recovery.Health {
+			t.Helper()
+			synctest.Wait()
+			h := c.Health()
+			err := h.Err()
+			if h.Live != live || h.Ready != ready || (err == nil) != (problem == "") || err != nil && !strings.Contains(err.Error(), problem) {
+				t.Errorf("%s: live %t, ready %t, %v", when, h.Live, h.Ready, err)
+			}
+			return h
+		}
+		check("idle", true, false, "not ready: connecting")
+		must(t, c.Connect(t.Context()))
+		if h := check("connected", true, true, ""); h.Endpoint != "a:1" || !h.Since.Equal(time.Now()) {
+			t.Errorf("%+v", h)
+		}
+		a.peers[0].send(0, &wire.ConnectionBlocked{Reason: "low on memory"})
+		if h := check("blocked", true, true, ""); h.Blocked != "low on memory" {
+			t.Errorf("%+v", h)
+		}
+		time.Sleep(time.Minute)
+		a.stop()
+		time.Sleep(10 * time.Second)
+		if h := check("down", true, false, "refused"); h.Losses != 1 || h.Attempts < 2 || h.Next.Before(time.Now()) || h.Blocked != "" || h.Endpoint != "" {
+			t.Errorf("%+v", h)
+		}
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			d, ok := m.(*wire.QueueDeclare)
+			switch {
+			case !ok || d.Queue != "bad":
+				return false
+			case d.Passive:
+				return p.refuse(channel, m, core.ErrNotFound, "NOT_FOUND")
+			default:
+				return p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+			}
+		})
+		a.listen(t)
+		awaitEpoch(t, c, 2)
+		check("degraded", true, false, `degraded, 1 missing, first queue "bad"`)
+		must(t, c.Close(t.Context()))
+		check("closed", false, false, "closed")
+	})
+}
+
+func TestReport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		r := recorded(t, topology.Queue{Name: "kept"}, topology.Queue{Exclusive: true})
+		c, j := connected(t, Config{Name: "main", Recorder: r}, a.endpoint())
+		if len(j.of(recovery.Recovered)) != 0 {
+			t.Error("the first connect is no recovery")
+		}
+		a.stop()
+		c.Tally(recovery.Tally{Unknown: 2, NotSent: 1})
+		c.Tally(recovery.Tally{StaleAcks: 3})
+		time.Sleep(time.Minute)
+		a.listen(t)
+		awaitEpoch(t, c, 2)
+		e := j.last(t, recovery.Recovered)
+		got := *e.Report
+		if got.Attempts < 3 || got.Endpoint != "a:1" || e.Connection != "main" || got.Total < time.Minute || got.Dial < time.Minute || got.Total != time.Since(got.Lost) {
+			t.Errorf("report %+v", got)
+		}
+		if got.Declared != 2 || got.Survived != 1 || len(got.Renamed) != 1 || len(got.Phases) != 4 {
+			t.Errorf("report %+v", got)
+		}
+		if got.Tally != (recovery.Tally{Unknown: 2, NotSent: 1, StaleAcks: 3}) {
+			t.Errorf("tally %+v", got.Tally)
+		}
+		for _, want := range []string{"recovered from", "2 declared", "1 renamed", "1 survived", "2 publishes unknown", "1 publishes not sent", "3 stale acks"} {
+			if !strings.Contains(got.String(), want) {
+				t.Errorf("%q is missing in %q", want, got.String())
+			}
+		}
+		c.Reconnect(errors.ErrUnsupported)
+		awaitEpoch(t, c, 3)
+		if got := j.last(t, recovery.Recovered).Report.Tally; got != (recovery.Tally{}) {
+			t.Errorf("counted again: %+v", got)
+		}
+	})
+}
+
+func TestSecretsAreRenewedBeforeTheyExpire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		var mu sync.Mutex // guards the following
+		var secrets []string
+		sent := func() []string {
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(secrets)
+		}
+		a.on(func(_ *peer, _ uint16, m wire.Method) bool {
+			if u, ok := m.(*wire.ConnectionUpdateSecret); ok {
+				mu.Lock()
+				defer mu.Unlock()
+				secrets = append(secrets, string(u.NewSecret))
+			}
+			return false
+		})
+		const life = 10 * time.Minute
+		var asked atomic.Int64
+		var failing atomic.Bool
+		c, j := connected(t, Config{
+			Config: recovery.Config{Credentials: func(_ context.Context, renew bool) (recovery.Grant, error) {
+				n := asked.Add(1)
+				if failing.Load() {
+					return recovery.Grant{}, errors.ErrUnsupported
+				}
+				return recovery.Grant{
+					Credentials: core.Credentials{Username: "u", Password: core.Secret(fmt.Sprintf("token-%d", n))},
+					Expires:     time.Now().Add(life),
+				}, nil
+			}},
+		}, a.endpoint())
+		time.Sleep(life - time.Second)
+		if fmt.Sprint(sent()) != "[token-2]" || len(j.of(recovery.SecretRenewed)) != 1 {
+			t.Errorf("sent %v", sent())
+		}
+		time.Sleep(life)
+		if len(sent()) != 2 || c.State().Epoch != 1 {
+			t.Errorf("sent %v, epoch %d", sent(), c.State().Epoch)
+		}
+		failing.Store(true)
+		time.Sleep(life - time.Minute)
+		synctest.Wait()
+		failed := len(j.of(recovery.SecretNotRenewed))
+		if failed == 0 || failed > 20 {
+			t.Errorf("%d failures reported", failed)
+		}
+		if e := j.last(t, recovery.SecretNotRenewed); !errors.Is(e.Err, errors.ErrUnsupported) || strings.Contains(fmt.Sprintf("%+v", e), "token") {
+			t.Errorf("event %+v", e)
+		}
+		failing.Store(false)
+		time.Sleep(life)
+		if c.State().Epoch != 1 || len(sent()) < 3 {
+			t.Errorf("epoch %d, sent %v", c.State().Epoch, sent())
+		}
+		// A new connection asks anew, without renew.
+		before := asked.Load()
+		a.drop()
+		awaitEpoch(t, c, 2)
+		if asked.Load() != before+1 {
+			t.Errorf("asked %d times for one connection", asked.Load()-before)
+		}
+	})
+}
+
+// The report of a recovery is completed when the consumers are back, each with its outcome.
+func TestReportOfTheConsumers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		soon, late := b.channel(t), b.channel(t)
+		consume(t, soon, declare(t, soon, core.QueueDeclare{Queue: "a", Durable: true}), "soon")
+		consume(t, late, declare(t, late, core.QueueDeclare{Queue: "b", Durable: true}), "late")
+		if n := len(b.journal.of(recovery.Resumed)); n != 0 {
+			t.Errorf("%d events before any loss", n)
+		}
+		time.Sleep(time.Minute)
+		b.OnReceive(wire.MethodBasicConsume, brokertest.Nth(1, brokertest.Refuse(403, "ACCESS_REFUSED")))
+		b.cut(t)
+		b.ready(t)
+		first, full := b.journal.last(t, recovery.Recovered).Report, b.journal.last(t, recovery.Resumed).Report
+		if first.ConsumeReady != 0 || first.Consumers != nil {
+			t.Errorf("the report at publish-ready has %s, %v", first.ConsumeReady, first.Consumers)
+		}
+		if full.ConsumeReady < full.Total || full.Attempts != first.Attempts || len(full.Consumers) != 2 {
+			t.Errorf("report %+v", full)
+		}
+		refused := 0
+		for _, o := range full.Consumers {
+			if o.After > full.ConsumeReady || len(o.Refused) > 0 != (o.After > 0) {
+				t.Errorf("outcome %+v", o)
+			}
+			for _, f := range o.Refused {
+				if refused++; !errors.Is(f, core.ErrAccessRefused) {
+					t.Errorf("refused with %v", f)
+				}
+			}
+		}
+		if refused != 1 || !strings.Contains(full.String(), "consume-ready after "+full.ConsumeReady.Round(time.Millisecond).String()) {
+			t.Errorf("%d were refused: %s", refused, full)
+		}
+		b.cut(t)
+		b.ready(t)
+		if again := b.journal.last(t, recovery.Resumed).Report; again == full || again.ConsumeReady != again.Total || len(again.Consumers[0].Refused) > 0 {
+			t.Errorf("after another loss: %+v", again)
+		}
+		must(t, late.Close(t.Context()))
+		must(t, soon.Close(t.Context()))
+		b.cut(t)
+		b.ready(t)
+		if n := len(b.journal.of(recovery.Resumed)); n != 2 {
+			t.Errorf("%d events; want none without consumers", n)
+		}
+	})
+}

@@ -1,0 +1,50 @@
+package session
+
+import (
+	"github.com/warren-mq/warren/recovery"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/warren-mq/warren/logging"
+)
+
+// logEvent writes an event as one line.
+func logEvent(log *zap.Logger, e recovery.Event) {
+	level := zapcore.InfoLevel
+	switch e.Kind {
+	case recovery.Lost, recovery.Retrying, recovery.Quarantined, recovery.Blocked, recovery.ConsumerLost, recovery.ConsumerEnded, recovery.ChannelLost, recovery.HandlerFailed, recovery.HandlerSlow, recovery.FailuresDropped, recovery.Warning, recovery.Recreated, recovery.SecretNotRenewed, recovery.NotRecorded, recovery.QosDropped, recovery.TooLarge, recovery.Dropped:
+		level = zapcore.WarnLevel
+	case recovery.StageChanged, recovery.ConsumerRestored, recovery.ChannelRestored:
+		level = zapcore.DebugLevel
+	}
+	entry := log.Check(level, e.Kind.String())
+	if entry == nil {
+		return
+	}
+	fields := []zap.Field{logging.Connection(e.Connection)}
+	if e.Endpoint != "" {
+		fields = append(fields, logging.Endpoint(e.Endpoint))
+	}
+	if e.Entity != "" {
+		fields = append(fields, logging.Entity(e.Entity))
+	}
+	if e.Name != "" {
+		fields = append(fields, zap.String("name", e.Name))
+	}
+	if e.Kind == recovery.StageChanged {
+		fields = append(fields, zap.Stringer("stage", e.State.Stage), zap.Int("degraded", len(e.State.Degraded)))
+	}
+	if e.Attempt > 0 {
+		fields = append(fields, logging.Attempt(e.Attempt))
+	}
+	if e.Delay > 0 {
+		fields = append(fields, logging.Delay(e.Delay))
+	}
+	if e.Report != nil {
+		fields = append(fields, zap.Stringer("report", e.Report))
+	}
+	if e.Err != nil {
+		fields = append(fields, logging.Err(e.Err))
+	}
+	entry.Write(fields...)
+}

@@ -1,0 +1,211 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/recovery"
+
+	"github.com/warren-mq/warren/brokertest"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/internal/record"
+	"github.com/warren-mq/warren/topology"
+)
+
+// chained returns a recorder of exchange a, feeding b, feeding queue q; and of
+// queue other, fed by a.
+func chained() *record.Recorder {
+	r := record.NewRecorder()
+	r.Exchange(topology.Exchange{Name: "a"})
+	r.Exchange(topology.Exchange{Name: "b", AutoDelete: true})
+	r.Queue(topology.Queue{Name: "q", AutoDelete: true}, "q")
+	r.Queue(topology.Queue{Name: "other"}, "other")
+	r.Binding(topology.Binding{Source: "a", Destination: "b", ToExchange: true})
+	r.Binding(topology.Binding{Source: "b", Destination: "q"})
+	r.Binding(topology.Binding{Source: "a", Destination: "other"})
+	return r
+}
+
+// TestABindingIsRetriedWithItsEnds is the race with the end of the lost
+// connection: its auto-delete queue goes after the replay has found all there,
+// and takes the auto-delete exchange along.
+func TestABindingIsRetriedWithItsEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, &memnet.Network{}, "rabbit:5672")
+		var gone atomic.Bool // exchange b, after the replay has found it
+		gone.Store(true)
+		s.on(refusing(func(m wire.Method) bool {
+			b, toQueue := m.(*wire.QueueBind)
+			_, toExchange := m.(*wire.ExchangeBind)
+			return gone.Load() && (toExchange || toQueue && b.Exchange == "b")
+		}, core.ErrNotFound))
+		c, j := connected(t, Config{Recorder: chained()}, s.endpoint())
+		if got := len(j.of(recovery.Quarantined)); got != 2 {
+			t.Fatalf("%d quarantined, want both bindings of b", got)
+		}
+		s.received()
+		gone.Store(false)
+		time.Sleep(firstRetry)
+		synctest.Wait()
+		want := []string{
+			"exchange.declare a", "exchange.declare b", "queue.declare q", "exchange.bind", "queue.bind q b ",
+		}
+		if got := s.received(); !slices.Equal(sorted(got), sorted(want)) {
+			t.Errorf("retried %q, want %q", got, want)
+		}
+		if s := c.State(); !s.Ready() {
+			t.Errorf("state %+v", s)
+		}
+	})
+}
+
+func TestRedeclareBringsBackWhatLeadsToTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, &memnet.Network{}, "rabbit:5672")
+		c, _ := connected(t, Config{Recorder: chained()}, s.endpoint())
+		s.received()
+		recorded, err := c.Redeclare(context.Background(), awaitEpoch(t, c, 1), "q")
+		if !recorded || err != nil {
+			t.Errorf("Redeclare = %t, %v", recorded, err)
+		}
+		want := []string{
+			"exchange.declare a", "exchange.declare b", "queue.declare passive q", "queue.declare q", "exchange.bind", "queue.bind q b ",
+		}
+		if got := s.received(); !slices.Equal(sorted(got), sorted(want)) {
+			t.Errorf("declared %q, want %q", got, want)
+		}
+		if recorded, err := c.Redeclare(context.Background(), awaitEpoch(t, c, 1), "unknown"); recorded || err != nil {
+			t.Errorf("Redeclare of a queue that is not recorded = %t, %v", recorded, err)
+		}
+	})
+}
+
+func TestRedeclareNamesTheFirstRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, &memnet.Network{}, "rabbit:5672")
+		c, _ := connected(t, Config{Recorder: chained()}, s.endpoint())
+		s.on(refusing(func(m wire.Method) bool {
+			e, ok := m.(*wire.ExchangeDeclare)
+			return ok && e.Exchange == "b"
+		}, core.ErrAccessRefused))
+		s.received()
+		recorded, err := c.Redeclare(context.Background(), awaitEpoch(t, c, 1), "q")
+		if !recorded || !errors.Is(err, core.ErrAccessRefused) {
+			t.Errorf("Redeclare = %t, %v", recorded, err)
+		}
+		if got := s.count("queue.declare q"); got != 1 {
+			t.Errorf("the queue was declared %d times after the refusal of an exchange", got)
+		}
+	})
+}
+
+// ownQueue returns a channel with an exclusive queue that the broker named and bound.
+func ownQueue(t *testing.T, b *bed) (*Channel, string) {
+	t.Helper()
+	ch := b.channel(t)
+	must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "x", Type: "fanout"}))
+	q := declare(t, ch, core.QueueDeclare{Exclusive: true})
+	must(t, ch.QueueBind(t.Context(), core.QueueBind{Exchange: "x"}))
+	return ch, q
+}
+
+// bound returns the queues bound to exchange x.
+func bound(b *bed) (queues []string) {
+	for _, binding := range b.Bindings() {
+		if binding.Source == "x" {
+			queues = append(queues, binding.Destination)
+		}
+	}
+	return queues
+}
+
+// An exclusive queue that the broker named is declared again once, however
+// many find it gone, at the same moment or one after the other.
+func TestAnExclusiveQueueIsNotDoubledOnALivingConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch, q := ownQueue(t, b)
+		other := b.channel(t)
+		for i, ch := range []*Channel{ch, ch, other} {
+			consume(t, ch, q, string(rune('a'+i)))
+		}
+		if !b.DeleteQueue(q) {
+			t.Fatal("nothing was deleted")
+		}
+		b.ready(t)
+		if got := bound(b); len(got) != 1 || got[0] != b.conn.Resolve(q) || got[0] == q || len(b.Queues()) != 1 {
+			t.Errorf("bound %v, queues %+v; want one, under a new name", got, b.Queues())
+		}
+		if got := b.Consumers(); len(got) != 3 {
+			t.Errorf("consumers %+v", got)
+		}
+	})
+}
+
+// Retries of a consumer that is refused leave no queues behind.
+func TestAnExclusiveQueueIsNotDoubledByARefusedConsumer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch, q := ownQueue(t, b)
+		consume(t, ch, q, "tag")
+		b.SetPermissions("guest", "/", ".*", ".*", "^x$")
+		b.CancelConsumer("tag")
+		time.Sleep(10 * time.Minute)
+		if n := len(b.journal.of(recovery.ConsumerLost)); n < 5 {
+			t.Fatalf("it was tried %d times", n)
+		}
+		if got := bound(b); len(got) != 1 || got[0] != q {
+			t.Errorf("bound %v; want %s, which lives", got, q)
+		}
+		b.SetPermissions("guest", "/", ".*", ".*", ".*")
+		b.ready(t)
+	})
+}
+
+// A binding that is tried again, with its ends, takes the queue that lives.
+func TestAnExclusiveQueueIsNotDoubledByItsBinding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		_, q := ownQueue(t, b)
+		refused := b.OnReceive(wire.MethodQueueBind, func(e brokertest.Event) brokertest.Action {
+			if e.N <= 5 {
+				return brokertest.Refuse(uint16(core.ErrNotFound), "NOT_FOUND")
+			}
+			return brokertest.Pass
+		})
+		b.cut(t)
+		b.ready(t)
+		if got := bound(b); len(got) != 1 || got[0] != b.conn.Resolve(q) || len(b.Queues()) != 1 || refused.Hits() < 6 {
+			t.Errorf("after %d bindings, bound %v, queues %+v", refused.Hits(), got, b.Queues())
+		}
+	})
+}
+
+// refusing is a script that refuses some methods, and ignores what follows on
+// the channel as a broker does.
+func refusing(what func(wire.Method) bool, code core.Code) func(*peer, uint16, wire.Method) bool {
+	closing := map[uint16]bool{}
+	return func(p *peer, channel uint16, m wire.Method) bool {
+		switch m.(type) {
+		case *wire.ChannelOpen, *wire.ChannelCloseOk:
+			delete(closing, channel)
+		}
+		if closing[channel] {
+			return true
+		}
+		if m != nil && what(m) {
+			closing[channel] = true
+			return p.refuse(channel, m, code, "refused")
+		}
+		return false
+	}
+}
+
+func sorted(list []string) []string { return slices.Sorted(slices.Values(list)) }

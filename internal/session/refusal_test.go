@@ -1,0 +1,386 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/recovery"
+
+	"github.com/warren-mq/warren/brokertest"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/internal/record"
+	"github.com/warren-mq/warren/topology"
+)
+
+// declares reports whether m declares the queue, not passively.
+func declaresQueue(m wire.Method, queue string) bool {
+	d, ok := m.(*wire.QueueDeclare)
+	return ok && d.Queue == queue && !d.Passive
+}
+
+func queues(names string) []topology.Queue {
+	var all []topology.Queue
+	for name := range strings.FieldsSeq(names) {
+		all = append(all, topology.Queue{Name: name})
+	}
+	return all
+}
+
+func entities(failures []recovery.Failure) string {
+	var all []string
+	for _, f := range failures {
+		all = append(all, f.Entity)
+	}
+	return strings.Join(all, ", ")
+}
+
+func TestARefusedEntityIsIsolatedAndTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			switch {
+			case declaresQueue(m, "bad"):
+				return p.refuse(channel, m, core.ErrPreconditionFailed, "PRECONDITION_FAILED - inequivalent arg 'durable'")
+			case strings.HasPrefix(describeMethod(methodOr(m)), "queue.bind bad"):
+				return p.refuse(channel, m, core.ErrNotFound, "NOT_FOUND - no queue 'bad'")
+			}
+			return false
+		})
+		c, j := connected(t, Config{Recorder: recorded(t, queues("one bad two")...)}, a.endpoint())
+		got := fmt.Sprint(a.received())
+		for _, want := range []string{"queue.declare one", "queue.declare two", "queue.bind one x k", "queue.bind two x k"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%q is missing in %s", want, got)
+			}
+		}
+		s := c.State()
+		if s.Stage != recovery.ConsumeReady || s.Ready() || entities(s.Degraded) != `queue "bad", binding of queue "bad" to "x" with key "k"` {
+			t.Errorf("state %+v", s)
+		}
+		if n := len(j.of(recovery.Quarantined)); n != 2 {
+			t.Errorf("%d events", n)
+		}
+		time.Sleep(10 * time.Minute)
+		if n := a.count("queue.declare bad"); n < 15 || n > 30 {
+			t.Errorf("tried %d times in ten minutes", n)
+		}
+		a.on(nil)
+		must(t, c.Await(t.Context(), recovery.State.Ready))
+		if got := fmt.Sprint(len(j.of(recovery.Restored)), c.State().Epoch); got != "2 1" {
+			t.Errorf("restored and epoch: %s; want 2 1", got)
+		}
+	})
+}
+
+func methodOr(m wire.Method) wire.Method {
+	if m == nil {
+		return &wire.ChannelFlow{}
+	}
+	return m
+}
+
+func TestAnOwnExclusiveQueueIsRetriedUntilTheOldConnectionIsReaped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{Recorder: recorded(t, topology.Queue{Name: "mine", Exclusive: true})}, a.endpoint())
+		reaped := time.Now().Add(20 * time.Second)
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			return declaresQueue(m, "mine") && time.Now().Before(reaped) &&
+				p.refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'mine'")
+		})
+		a.drop()
+		awaitEpoch(t, c, 2)
+		must(t, c.Await(t.Context(), recovery.State.Ready))
+		if late := time.Since(reaped); late < 0 || late > lastLocked {
+			t.Errorf("ready %s after the queue was free", late)
+		}
+	})
+}
+
+func TestTheApplicationDecidesAboutRefusedEntities(t *testing.T) {
+	tests := []struct {
+		decision recovery.Decision
+		state    string
+		report   func(*recovery.Report) string
+		want     string
+	}{
+		{recovery.Adopt, "", func(r *recovery.Report) string { return fmt.Sprint(r.Adopted) }, `[queue "bad"]`},
+		{recovery.Skip, "", func(r *recovery.Report) string { return entities(r.Skipped) }, `queue "bad"`},
+		{recovery.Retry, `queue "bad"`, func(r *recovery.Report) string { return entities(r.Failed) }, `queue "bad"`},
+	}
+	for _, test := range tests {
+		t.Run(test.decision.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				var c *Connection
+				var asked []recovery.Refusal
+				c, j := connected(t, Config{
+					Config: recovery.Config{Refused: func(ctx context.Context, r recovery.Refusal) recovery.Decision {
+						asked = append(asked, r)
+						c.State() // any API may be called
+						if s, err := c.Session(ctx); len(asked) == 1 && (err == nil || ctx.Err() == nil) {
+							t.Errorf("there should be no session yet: %v, %v", s, err)
+						}
+						return test.decision
+					}, ReplayTimeout: 10 * time.Second},
+					Recorder: recorded(t, queues("one bad")...),
+				}, a.endpoint())
+				a.on(func(p *peer, channel uint16, m wire.Method) bool {
+					d, ok := m.(*wire.QueueDeclare)
+					if ok && d.Queue == "bad" && d.Passive && len(asked) == 0 {
+						return p.refuse(channel, m, core.ErrNotFound, "NOT_FOUND")
+					}
+					return declaresQueue(m, "bad") && p.refuse(channel, m, core.ErrPreconditionFailed, "inequivalent arg")
+				})
+				a.drop()
+				awaitEpoch(t, c, 2)
+				if len(asked) == 0 || asked[0].Reason != recovery.Different || asked[0].Attempts != 1 || asked[0].Entity.String() != `queue "bad"` {
+					t.Errorf("asked about %+v", asked)
+				}
+				r := j.last(t, recovery.Recovered).Report
+				if got := test.report(r); got != test.want {
+					t.Errorf("reported %s; want %s", got, test.want)
+				}
+				if got := entities(c.State().Degraded); got != test.state {
+					t.Errorf("degraded: %s; want %s", got, test.state)
+				}
+			})
+		})
+	}
+}
+
+func TestTheApplicationMayFailTheConnectionOverAnEntity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			return declaresQueue(m, "bad") && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+		})
+		c, j := start(t, Config{
+			Config:   recovery.Config{Refused: func(context.Context, recovery.Refusal) recovery.Decision { return recovery.Fail }},
+			Recorder: recorded(t, queues("bad")...),
+		}, a.endpoint())
+		err := c.Connect(t.Context())
+		if !errors.Is(err, core.ErrAccessRefused) || !strings.Contains(err.Error(), `queue "bad"`) {
+			t.Errorf("connect: %v", err)
+		}
+		time.Sleep(time.Hour)
+		if len(j.times()) != 1 {
+			t.Errorf("dialled %d times", len(j.times()))
+		}
+	})
+}
+
+func TestAnEntityThatClosesTheConnectionIsFoundAndTheClientStaysUp(t *testing.T) {
+	for _, n := range []int{1, 3, 100} {
+		t.Run(fmt.Sprintf("among %d", n), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				var all []topology.Queue
+				for i := range n {
+					all = append(all, topology.Queue{Name: fmt.Sprintf("q%d", i), Exclusive: true})
+				}
+				bad := all[n/2].Name
+				c, j := connected(t, Config{Recorder: recorded(t, all...)}, a.endpoint())
+				a.on(func(p *peer, channel uint16, m wire.Method) bool {
+					switch {
+					case declaresQueue(m, bad):
+						return p.kill(m, core.ErrInternal, "INTERNAL_ERROR - feature `transient_nonexcl_queues` is deprecated")
+					case strings.HasPrefix(describeMethod(methodOr(m)), "queue.bind "+bad+" "):
+						return p.refuse(channel, m, core.ErrNotFound, "NOT_FOUND")
+					}
+					return false
+				})
+				a.drop()
+				s := awaitEpoch(t, c, 2)
+				synctest.Wait()
+				state := c.State()
+				if state.Stage != recovery.ConsumeReady || !strings.HasPrefix(entities(state.Degraded), fmt.Sprintf("queue %q, binding", bad)) {
+					t.Errorf("state %+v", state)
+				}
+				if want := uint64(4); s.Epoch > want {
+					t.Errorf("%d connections were needed", s.Epoch-1)
+				}
+				if e := j.of(recovery.Quarantined)[0]; !strings.Contains(e.Err.Error(), "deprecated") {
+					t.Errorf("event %v", e.Err)
+				}
+				// It is tried again, on a connection of its own, and hurts nobody.
+				before, up := len(j.times()), c.State().Epoch
+				time.Sleep(2 * time.Hour)
+				if trials := len(j.times()) - before; trials < 5 || trials > 8 || c.State().Epoch != up {
+					t.Errorf("%d trials in two hours, epoch %d; want 6 and %d", trials, c.State().Epoch, up)
+				}
+				// Another loss does not try it again.
+				a.drop()
+				awaitEpoch(t, c, up+1)
+				if got := entities(c.State().Degraded); !strings.HasPrefix(got, fmt.Sprintf("queue %q", bad)) {
+					t.Errorf("degraded: %s", got)
+				}
+				a.on(nil)
+				must(t, c.Await(t.Context(), recovery.State.Ready))
+				if c.State().Epoch != up+1 {
+					t.Errorf("epoch %d; want %d", c.State().Epoch, up+1)
+				}
+			})
+		})
+	}
+}
+
+// On a connection of its own the broker refuses the binding of an exclusive
+// queue in any case. That it closes no connection any more is what counts.
+func TestABindingOfAnExclusiveQueueThatClosedTheConnectionComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		_, q := ownQueue(t, b)
+		locked := 0
+		b.OnReceive(wire.MethodQueueBind, brokertest.Nth(1, brokertest.Refuse(uint16(core.ErrInternal), "INTERNAL_ERROR")))
+		b.OnSend(wire.MethodChannelClose, func(e brokertest.Event) brokertest.Action {
+			if e.Method.(*wire.ChannelClose).ReplyCode == uint16(core.ErrResourceLocked) {
+				locked++
+			}
+			return brokertest.Pass
+		})
+		b.cut(t)
+		awaitEpoch(t, b.conn, 3)
+		synctest.Wait()
+		if s := b.conn.State(); len(s.Degraded) != 1 || len(bound(b)) != 0 {
+			t.Errorf("degraded %s, bound %v; want it left out at first", entities(s.Degraded), bound(b))
+		}
+		b.ready(t)
+		if b.conn.State().Epoch != 3 || locked != 1 {
+			t.Errorf("epoch %d, refused %d times on a connection of its own; want 3 and once", b.conn.State().Epoch, locked)
+		}
+		if got := bound(b); len(got) != 1 || got[0] != b.conn.Resolve(q) {
+			t.Errorf("bound %v", got)
+		}
+	})
+}
+
+func TestSeveralEntitiesThatCloseTheConnectionAreFoundOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{Recorder: recorded(t, queues("a b c d e f g h")...)}, a.endpoint())
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			d, ok := m.(*wire.QueueDeclare)
+			if ok && d.Passive {
+				return p.refuse(channel, m, core.ErrNotFound, "NOT_FOUND") // a new disk
+			}
+			return (declaresQueue(m, "b") || declaresQueue(m, "g")) && p.kill(m, core.ErrNotImplemented, "NOT_IMPLEMENTED")
+		})
+		a.drop()
+		s := awaitEpoch(t, c, 2)
+		if got := entities(c.State().Degraded); got != `queue "b", queue "g"` {
+			t.Errorf("degraded: %s", got)
+		}
+		if s.Epoch > 5 {
+			t.Errorf("%d connections were needed", s.Epoch-1)
+		}
+	})
+}
+
+func TestQueuesThatSurvivedAreToldFromThoseRecreated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		for _, q := range []string{"kept", "gone"} {
+			declare(t, ch, core.QueueDeclare{Queue: q, Durable: true})
+		}
+		declare(t, ch, core.QueueDeclare{Queue: "mine", Exclusive: true})
+		b.Stop()
+		b.DeleteQueue("gone")
+		b.Start()
+		synctest.Wait()
+		b.ready(t)
+		r := b.journal.last(t, recovery.Recovered).Report
+		if r.Survived != 1 || !slices.Equal(r.Recreated, []string{`queue "gone"`}) {
+			t.Errorf("survived %d, recreated %v", r.Survived, r.Recreated)
+		}
+		if e := b.journal.last(t, recovery.Recreated); e.Entity != `queue "gone"` {
+			t.Errorf("event %v", e)
+		}
+		if len(b.Queues()) != 3 {
+			t.Errorf("queues %v", b.Queues())
+		}
+	})
+}
+
+// TestAQueueWhoseNodeIsDownIsNotTakenForRecreated has the broker refuse a classic queue of a cluster as it does while the
+// queue's node is down: with 404, as if it were gone.
+func TestAQueueWhoseNodeIsDownIsNotTakenForRecreated(t *testing.T) {
+	for _, text := range []string{
+		"NOT_FOUND - home node 'rabbit@rabbit1' of durable queue 'kept' in vhost '/' is down or inaccessible",
+		"NOT_FOUND - queue 'kept' in vhost '/' process is stopped by supervisor",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed(t, Config{})
+			declare(t, b.channel(t), core.QueueDeclare{Queue: "kept", Durable: true})
+			down := b.OnReceive(wire.MethodQueueDeclare, brokertest.Always(brokertest.Refuse(404, text)))
+			b.cut(t)
+			await(t, b.conn, func(s recovery.State) bool { return len(s.Degraded) > 0 }) // named, and tried again
+			down.Remove()
+			b.ready(t)
+			if r := b.journal.last(t, recovery.Recovered).Report; len(r.Recreated) > 0 || len(b.journal.of(recovery.Recreated)) > 0 {
+				t.Errorf("recreated %v, of which events tell %v", r.Recreated, b.journal.of(recovery.Recreated))
+			}
+			if len(b.journal.of(recovery.Restored)) != 1 {
+				t.Errorf("events %v", b.journal.of(recovery.Restored))
+			}
+		})
+	}
+}
+
+func TestAWipedBrokerIsNotAskedForEveryQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		const n = 1000
+		for i := range n {
+			declare(t, ch, core.QueueDeclare{Queue: fmt.Sprintf("q%d", i), Durable: true})
+		}
+		b.Restart(0) // Forget
+		synctest.Wait()
+		b.ready(t)
+		r := b.journal.last(t, recovery.Recovered).Report
+		if len(b.Queues()) != n || r.Declared != n {
+			t.Errorf("%d queues, %d declared; want %d", len(b.Queues()), r.Declared, n)
+		}
+	})
+}
+
+// What can be looked for without declaring it is adopted as it is.
+func TestWhatCanBeAdopted(t *testing.T) {
+	x := topology.Exchange{Name: "x", Type: "topic", Arguments: topology.Table{"a": int32(1)}}
+	q, own := topology.Queue{Name: "q", Arguments: topology.Table{"a": int32(1)}}, topology.Queue{Exclusive: true}
+	b := topology.Binding{Source: "x", Destination: "q"}
+	for _, tt := range []struct {
+		step record.Step
+		want core.Method // nil: none
+	}{
+		{record.Step{Entity: x, Method: x.Declare()}, &core.ExchangeDeclare{Exchange: "x", Passive: true}},
+		{record.Step{Entity: q, Method: q.Declare()}, &core.QueueDeclare{Queue: "q", Passive: true}},
+		{record.Step{Entity: own, Method: own.Declare()}, nil},
+		{record.Step{Entity: b, Method: b.Bind()}, nil},
+	} {
+		look, ok := passive(tt.step)
+		if ok != (tt.want != nil) || ok && !reflect.DeepEqual(look.Method, tt.want) {
+			t.Errorf("%s: %+v, %t; want %+v", tt.step.Entity, look.Method, ok, tt.want)
+		}
+	}
+}
+
+// A value of a later release has a name in logs too.
+func TestUnknownNames(t *testing.T) {
+	for _, got := range []string{recovery.Reason(200).String(), recovery.Decision(200).String(), recovery.Kind(200).String(), recovery.Stage(200).String()} {
+		if !strings.Contains(got, "200") {
+			t.Errorf("%q", got)
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package session
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/warren-mq/warren/recovery"
+)
+
+// Declared tells the connection that an entity exists, for whoever has declared it: what was
+// quarantined is so no more, and what missed it is tried again. The methods of [Channel] do that
+// by themselves.
+func (c *Connection) Declared(entity fmt.Stringer) {
+	key := entityKey(entity)
+	c.mu.Lock()
+	p := c.quarantine.find(key)
+	if p == nil || c.quarantine.held.queues[key] != nil { // one that is held comes back with its bindings
+		c.mu.Unlock()
+		return
+	}
+	c.quarantine.release(key)
+	c.quarantine.nudge(time.Now())
+	c.update()
+	c.mu.Unlock()
+	c.review()
+	c.Emit(recovery.Event{Kind: recovery.Restored, Entity: entity.String(), Attempt: p.Attempts})
+}
+
+// forgotten lets go of what is quarantined and no longer recorded.
+func (c *Connection) forgotten() {
+	c.mu.Lock()
+	none := len(c.quarantine.entries) == 0
+	c.mu.Unlock()
+	if none {
+		return
+	}
+	recorded := map[string]bool{}
+	for _, phase := range c.cfg.Recorder.Plan() {
+		for _, step := range phase.Steps {
+			recorded[entityKey(step.Entity)] = true
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for p := range c.quarantine.all {
+		if !recorded[p.key] {
+			c.quarantine.release(p.key)
+		}
+	}
+	c.update()
+}
+
+// review has the supervisor look when the next one of the quarantine is due.
+func (c *Connection) review() {
+	select {
+	case c.reviews <- struct{}{}:
+	default:
+	}
+}

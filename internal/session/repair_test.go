@@ -1,0 +1,131 @@
+package session
+
+import (
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/recovery"
+
+	"github.com/warren-mq/warren/brokertest"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/internal/record"
+	"github.com/warren-mq/warren/topology"
+)
+
+// What the application declares again, or deletes, is not refused any more, however rarely it was to be tried.
+func TestWhatTheApplicationRepairsLeavesTheQuarantine(t *testing.T) {
+	for name, refusal := range map[string]brokertest.Action{
+		"refused":                   brokertest.Refuse(406, "PRECONDITION_FAILED - inequivalent arg"),
+		"refused by the connection": brokertest.Refuse(541, "INTERNAL_ERROR"),
+	} {
+		for repair, act := range map[string]func(t *testing.T, ch *Channel){
+			"declared": func(t *testing.T, ch *Channel) {
+				declare(t, ch, core.QueueDeclare{Queue: "bad", Durable: true})
+			},
+			"deleted": func(t *testing.T, ch *Channel) {
+				if _, err := ch.QueueDelete(t.Context(), core.QueueDelete{Queue: "bad"}); err != nil {
+					t.Fatal(err)
+				}
+			},
+		} {
+			t.Run(name+", "+repair, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := newBed(t, Config{Config: recovery.Config{Semantic: recovery.Budget{Attempts: 3}}})
+					ch := b.channel(t)
+					declare(t, ch, core.QueueDeclare{Queue: "bad", Durable: true})
+					must(t, ch.QueueBind(t.Context(), core.QueueBind{Queue: "bad", Exchange: "amq.fanout"}))
+					b.DeleteQueue("bad")
+					bad := b.OnReceive(wire.MethodQueueDeclare, func(e brokertest.Event) brokertest.Action {
+						if e.Method.(*wire.QueueDeclare).Passive {
+							return brokertest.Pass
+						}
+						return refusal
+					})
+					b.cut(t)
+					time.Sleep(10 * time.Minute)
+					if s := b.conn.State(); s.Ready() || len(s.Degraded) == 0 {
+						t.Fatalf("state %+v", s)
+					}
+					bad.Remove()
+					act(t, ch)
+					synctest.Wait() // its bindings are tried again
+					if s := b.conn.State(); !s.Ready() {
+						t.Errorf("state %+v", s)
+					}
+					tried := b.OnReceive(wire.MethodQueueDeclare, brokertest.Always(brokertest.Pass))
+					time.Sleep(3 * time.Hour)
+					if tried.Hits() > 0 {
+						t.Errorf("declared %d times more", tried.Hits())
+					}
+				})
+			})
+		}
+	}
+}
+
+// A queue whose declaration was not answered may be another one than its bindings were made to: the broker can take that one
+// away before it answers. So they are made once more.
+func TestAQueueThatIsDeclaredLateIsBoundAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{Config: recovery.Config{ReplayAll: true}})
+		ch := b.channel(t)
+		must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "copies", Type: "fanout", AutoDelete: true, Durable: true}))
+		declare(t, ch, core.QueueDeclare{Queue: "late", Durable: true})
+		must(t, ch.QueueBind(t.Context(), core.QueueBind{Queue: "late", Exchange: "copies"}))
+		hung := b.OnReceive(wire.MethodQueueDeclare, brokertest.Always(brokertest.Swallow))
+		b.cut(t)
+		if err := b.conn.Await(t.Context(), func(s recovery.State) bool { return s.Stage.Reached(recovery.PublishReady) && len(s.Degraded) == 1 }); err != nil {
+			t.Fatal(err)
+		}
+		b.DeleteQueue("late") // with its binding goes the exchange
+		hung.Remove()
+		b.ready(t)
+		must(t, ch.Publish(t.Context(), &core.Publishing{Exchange: "copies"}))
+		synctest.Wait()
+		if q, ok := b.Queue("late"); !ok || q.Ready != 1 {
+			t.Errorf("queue %+v", q)
+		}
+		if n := len(b.journal.of(recovery.Restored)); n != 1 {
+			t.Errorf("restored %d times", n)
+		}
+	})
+}
+
+// What missed an entity that comes back is tried at once, not when its own wait is over.
+func TestWhatMissedSomethingIsTriedWhenThatIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		var down atomic.Bool
+		down.Store(true)
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			switch m.(type) {
+			case *wire.ExchangeDeclare:
+				return down.Load() && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+			case *wire.QueueBind:
+				return down.Load() && p.refuse(channel, m, core.ErrNotFound, "NOT_FOUND - no exchange 'x'")
+			}
+			return false
+		})
+		r := record.NewRecorder()
+		must(t, r.Exchange(topology.Exchange{Name: "x"}))
+		must(t, r.Queue(topology.Queue{Name: "q"}, "q"))
+		must(t, r.Binding(topology.Binding{Source: "x", Destination: "q"}))
+		c, j := connected(t, Config{Recorder: r}, a.endpoint())
+		time.Sleep(10 * time.Minute) // both are tried every half minute by now, not in step
+		down.Store(false)
+		for range 60_000 {
+			if len(j.of(recovery.Restored)) > 0 {
+				break
+			}
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+		}
+		if s := c.State(); !s.Ready() {
+			t.Errorf("the exchange is back, and still %s waits", entities(s.Degraded))
+		}
+	})
+}

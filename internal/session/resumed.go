@@ -1,0 +1,24 @@
+package session
+
+import (
+	"time"
+
+	"github.com/warren-mq/warren/recovery"
+)
+
+func newReport() *recovery.Report {
+	return &recovery.Report{Phases: map[string]time.Duration{}, Renamed: map[string]string{}}
+}
+
+// resumed returns the report of a recovery whose consumers are all established.
+// The lock is held.
+func (c *Connection) resumed(r *recovery.Report) *recovery.Report {
+	full := *r
+	for _, m := range c.members {
+		o := recovery.Outcome{Consumer: m.name, After: m.since.Sub(r.Lost), Refused: m.refused}
+		full.ConsumeReady = max(full.ConsumeReady, o.After)
+		full.Consumers = append(full.Consumers, o)
+	}
+	full.ConsumeReady = max(full.ConsumeReady, r.Total)
+	return &full
+}

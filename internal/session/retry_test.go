@@ -1,0 +1,203 @@
+package session
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/warren-mq/warren/recovery"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+// counting is a policy that waits 1 s, 2 s, 3 s, …; it stops after limit, if any.
+type counting struct{ n, limit int }
+
+func (c *counting) NextBackOff() time.Duration {
+	c.n++
+	if c.limit > 0 && c.n > c.limit {
+		return backoff.Stop
+	}
+	return time.Duration(c.n) * time.Second
+}
+
+func (c *counting) Reset() { c.n = 0 }
+
+func TestSchedule(t *testing.T) {
+	const stop = -time.Second
+	tests := []struct {
+		name      string
+		limit     int // of the policy
+		uptime    time.Duration
+		endpoints int
+		last      []class // before each attempt
+		want      []time.Duration
+	}{
+		{"each endpoint at once, then the policy", 0, time.Hour, 2, []class{passing, passing, passing, passing}, []time.Duration{0, 0, time.Second, 2 * time.Second}},
+		{"a connection that did not last is not retried at once", 0, minCalm - 1, 2, []class{passing, passing}, []time.Duration{time.Second, 2 * time.Second}},
+		{"after a refusal the slow lane", 0, time.Hour, 3, []class{passing, refused, refused, passing}, []time.Duration{0, 31 * time.Second, 32 * time.Second, 3 * time.Second}},
+		{"the policy gives up", 2, 0, 1, []class{passing, passing, passing}, []time.Duration{time.Second, 2 * time.Second, stop}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := schedule{policy: &counting{limit: test.limit}, stable: time.Minute, slow: 30 * time.Second}
+			s.lost(test.uptime)
+			for i, last := range test.last {
+				d, ok := s.next(test.endpoints, last)
+				if !ok {
+					d = stop
+				}
+				if d != test.want[i] {
+					t.Errorf("wait %d: %s; want %s", i, d, test.want[i])
+				}
+			}
+		})
+	}
+}
+
+func TestScheduleIsResetOnlyAfterAStableUptime(t *testing.T) {
+	s := schedule{policy: &counting{}, stable: time.Minute}
+	var waits []time.Duration
+	for _, uptime := range []time.Duration{0, time.Millisecond, 59 * time.Second, time.Minute} {
+		s.lost(uptime)
+		d, _ := s.next(0, passing)
+		waits = append(waits, d)
+	}
+	want := []time.Duration{time.Second, 2 * time.Second, 3 * time.Second, time.Second}
+	for i := range want {
+		if waits[i] != want[i] {
+			t.Errorf("waits %v; want %v", waits, want)
+			break
+		}
+	}
+}
+
+func TestBudgets(t *testing.T) {
+	type failure struct {
+		class   class
+		elapsed time.Duration
+		another bool
+	}
+	tests := []struct {
+		name    string
+		budgets [classes]recovery.Budget
+		failed  []failure
+	}{
+		{"none", [classes]recovery.Budget{}, []failure{{passing, 1000 * time.Hour, true}, {refused, 1000 * time.Hour, true}}},
+		{"what is hopeless is not tried again", [classes]recovery.Budget{}, []failure{{hopeless, 0, false}}},
+		{"attempts", [classes]recovery.Budget{passing: {Attempts: 2}}, []failure{{passing, 0, true}, {refused, 0, true}, {passing, 0, false}}},
+		{"elapsed", [classes]recovery.Budget{passing: {Elapsed: time.Minute}}, []failure{{passing, 59 * time.Second, true}, {refused, time.Hour, true}, {passing, time.Minute, false}}},
+		{"authentication by itself", [classes]recovery.Budget{refused: {Attempts: 1}}, []failure{{passing, 0, true}, {passing, 0, true}, {refused, 0, false}}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := schedule{policy: &counting{}, budgets: test.budgets}
+			s.lost(0)
+			for i, f := range test.failed {
+				if another := s.failed(f.class, f.elapsed); another != f.another {
+					t.Errorf("failure %d: another %t; want %t", i, another, f.another)
+				}
+			}
+			s.lost(0) // a new loss has budgets of its own
+			if !s.failed(passing, 0) && test.budgets[passing].Attempts != 1 {
+				t.Error("the budget is not renewed")
+			}
+		})
+	}
+}
+
+func TestDefaultRetryIsFullJitterAndThenEven(t *testing.T) {
+	const even, most = 7500 * time.Millisecond, 10500 * time.Millisecond
+	bounds := [][2]time.Duration{
+		{0, 500 * time.Millisecond}, {0, time.Second}, {0, 2 * time.Second}, {0, 4 * time.Second}, {0, 8 * time.Second},
+		{even, most}, {even, most}, {even, most},
+	}
+	sums := make([]time.Duration, len(bounds))
+	const rounds = 400
+	for range rounds {
+		p := recovery.DefaultRetry()
+		for range 3 { // it may have been used before
+			p.NextBackOff()
+		}
+		p.Reset()
+		for i, b := range bounds {
+			d := p.NextBackOff()
+			if d <= b[0] || d > b[1] {
+				t.Fatalf("wait %d is %s; want %s to %s", i, d, b[0], b[1])
+			}
+			sums[i] += d
+		}
+	}
+	p, waited := recovery.DefaultRetry(), time.Duration(0)
+	for waited < time.Hour {
+		d := p.NextBackOff()
+		if long := waited > 10*time.Minute; long != (d > 12*time.Second) || d > 18*time.Second {
+			t.Errorf("after %s the wait is %s", waited, d)
+		}
+		waited += d
+	}
+	for i, b := range bounds {
+		middle, width := (b[0]+b[1])/2, b[1]-b[0]
+		if mean := sums[i] / rounds; (mean - middle).Abs() > width/10 {
+			t.Errorf("wait %d is %s on average; want about %s", i, mean, middle)
+		}
+	}
+}
+
+func TestFullJitterPassesStopAndZero(t *testing.T) {
+	if d := recovery.FullJitter(&backoff.StopBackOff{}).NextBackOff(); d != backoff.Stop {
+		t.Errorf("stop became %s", d)
+	}
+	if d := recovery.FullJitter(&backoff.ZeroBackOff{}).NextBackOff(); d != 0 {
+		t.Errorf("zero became %s", d)
+	}
+}
+
+// TestTheBrokerIsFoundSoonAndNotByAllAtOnce plays outages with the default's waits: a thousand clients lose the broker
+// at the same time. How long after its return do they find it, and how many within a second?
+func TestTheBrokerIsFoundSoonAndNotByAllAtOnce(t *testing.T) {
+	const clients, rounds = 1000, 10
+	for _, c := range []struct {
+		outage   time.Duration
+		mean     time.Duration // at most, from the broker's return
+		together int           // at most within one second
+	}{
+		{time.Second, 2 * time.Second, 800},
+		{3 * time.Second, 4 * time.Second, 450},
+		{5 * time.Second, 4 * time.Second, 400},
+		{10 * time.Second, 5 * time.Second, 250},
+		{12 * time.Second, 5 * time.Second, 250},
+		{15 * time.Second, 5 * time.Second, 200},
+		{20 * time.Second, 5 * time.Second, 200},
+		{30 * time.Second, 5 * time.Second, 200},
+		{time.Minute, 5 * time.Second, 200},
+		{2 * time.Minute, 5 * time.Second, 200},
+		{10 * time.Minute, 5 * time.Second, 200},
+		{time.Hour, 8 * time.Second, 150},
+	} {
+		sum, most := time.Duration(0), 0
+		for range rounds {
+			var arrivals []time.Duration
+			for range clients {
+				at := time.Duration(0) // the first attempt is made at once
+				for p := recovery.DefaultRetry(); at < c.outage; {
+					at += p.NextBackOff()
+				}
+				arrivals = append(arrivals, at-c.outage)
+				sum += at - c.outage
+			}
+			slices.Sort(arrivals)
+			for from, to := 0, 0; to < len(arrivals); to++ {
+				for arrivals[to]-arrivals[from] >= time.Second {
+					from++
+				}
+				most = max(most, to-from+1)
+			}
+		}
+		mean := (sum / (clients * rounds)).Round(10 * time.Millisecond)
+		t.Logf("outage %v: found after %v at the mean, at most %d within a second", c.outage, mean, most)
+		if mean > c.mean || most > c.together {
+			t.Errorf("outage %v: found after %v at the mean, %d within a second; want at most %v, %d", c.outage, mean, most, c.mean, c.together)
+		}
+	}
+}

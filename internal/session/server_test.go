@@ -1,0 +1,326 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"reflect"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/memnet"
+)
+
+// server is a broker that answers every request with success, unless the
+// test's script says otherwise. It keeps no entities; it is for what a real
+// broker rarely does, at a moment the test chooses.
+type server struct {
+	addr     string
+	network  *memnet.Network
+	listener *memnet.Listener
+	wait     sync.WaitGroup
+
+	mu     sync.Mutex // guards the following
+	script func(p *peer, channel uint16, m wire.Method) bool
+	log    []string // methods received, without those of the handshake
+	peers  []*peer
+	named  int
+}
+
+// peer is one connection, at the server's end.
+type peer struct {
+	*server
+	nc       *memnet.Conn
+	number   int // of the connection, from 1
+	confirms map[uint16]uint64
+	open     bool            // the handshake is over
+	closing  map[uint16]bool // channels that were closed over something; 0: the connection
+}
+
+// newServer starts a server at addr on the network.
+func newServer(t *testing.T, n *memnet.Network, addr string) *server {
+	t.Helper()
+	s := &server{addr: addr, network: n}
+	s.listen(t)
+	t.Cleanup(s.stop)
+	return s
+}
+
+func (s *server) listen(t *testing.T) {
+	t.Helper()
+	l, err := s.network.Listen(s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.listener = l
+	s.wait.Go(func() { s.runAccept(l) })
+}
+
+// stop ends the server with all its connections.
+func (s *server) stop() {
+	_ = s.listener.Close()
+	s.drop()
+	s.wait.Wait()
+}
+
+// drop resets the open connections.
+func (s *server) drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.peers {
+		p.nc.Reset()
+	}
+	s.peers = nil
+}
+
+// on sets the script. It is called for each method, and returns true if it
+// has dealt with it. Methods of the handshake come with channel 0.
+func (s *server) on(script func(p *peer, channel uint16, m wire.Method) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.script = script
+}
+
+// received returns the methods received since the last call, except opening
+// and closing of channels.
+func (s *server) received() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	log := s.log
+	s.log = nil
+	return log
+}
+
+func (s *server) runAccept(l *memnet.Listener) {
+	for number := 1; ; number++ {
+		nc, err := l.AcceptConn()
+		if err != nil {
+			return
+		}
+		p := &peer{server: s, nc: nc, number: number, confirms: map[uint16]uint64{}, closing: map[uint16]bool{}}
+		s.mu.Lock()
+		s.peers = append(s.peers, p)
+		s.mu.Unlock()
+		s.wait.Go(p.runServe)
+	}
+}
+
+func (p *peer) runServe() {
+	defer func() { _ = p.nc.Close() }()
+	header := make([]byte, len(wire.ProtocolHeader))
+	if _, err := io.ReadFull(p.nc, header); err != nil {
+		return
+	}
+	if !p.handle(0, nil) {
+		p.send(0, &wire.ConnectionStart{VersionMinor: 9, Mechanisms: "PLAIN", Locales: "en_US"})
+	}
+	var buf []byte
+	chunk := make([]byte, 64<<10)
+	var dec wire.Decoder
+	for {
+		f, n, err := wire.ParseFrame(buf, 1<<20)
+		if err != nil {
+			return
+		}
+		if n == 0 {
+			m, err := p.nc.Read(chunk)
+			if err != nil {
+				return
+			}
+			buf = append(buf, chunk[:m]...)
+			continue
+		}
+		p.frame(&dec, f)
+		buf = buf[n:]
+	}
+}
+
+func (p *peer) frame(dec *wire.Decoder, f wire.Frame) {
+	if f.Type != wire.FrameMethod {
+		return
+	}
+	m, err := dec.Method(f.Payload)
+	if err != nil {
+		panic(err)
+	}
+	if p.ignored(f.Channel, m) {
+		return
+	}
+	if p.open && m.ID().Class() != wire.ClassChannel && m.ID().Class() != wire.ClassConnection {
+		p.mu.Lock()
+		p.log = append(p.log, describeMethod(m))
+		p.mu.Unlock()
+	}
+	if !p.handle(f.Channel, m) {
+		p.answer(f.Channel, m)
+	}
+}
+
+// ignored reports whether the peer has closed the channel, and waits for the
+// other side to agree: it then looks at nothing else.
+func (p *peer) ignored(channel uint16, m wire.Method) bool {
+	if p.closing[0] || !p.closing[channel] {
+		return p.closing[0]
+	}
+	switch m.(type) {
+	case *wire.ChannelClose:
+		p.send(channel, &wire.ChannelCloseOk{})
+	case *wire.ChannelCloseOk:
+		delete(p.closing, channel)
+	}
+	return true
+}
+
+func (p *peer) handle(channel uint16, m wire.Method) bool {
+	p.mu.Lock()
+	script := p.script
+	p.mu.Unlock()
+	return script != nil && script(p, channel, m)
+}
+
+// answer does what a broker does to which everything is fine.
+func (p *peer) answer(channel uint16, m wire.Method) {
+	switch m := m.(type) {
+	case *wire.ConnectionStartOk:
+		p.send(0, &wire.ConnectionTune{FrameMax: 131072})
+	case *wire.ConnectionTuneOk:
+	case *wire.ConnectionOpen:
+		p.open = true
+		p.send(0, &wire.ConnectionOpenOk{})
+	case *wire.QueueDeclare:
+		if m.NoWait {
+			return
+		}
+		p.send(channel, &wire.QueueDeclareOk{Queue: p.queueName(m.Queue)})
+	case *wire.BasicConsume:
+		if m.NoWait {
+			return
+		}
+		tag := m.ConsumerTag
+		if tag == "" {
+			tag = "amq.ctag-" + m.Queue
+		}
+		p.send(channel, &wire.BasicConsumeOk{ConsumerTag: tag})
+	case *wire.BasicCancel:
+		if !m.NoWait {
+			p.send(channel, &wire.BasicCancelOk{ConsumerTag: m.ConsumerTag})
+		}
+	case *wire.BasicGet:
+		p.send(channel, &wire.BasicGetEmpty{})
+	case *wire.ConfirmSelect:
+		p.confirms[channel] = 0
+		p.reply(channel, m)
+	case *wire.BasicPublish:
+		if n, confirming := p.confirms[channel]; confirming {
+			p.confirms[channel] = n + 1
+			p.send(channel, &wire.BasicAck{DeliveryTag: n + 1})
+		}
+	case *wire.ChannelOpen:
+		delete(p.confirms, channel)
+		p.reply(channel, m)
+	default:
+		p.reply(channel, m)
+	}
+}
+
+func (p *peer) queueName(asked string) string {
+	if asked != "" {
+		return asked
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.named++
+	return fmt.Sprintf("amq.gen-%d", p.named)
+}
+
+// reply sends the reply that says nothing, if the method has one.
+func (p *peer) reply(channel uint16, m wire.Method) {
+	noWait := reflect.ValueOf(m).Elem().FieldByName("NoWait")
+	if replies := wire.Replies(m.ID()); len(replies) > 0 && (!noWait.IsValid() || !noWait.Bool()) {
+		p.send(channel, wire.NewMethod(replies[0]))
+	}
+}
+
+func (p *peer) send(channel uint16, m wire.Method) {
+	b, err := wire.AppendMethod(nil, channel, m)
+	if err != nil {
+		panic(err)
+	}
+	_, _ = p.nc.Write(b) // fails when the client has gone
+}
+
+// refuse closes the channel over m.
+func (p *peer) refuse(channel uint16, m wire.Method, code core.Code, text string) bool {
+	id := uint32(m.ID())
+	p.closing[channel] = true
+	p.send(channel, &wire.ChannelClose{ReplyCode: uint16(code), ReplyText: text, ClassID: uint16(id >> 16), MethodID: uint16(id)})
+	return true
+}
+
+// kill closes the connection over m.
+func (p *peer) kill(m wire.Method, code core.Code, text string) bool {
+	id := uint32(m.ID())
+	p.closing[0] = true
+	p.send(0, &wire.ConnectionClose{ReplyCode: uint16(code), ReplyText: text, ClassID: uint16(id >> 16), MethodID: uint16(id)})
+	return true
+}
+
+// describeMethod returns a method with the name that it is about.
+func describeMethod(m wire.Method) string {
+	about := ""
+	switch m := m.(type) {
+	case *wire.ExchangeDeclare:
+		about = passively(m.Passive) + m.Exchange
+	case *wire.QueueDeclare:
+		about = passively(m.Passive) + m.Queue
+	case *wire.QueueBind:
+		about = m.Queue + " " + m.Exchange + " " + m.RoutingKey
+	case *wire.QueueDelete:
+		about = m.Queue
+	case *wire.BasicConsume:
+		about = m.Queue + " " + m.ConsumerTag
+	case *wire.BasicCancel:
+		about = m.ConsumerTag
+	case *wire.BasicQos:
+		about = fmt.Sprint(m.PrefetchCount)
+	case *wire.BasicPublish:
+		about = m.RoutingKey
+	}
+	if about == "" {
+		return m.ID().String()
+	}
+	return m.ID().String() + " " + about
+}
+
+func passively(passive bool) string {
+	if passive {
+		return "passive "
+	}
+	return ""
+}
+
+// endpoint is how a client reaches the server.
+func (s *server) endpoint() core.Config {
+	return core.Config{
+		Addr: s.addr, Heartbeat: -1,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return s.network.DialContext(ctx, network, addr)
+		},
+	}
+}
+
+func (s *server) count(prefix string) int {
+	n := 0
+	for _, m := range s.received() {
+		if len(m) >= len(prefix) && m[:len(prefix)] == prefix {
+			n++
+		}
+	}
+	return n
+}
+
+func equal(got []string, want ...string) bool { return slices.Equal(got, want) }

@@ -1,0 +1,128 @@
+package session
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/warren-mq/warren/recovery"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
+	"github.com/warren-mq/warren/internal/hook"
+	"github.com/warren-mq/warren/internal/record"
+)
+
+// Session is one physical connection with the topology replayed on it.
+type Session struct {
+	Conn  *core.Conn
+	Epoch uint64 // 1 for the first connection, and so on
+	Since time.Time
+
+	aside core.Config // for Apart
+}
+
+// Apart opens a physical connection beside the session's, to the same
+// endpoint and with credentials of its own, for what may make the broker close it. Nothing
+// is declared there, nor is anybody told of it: who asks for it closes it. The
+// error is a [*core.DialError].
+func (s *Session) Apart(ctx context.Context) (*core.Conn, error) {
+	return hook.Call(func() (*core.Conn, error) { return core.Dial(ctx, s.aside) })
+}
+
+// opened notes a new physical connection, which is no session yet.
+func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
+	select {
+	case <-s.force: // it was about the last connection
+	default:
+	}
+	select {
+	case <-s.resumptions: // that one too
+	default:
+	}
+	s.mu.Lock()
+	s.conn, s.endpoint = conn, endpoint
+	s.aside = s.apart()
+	s.epoch++
+	maps.Copy(s.doubtful, s.quarantine.keys())
+	_, slow := errs.AsType[*record.InterruptedError](s.cause) // given up by this side in a replay
+	s.quarantine.reset(slow)
+	clear(s.freed)
+	s.quarantine.held.patience = patienceFor(conn.Tuned().Heartbeat)
+	s.behind = len(s.members)
+	for _, m := range s.members {
+		m.refused = nil
+	}
+	s.update()
+	s.mu.Unlock()
+	s.planRenewal(time.Now())
+	s.hookTime = s.cfg.ReplayTimeout
+	s.Emit(recovery.Event{Kind: recovery.Opened, Endpoint: endpoint, Attempt: attempt})
+	s.report = newReport()
+	s.report.Cause, s.report.Attempts, s.report.Endpoint, s.report.Lost = s.cause, attempt, endpoint, s.lostAt
+	if s.cause != nil {
+		s.report.Dial = time.Since(s.lostAt)
+	}
+}
+
+// announce makes the connection available as a session. Its event comes before
+// those of anything that the session makes possible: hence it is said under the lock.
+func (c *Connection) announce(conn *core.Conn, r *recovery.Report) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.session = &Session{Conn: conn, Epoch: c.epoch, Since: time.Now(), aside: c.aside}
+		c.err = nil
+	}
+	if r.Cause == nil {
+		c.update()
+		return
+	}
+	r.Tally, c.tally = c.tally, recovery.Tally{}
+	r.Total = time.Since(r.Lost)
+	c.update()
+	c.mu.say(recovery.Event{Kind: recovery.Recovered, Report: r, Endpoint: r.Endpoint})
+	if len(c.members) > 0 {
+		c.recovered = r
+		c.update()
+	}
+}
+
+// retire takes back a session whose connection is lost.
+func (c *Connection) retire(conn *core.Conn, cause error) {
+	c.mu.Lock()
+	closing := c.closed
+	c.mu.Unlock()
+	if !closing { // else it is no loss
+		c.Emit(recovery.Event{Kind: recovery.Lost, Err: cause})
+	}
+	if _, blocked := conn.Blocked(); blocked {
+		c.Emit(recovery.Event{Kind: recovery.Unblocked}) // whatever comes next is not blocked until it says so
+	}
+	c.mu.Lock()
+	c.conn, c.session, c.recovered = nil, nil, nil
+	c.losses++
+	if !c.closed {
+		c.err = cause
+	}
+	c.update()
+	c.mu.Unlock()
+	if conn.Err() == nil { // given up by this side
+		ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, core.ErrTimeout)
+		defer cancel()
+		_ = conn.Close(ctx) // the socket is closed in any case
+	}
+}
+
+// end closes the connection for good.
+func (c *Connection) end(cause error) {
+	c.mu.Lock()
+	if !c.closed {
+		c.closed = true
+		c.err = cause
+	}
+	c.update()
+	c.mu.Unlock()
+	c.stop(cause) // behind the state, which whoever finds the connection done asks for
+	c.Emit(recovery.Event{Kind: recovery.Ended, Err: cause})
+}

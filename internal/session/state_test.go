@@ -1,0 +1,189 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/recovery"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/topology"
+)
+
+func TestStage(t *testing.T) {
+	conn, session := new(core.Conn), new(Session)
+	failed := errors.New("refused")
+	var refused quarantine
+	refused.refuse(topology.Queue{Name: "q"}, failed, time.Now())
+	tests := []struct {
+		name     string
+		c        *Connection
+		want     recovery.Stage
+		degraded int
+	}{
+		{"idle", &Connection{}, recovery.Connecting, 0},
+		{"open", &Connection{conn: conn, epoch: 1}, recovery.Connected, 0},
+		{"replayed, without consumers", &Connection{conn: conn, session: session, epoch: 1}, recovery.ConsumeReady, 0},
+		{"a consumer is still on the last connection", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {epoch: 1}}}, recovery.PublishReady, 0},
+		{"every consumer is on this one", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {epoch: 2}}}, recovery.ConsumeReady, 0},
+		{"a consumer was refused", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {failures: []recovery.Failure{{Entity: "c", Err: failed}}}}}, recovery.PublishReady, 1},
+		{"an entity was refused", &Connection{conn: conn, session: session, epoch: 1, quarantine: refused}, recovery.ConsumeReady, 1},
+		{"closed", &Connection{conn: conn, session: session, closed: true}, recovery.Closed, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			for _, m := range test.c.members {
+				test.c.count(m, 1)
+			}
+			s := test.c.snapshot()
+			if s.Stage != test.want || len(s.Degraded) != test.degraded {
+				t.Errorf("%v, %v; want %v and %d", s.Stage, s.Degraded, test.want, test.degraded)
+			}
+			if s.Ready() != (s.Stage == recovery.ConsumeReady && test.degraded == 0) {
+				t.Errorf("ready: %t", s.Ready())
+			}
+		})
+	}
+}
+
+// TestCountsOfMembersAgreeWithMembers does what may happen to members, in many orders.
+func TestCountsOfMembersAgreeWithMembers(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	c := New(Config{})
+	for range 2000 {
+		switch k := random.IntN(10); {
+		case k == 0:
+			c.Join("new")
+		case k == 1:
+			c.epoch++
+			c.behind = len(c.members) // as when a connection is opened
+		case len(c.members) > 0:
+			m := c.members[random.IntN(len(c.members))]
+			switch k {
+			case 2:
+				m.Leave()
+				m.Leave()
+				m.Failed(errors.New("too late"))
+			case 3, 4, 5:
+				m.Failed(errors.New("refused"))
+			default:
+				m.set(c.epoch-uint64(random.IntN(2)), nil)
+			}
+		}
+		behind, failed := 0, 0
+		for _, m := range c.members {
+			if m.epoch != c.epoch {
+				behind++
+			}
+			failed += len(m.failures)
+		}
+		if behind != c.behind || failed != c.failed {
+			t.Fatalf("%d behind, %d failed; counted %d and %d", behind, failed, c.behind, c.failed)
+		}
+	}
+}
+
+func TestReadinessComesInStages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		hold := make(chan struct{})
+		a.on(func(_ *peer, _ uint16, m wire.Method) bool {
+			if _, ok := m.(*wire.QueueBind); ok {
+				<-hold
+			}
+			return false
+		})
+		c, j := start(t, Config{Recorder: recorded(t, topology.Queue{Name: "q"})}, a.endpoint())
+		var stages []string
+		at := func(want recovery.Stage) {
+			t.Helper()
+			synctest.Wait()
+			if got := c.State().Stage; got != want {
+				t.Errorf("stage %v; want %v", got, want)
+			}
+		}
+		m := c.Join("consumer")
+		at(recovery.Connecting)
+		go func() { _ = c.Connect(t.Context()) }()
+		at(recovery.Connected)
+		close(hold)
+		at(recovery.PublishReady)
+		m.Failed(core.ErrNotFound)
+		at(recovery.PublishReady)
+		if d := c.State().Degraded; len(d) != 1 || d[0].Entity != "consumer" || !errors.Is(d[0], core.ErrNotFound) {
+			t.Errorf("degraded: %v", d)
+		}
+		m.Restored(awaitEpoch(t, c, 1))
+		at(recovery.ConsumeReady)
+		a.drop()
+		awaitEpoch(t, c, 2)
+		at(recovery.PublishReady) // the consumer has no consume-ok on this connection
+		m.Leave()
+		at(recovery.ConsumeReady)
+		for _, e := range j.of(recovery.StageChanged) {
+			stages = append(stages, e.State.Stage.String())
+		}
+		want := "[connected publish-ready publish-ready consume-ready connecting connected publish-ready consume-ready]"
+		if fmt.Sprint(stages) != want {
+			t.Errorf("events %v; want %s", stages, want)
+		}
+	})
+}
+
+func TestTheGateHoldsTheSessionBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newServer(t, &memnet.Network{}, "a:1"), newServer(t, &memnet.Network{}, "b:1")
+		main, _ := start(t, Config{}, a.endpoint())
+		publish, _ := start(t, Config{Gate: func(ctx context.Context) error {
+			return main.Await(ctx, func(s recovery.State) bool { return s.Stage.Reached(recovery.PublishReady) })
+		}}, b.endpoint())
+		go func() { _ = publish.Connect(t.Context()) }()
+		synctest.Wait()
+		if s := publish.State().Stage; s != recovery.Connected {
+			t.Errorf("stage %v; want %v", s, recovery.Connected)
+		}
+		b.drop() // while it waits
+		synctest.Wait()
+		if err := main.Connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		awaitEpoch(t, publish, 2)
+	})
+}
+
+// A stage includes those before it, but what is closed is not ready.
+func TestStagesThatAreReached(t *testing.T) {
+	for stage := range recovery.Closed {
+		if !stage.Reached(stage) || stage.Reached(stage+1) || recovery.Closed.Reached(stage) {
+			t.Errorf("%v: %v, the next one %v, closed %v", stage, stage.Reached(stage), stage.Reached(stage+1), recovery.Closed.Reached(stage))
+		}
+	}
+}
+
+// Whoever waits at a gate that will never open does not connect for ever.
+func TestAGateThatWillNotOpenGivesTheConnectionUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &memnet.Network{}
+		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
+		main, _ := connected(t, Config{Config: recovery.Config{Recover: func(context.Context, error) bool { return false }}}, a.endpoint())
+		publish, j := connected(t, Config{Gate: func(ctx context.Context) error {
+			return main.Await(ctx, func(s recovery.State) bool { return s.Stage.Reached(recovery.PublishReady) })
+		}}, b.endpoint())
+		a.drop()
+		synctest.Wait()
+		b.drop()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		s := publish.State()
+		if s.Stage != recovery.Closed || !errors.Is(s.Cause, core.ErrLost) || len(j.of(recovery.Ended)) != 1 {
+			t.Errorf("state %+v, ended %v; want it given up with the other's cause", s, j.of(recovery.Ended))
+		}
+	})
+}

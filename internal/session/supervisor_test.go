@@ -1,0 +1,475 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/recovery"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/errs"
+	"github.com/warren-mq/warren/internal/memnet"
+)
+
+func TestFirstRetryIsAtOnceOnAnotherEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &memnet.Network{}
+		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
+		c, j := connected(t, Config{}, a.endpoint(), b.endpoint())
+		time.Sleep(time.Minute)
+		lost := time.Now()
+		a.drop()
+		awaitEpoch(t, c, 2)
+		if got := fmt.Sprint(j.dialled()); got != "[a:1 b:1]" || !time.Now().Equal(lost) {
+			t.Errorf("dialled %s, back after %s; want [a:1 b:1] at once", got, time.Since(lost))
+		}
+		if r := j.last(t, recovery.Recovered).Report; r.Attempts != 1 || r.Endpoint != "b:1" || r.Cause == nil {
+			t.Errorf("report %+v", r)
+		}
+	})
+}
+
+func TestAnOutageIsRetriedWithFullJitterForever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &memnet.Network{}
+		a := newServer(t, n, "a:1")
+		c, j := connected(t, Config{}, a.endpoint(), at(n, "b:1"))
+		time.Sleep(time.Minute)
+		a.stop()
+		time.Sleep(time.Hour)
+		times := j.times()[1:]
+		if times[0] != times[1] {
+			t.Errorf("the two endpoints were tried %s apart; want both at once", times[1].Sub(times[0]))
+		}
+		for i := 2; i < len(times); i++ {
+			gap, limit := times[i].Sub(times[i-1]), min(30*time.Second, 500*time.Millisecond<<min(i-2, 10))
+			if gap > limit {
+				t.Errorf("wait %d is %s; want up to %s", i-1, gap, limit)
+			}
+		}
+		if len(times) < 150 || len(times) > 400 { // 240 on average
+			t.Errorf("%d attempts in an hour", len(times))
+		}
+		a.listen(t)
+		awaitEpoch(t, c, 2)
+		if r := j.last(t, recovery.Recovered).Report; r.Attempts < len(times) {
+			t.Errorf("the report counts %d attempts of %d", r.Attempts, len(times)+1)
+		}
+	})
+}
+
+func TestAConnectionThatFlapsIsRetriedEverMoreSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &memnet.Network{}
+		a := newServer(t, n, "a:1")
+		c, j := connected(t, Config{}, a.endpoint())
+		a.on(func(p *peer, _ uint16, m wire.Method) bool { // accepted, and hung up
+			if _, ok := m.(*wire.ConnectionOpen); ok {
+				p.answer(0, m)
+				p.nc.Reset()
+				return true
+			}
+			return false
+		})
+		a.drop()
+		time.Sleep(time.Hour)
+		if got := len(j.times()); got > 300 {
+			t.Errorf("%d connections in an hour; want at most 300", got)
+		}
+		// Stable again: the next loss is retried at once.
+		a.on(nil)
+		time.Sleep(time.Minute)
+		_ = awaitEpoch(t, c, 1)
+		time.Sleep(2 * time.Minute)
+		lost, before := time.Now(), c.State().Epoch
+		a.drop()
+		awaitEpoch(t, c, before+1)
+		if since := time.Since(lost); since != 0 {
+			t.Errorf("after a stable uptime the retry came after %s; want at once", since)
+		}
+	})
+}
+
+func TestRefusedCredentialsAreNotHammered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &memnet.Network{}
+		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
+		c, j := connected(t, Config{}, a.endpoint(), b.endpoint())
+		a.on(refusePassword)
+		b.on(refusePassword)
+		a.drop()
+		time.Sleep(time.Hour)
+		if got := len(j.times()); got > 120 {
+			t.Errorf("%d logins in an hour; want at most one in 30 s", got)
+		}
+		for _, e := range j.of(recovery.Retrying)[1:] {
+			if !errors.Is(e.Err, core.ErrAuth) || e.Delay < 30*time.Second {
+				t.Errorf("event %v after %s", e.Err, e.Delay)
+			}
+		}
+		if err := c.State().Cause; !errors.Is(err, core.ErrAuth) {
+			t.Errorf("the state says %v", err)
+		}
+		a.on(nil)
+		b.on(nil)
+		awaitEpoch(t, c, 2)
+	})
+}
+
+func TestFreshCredentialsAreTriedAtOnceButOnlyOnce(t *testing.T) {
+	for _, good := range []bool{true, false} {
+		t.Run(fmt.Sprintf("good=%t", good), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &memnet.Network{}
+				a := newServer(t, n, "a:1")
+				password, asked := "old", 0
+				c, j := connected(t, Config{
+					Config: recovery.Config{Credentials: func(_ context.Context, renew bool) (recovery.Grant, error) {
+						asked++
+						if renew {
+							password = "new"
+						}
+						return recovery.Grant{Credentials: core.Credentials{Username: "u", Password: core.Secret(password)}}, nil
+					}},
+				}, a.endpoint())
+				a.on(func(p *peer, channel uint16, m wire.Method) bool {
+					if s, ok := m.(*wire.ConnectionStartOk); ok && good && strings.HasSuffix(string(s.Response), "new") {
+						return false
+					}
+					return refusePassword(p, channel, m)
+				})
+				time.Sleep(time.Minute)
+				before := asked
+				lost := time.Now()
+				a.drop()
+				synctest.Wait()
+				if dials := j.times()[1:]; len(dials) != 2 || dials[1] != lost {
+					t.Errorf("dialled %d times at once; want twice", len(dials))
+				}
+				if asked != before+2 {
+					t.Errorf("credentials were asked for %d times; want twice", asked-before)
+				}
+				if ready := c.State().Stage >= recovery.PublishReady; ready != good {
+					t.Errorf("state %v", c.State().Stage)
+				}
+			})
+		})
+	}
+}
+
+func TestCredentialsAreAskedForOnceAnAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		asked := 0
+		endpoint := a.endpoint()
+		endpoint.Credentials = func(context.Context) (core.Credentials, error) {
+			asked++
+			return core.Credentials{Username: "u", Password: "p"}, nil
+		}
+		c, _ := connected(t, Config{}, endpoint)
+		a.drop()
+		awaitEpoch(t, c, 2)
+		if asked != 2 {
+			t.Errorf("asked %d times for two connections", asked)
+		}
+	})
+}
+
+func TestInitialConnectHasItsOwnBudget(t *testing.T) {
+	refusing := func(p *peer, channel uint16, m wire.Method) bool { return refusePassword(p, channel, m) }
+	tests := []struct {
+		name   string
+		passes int
+		script func(*peer, uint16, wire.Method) bool // of b; nil: nobody listens
+		want   int                                   // attempts
+		err    error
+	}{
+		{"one pass over the endpoints", 0, nil, 2, syscall.ECONNREFUSED},
+		{"more passes", 3, nil, 6, syscall.ECONNREFUSED},
+		{"a wrong password ends it", 3, refusing, 2, core.ErrAuth},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &memnet.Network{}
+				if test.script != nil {
+					newServer(t, n, "b:1").on(test.script)
+				}
+				c, j := start(t, Config{Config: recovery.Config{InitialPasses: test.passes}}, at(n, "a:1"), at(n, "b:1"))
+				err := c.Connect(t.Context())
+				if !errors.Is(err, test.err) || len(j.times()) != test.want {
+					t.Errorf("%v after %d attempts; want %v after %d", err, len(j.times()), test.err, test.want)
+				}
+				<-c.Done()
+				if s := c.State(); s.Stage != recovery.Closed || !errors.Is(s.Cause, test.err) {
+					t.Errorf("state %v, %v", s.Stage, s.Cause)
+				}
+				if _, err := c.Session(t.Context()); !errors.Is(err, test.err) {
+					t.Errorf("later: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestInitialConnectMayTakeAsLongAsItTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &memnet.Network{}
+		c, _ := start(t, Config{Config: recovery.Config{InitialPasses: -1}}, at(n, "a:1"))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if err := c.Connect(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("connect: %v", err)
+		}
+		newServer(t, n, "a:1")
+		if err := c.Connect(t.Context()); err != nil {
+			t.Error(err)
+		}
+		must(t, c.Close(t.Context())) // while the server is there
+	})
+}
+
+func TestAnImpossibleConfigurationIsNotRetried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, j := start(t, Config{Config: recovery.Config{InitialPasses: -1}}, core.Config{Addr: "no port"})
+		err := c.Connect(t.Context())
+		if _, ok := errs.AsType[*core.ValidationError](err); !ok || len(j.of(recovery.Retrying)) != 0 {
+			t.Errorf("connect: %v after %d retries", err, len(j.of(recovery.Retrying)))
+		}
+	})
+}
+
+func TestBudgetsAndPoliciesGiveUp(t *testing.T) {
+	limited := func() backoff.BackOff { return backoff.WithMaxRetries(backoff.NewConstantBackOff(time.Second), 3) }
+	tests := []struct {
+		name string
+		cfg  Config
+		want int // attempts after the loss
+	}{
+		{"network attempts", Config{Config: recovery.Config{Network: recovery.Budget{Attempts: 5}}}, 5},
+		{"policy", Config{Config: recovery.Config{Retry: limited}}, 4}, // at once, and three retries
+		{"elapsed", Config{Config: recovery.Config{Network: recovery.Budget{Elapsed: 10 * time.Second}, Retry: func() backoff.BackOff { return backoff.NewConstantBackOff(4 * time.Second) }}}, 4},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				c, j := connected(t, test.cfg, a.endpoint())
+				time.Sleep(time.Minute)
+				a.stop()
+				<-c.Done()
+				if got := len(j.times()) - 1; got != test.want {
+					t.Errorf("%d attempts; want %d", got, test.want)
+				}
+				if _, err := c.Session(t.Context()); !errors.Is(err, syscall.ECONNREFUSED) || !strings.Contains(err.Error(), "gave up after") {
+					t.Errorf("error %v", err)
+				}
+				synctest.Wait()
+				if e := j.last(t, recovery.Ended); !errors.Is(e.Err, syscall.ECONNREFUSED) {
+					t.Errorf("ended with %v", e.Err)
+				}
+			})
+		})
+	}
+}
+
+func TestTheApplicationMayDecideNotToRecover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		var c *Connection
+		c, _ = connected(t, Config{
+			Config: recovery.Config{Recover: func(ctx context.Context, cause error) bool {
+				if c.State().Stage != recovery.Connecting { // any API may be called
+					t.Errorf("state %v", c.State().Stage)
+				}
+				return errors.Is(cause, syscall.ECONNRESET)
+			}},
+		}, a.endpoint())
+		a.drop()
+		awaitEpoch(t, c, 2)
+		c.Reconnect(errors.ErrUnsupported)
+		<-c.Done()
+		if _, err := c.Session(t.Context()); !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+func TestReconnectDropsTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		c, j := connected(t, Config{}, a.endpoint())
+		first := awaitEpoch(t, c, 1)
+		hold := make(chan struct{})
+		a.on(func(_ *peer, _ uint16, m wire.Method) bool {
+			if _, ok := m.(*wire.ConnectionOpen); ok {
+				<-hold
+			}
+			return false
+		})
+		for range 100 { // single flight
+			c.Reconnect(errors.ErrUnsupported)
+		}
+		close(hold)
+		begun := time.Now()
+		awaitEpoch(t, c, 2)
+		if took := time.Since(begun); took != 0 { // though the last one did not last
+			t.Errorf("it took %s", took)
+		}
+		time.Sleep(time.Minute)
+		if c.State().Epoch != 2 || first.Conn.Err() == nil || !errors.Is(j.last(t, recovery.Recovered).Report.Cause, errors.ErrUnsupported) {
+			t.Errorf("epoch %d, report %v", c.State().Epoch, j.last(t, recovery.Recovered).Report)
+		}
+	})
+}
+
+func TestReconnectCutsAWaitShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		a.on(refusePassword)
+		c, j := start(t, Config{Config: recovery.Config{InitialPasses: -1}}, a.endpoint())
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_ = c.Connect(ctx)
+		a.on(nil)
+		c.Reconnect(nil)
+		synctest.Wait()
+		if c.State().Epoch != 1 || len(j.times()) != 2 {
+			t.Errorf("epoch %d after %d attempts; want 1 after 2", c.State().Epoch, len(j.times()))
+		}
+	})
+}
+
+// A mistake in what a resolver returns is its mistake of the moment: only the first connect ends over it.
+func TestAnInvalidEndpointDuringAnOutageIsPassedOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		list := []core.Config{a.endpoint()}
+		c := New(Config{Resolver: func(context.Context) ([]core.Config, error) { return list, nil }})
+		must(t, c.Connect(t.Context()))
+		list = []core.Config{{Addr: "no port"}, a.endpoint()}
+		a.drop()
+		awaitEpoch(t, c, 2)
+		must(t, c.Close(t.Context()))
+	})
+}
+
+func TestAPolicyThatAllowsNoAttemptNamesTheLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{Config: recovery.Config{Retry: func() backoff.BackOff { return &backoff.StopBackOff{} }}}, a.endpoint())
+		a.drop() // too soon to be retried at once
+		<-c.Done()
+		if _, err := c.Session(t.Context()); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("error %v; want why the connection was lost", err)
+		}
+	})
+}
+
+func TestTheResolverIsAskedAtEachAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &memnet.Network{}
+		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
+		j := &journal{}
+		var moved atomic.Bool
+		var calls atomic.Int64
+		c := New(Config{Emit: j.emit, Resolver: func(context.Context) ([]core.Config, error) {
+			calls.Add(1)
+			if moved.Load() {
+				return j.watched(b.endpoint()), nil
+			}
+			return j.watched(a.endpoint()), nil
+		}})
+		must(t, c.Connect(t.Context()))
+		a.stop()
+		time.Sleep(10 * time.Minute)
+		if dials := int64(len(j.times())); dials < 10 || calls.Load() != dials {
+			t.Errorf("asked %d times for %d attempts", calls.Load(), dials)
+		}
+		moved.Store(true)
+		awaitEpoch(t, c, 2)
+		if dials := j.dialled(); dials[len(dials)-1] != "b:1" || calls.Load() != int64(len(dials)) {
+			t.Errorf("asked %d times for %d attempts, the last one to %s", calls.Load(), len(dials), dials[len(dials)-1])
+		}
+		must(t, c.Close(t.Context()))
+	})
+}
+
+// A peer that breaks the protocol on one connection after another is asked rarely, and never given up.
+func TestAPeerThatBreaksTheProtocolIsMetInTheSlowLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		c, j := connected(t, Config{}, a.endpoint())
+		a.on(func(p *peer, _ uint16, m wire.Method) bool {
+			if _, ok := m.(*wire.ConnectionOpen); ok {
+				p.answer(0, m)
+				_, _ = p.nc.Write([]byte("HTTP/1.1 400 Bad Request"))
+				return true
+			}
+			return false
+		})
+		a.drop()
+		time.Sleep(time.Hour)
+		times := j.times()
+		for i := maxFaults + 2; i < len(times); i++ { // the first connection, and the one after its loss
+			if gap := times[i].Sub(times[i-1]); gap < 30*time.Second {
+				t.Errorf("attempt %d came after %s", i, gap)
+			}
+		}
+		if e := j.last(t, recovery.Retrying); !isFault(e.Err) || e.Delay < 30*time.Second {
+			t.Errorf("event %v after %s", e.Err, e.Delay)
+		}
+		before := c.State().Epoch
+		a.on(nil)
+		awaitEpoch(t, c, before+1)
+		time.Sleep(2 * time.Minute)
+		lost := time.Now()
+		a.drop()
+		awaitEpoch(t, c, c.State().Epoch+1)
+		if late := time.Since(lost); late != 0 {
+			t.Errorf("the loss of a sound connection is retried after %s", late)
+		}
+	})
+}
+
+// A secret that is rotated again and again is asked for at each refusal: one loss uses up nothing of the next.
+func TestFreshCredentialsAreTriedAtOnceAfterEachLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		var rotation atomic.Int64
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			if s, ok := m.(*wire.ConnectionStartOk); ok && strings.HasSuffix(string(s.Response), fmt.Sprint("secret-", rotation.Load())) {
+				return false
+			}
+			return refusePassword(p, channel, m)
+		})
+		cached := rotation.Load()
+		c, _ := connected(t, Config{
+			Config: recovery.Config{Credentials: func(_ context.Context, renew bool) (recovery.Grant, error) {
+				if renew {
+					cached = rotation.Load()
+				}
+				return recovery.Grant{Credentials: core.Credentials{Username: "u", Password: core.Secret(fmt.Sprint("secret-", cached))}}, nil
+			}},
+		}, a.endpoint())
+		for range 3 {
+			time.Sleep(time.Minute)
+			rotation.Add(1)
+			a.drop()
+			synctest.Wait()
+			if s := c.State(); s.Stage < recovery.PublishReady {
+				t.Fatalf("after rotation %d: %+v", rotation.Load(), s)
+			}
+		}
+	})
+}

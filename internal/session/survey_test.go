@@ -1,0 +1,192 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/recovery"
+
+	"github.com/warren-mq/warren/brokertest"
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/topology"
+)
+
+func TestOnlyWhatTheLossTookIsDeclared(t *testing.T) {
+	tests := []struct {
+		all  bool
+		want string
+	}{
+		{false, "exchange.declare passive x, queue.declare passive kept, queue.declare mine, queue.bind mine x k"},
+		{true, "exchange.declare x, queue.declare kept, queue.declare mine, queue.bind kept x k, queue.bind mine x k"},
+	}
+	for _, test := range tests {
+		t.Run(fmt.Sprintf("ReplayAll=%t", test.all), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				r := recorded(t, topology.Queue{Name: "kept"}, topology.Queue{Name: "mine", Exclusive: true})
+				c, _ := connected(t, Config{Config: recovery.Config{ReplayAll: test.all}, Recorder: r}, a.endpoint())
+				a.received()
+				a.drop()
+				awaitEpoch(t, c, 2)
+				if got := strings.Join(a.received(), ", "); got != test.want {
+					t.Errorf("sent %s; want %s", got, test.want)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatWasRefusedBeforeTheLossIsDeclaredAfterIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		refuse := func(p *peer, channel uint16, m wire.Method) bool {
+			b, ok := m.(*wire.QueueBind)
+			return ok && b.Queue == "two" && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+		}
+		a.on(refuse)
+		c, _ := connected(t, Config{Recorder: recorded(t, queues("one two")...)}, a.endpoint())
+		for epoch := range uint64(3) {
+			if got := entities(c.State().Degraded); got != `binding of queue "two" to "x" with key "k"` {
+				t.Errorf("degraded: %s", got)
+			}
+			a.drop()
+			awaitEpoch(t, c, epoch+2)
+		}
+		a.on(nil)
+		a.received()
+		a.drop()
+		awaitEpoch(t, c, 5)
+		if got := strings.Join(a.received(), ", "); !strings.Contains(got, "queue.bind two x k") || strings.Contains(got, "queue.bind one") {
+			t.Errorf("sent %s", got)
+		}
+		if s := c.State(); !s.Ready() {
+			t.Errorf("state %+v", s)
+		}
+	})
+}
+
+// What was refused is asked for again even if the next connection dies before anything could be planned.
+func TestWhatWasRefusedIsNotForgottenWhenASurveyFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			switch m := m.(type) {
+			case *wire.QueueBind:
+				return p.number == 1 && m.Queue == "two" && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+			case *wire.QueueDeclare:
+				if p.number == 2 || p.number == 3 { // lost in the survey
+					p.nc.Reset()
+					return true
+				}
+			}
+			return false
+		})
+		c, _ := connected(t, Config{Recorder: recorded(t, queues("one two")...)}, a.endpoint())
+		a.received()
+		a.drop()
+		awaitEpoch(t, c, 4)
+		if got := strings.Join(a.received(), ", "); !strings.Contains(got, "queue.bind two x k") || strings.Contains(got, "queue.bind one") {
+			t.Errorf("sent %s; want the refused binding again, and no other", got)
+		}
+		if s := c.State(); !s.Ready() {
+			t.Errorf("state %+v", s)
+		}
+	})
+}
+
+// What the application skipped is left alone until the next connection, and asked for again then.
+func TestWhatWasSkippedIsAskedForOnTheNextConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		a.on(refusing(func(m wire.Method) bool {
+			b, ok := m.(*wire.QueueBind)
+			return declaresQueue(m, "three") || ok && b.Queue == "two"
+		}, core.ErrAccessRefused))
+		c, _ := connected(t, Config{
+			Config:   recovery.Config{Refused: func(context.Context, recovery.Refusal) recovery.Decision { return recovery.Skip }},
+			Recorder: recorded(t, queues("one two three")...),
+		}, a.endpoint())
+		time.Sleep(time.Hour)
+		a.received()
+		a.on(nil)
+		a.drop()
+		awaitEpoch(t, c, 2)
+		got := strings.Join(a.received(), ", ")
+		for _, want := range []string{"queue.declare three", "queue.bind two x k"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("sent %s; without %s", got, want)
+			}
+		}
+		a.drop()
+		awaitEpoch(t, c, 3)
+		if got := strings.Join(a.received(), ", "); strings.Contains(got, "queue.bind") {
+			t.Errorf("sent %s, though nothing was refused any more", got)
+		}
+	})
+}
+
+// A stream that comes back empty is told from one that survived, however much is declared.
+func TestAStreamThatIsReplacedIsNoticed(t *testing.T) {
+	tests := []struct {
+		name   string
+		all    bool // ReplayAll
+		others int
+	}{
+		{"with everything else", false, 300},
+		{"with ReplayAll", true, 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBed(t, Config{Config: recovery.Config{ReplayAll: test.all}})
+				ch := b.channel(t)
+				declare(t, ch, core.QueueDeclare{Queue: "s", Durable: true, Arguments: core.Table{"x-queue-type": topology.Stream}})
+				for i := range test.others {
+					declare(t, ch, core.QueueDeclare{Queue: fmt.Sprint(i), Durable: true})
+				}
+				b.cut(t)
+				b.ready(t)
+				if n := b.conn.Recreations("s"); n != 0 {
+					t.Errorf("counted as replaced %d times, though it survived", n)
+				}
+				b.Restart(brokertest.Forget)
+				b.ready(t)
+				if n, r := b.conn.Recreations("s"), b.journal.last(t, recovery.Recovered).Report; n != 1 || !slices.Contains(r.Recreated, `queue "s"`) {
+					t.Errorf("counted as replaced %d times, reported %v", n, r.Recreated)
+				}
+			})
+		})
+	}
+}
+
+// A broker that closes the connection over a look at what has survived is not asked again and again.
+func TestASurveyThatClosesTheConnectionIsNotRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		ch := b.channel(t)
+		declare(t, ch, core.QueueDeclare{Queue: "bad", Durable: true})
+		looks := 0
+		b.OnReceive(wire.MethodQueueDeclare, func(e brokertest.Event) brokertest.Action {
+			if !e.Method.(*wire.QueueDeclare).Passive {
+				return brokertest.Pass
+			}
+			looks++
+			return brokertest.Refuse(541, "INTERNAL_ERROR")
+		})
+		for n := range 3 {
+			time.Sleep(time.Hour)
+			b.cut(t)
+			b.ready(t)
+			if s := b.conn.State(); looks != n+1 || !s.Ready() || s.Epoch != uint64(2*n+3) { // two connections for each
+				t.Fatalf("after loss %d: looked %d times, state %+v", n+1, looks, s)
+			}
+		}
+	})
+}

@@ -1,0 +1,84 @@
+package session
+
+import (
+	"time"
+
+	"github.com/warren-mq/warren/recovery"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/errs"
+	"github.com/warren-mq/warren/internal/record"
+)
+
+// suspects are the entities of which one made the broker close a connection.
+// On the next connection they are declared one by one.
+type suspects map[string]bool
+
+// split separates the steps under suspicion from the others.
+func (s suspects) split(steps []record.Step) (sound, suspected []record.Step) {
+	if len(s) == 0 {
+		return steps, nil
+	}
+	for _, step := range steps {
+		if s[entityKey(step.Entity)] {
+			suspected = append(suspected, step)
+		} else {
+			sound = append(sound, step)
+		}
+	}
+	return sound, suspected
+}
+
+// accuse replaces the suspects by the steps in flight that the broker can have
+// meant. If that is one, it is returned as the culprit.
+func (s *suspects) accuse(cause error, inFlight []record.Step) (culprit record.Step, found bool) {
+	if !closedOver(cause) {
+		return culprit, false
+	}
+	e, _ := errs.AsType[*core.Error](cause)
+	var blamed []record.Step
+	for _, step := range inFlight {
+		if e.Method == "" || e.Method == step.Method.ID().String() {
+			blamed = append(blamed, step)
+		}
+	}
+	if len(blamed) == 1 {
+		delete(*s, entityKey(blamed[0].Entity)) // those behind it stay under suspicion
+		return blamed[0], true
+	}
+	*s = suspects{}
+	for _, step := range blamed {
+		(*s)[entityKey(step.Entity)] = true
+	}
+	return culprit, false
+}
+
+// closedOver reports whether the server closed the connection over something that was asked of it. The network,
+// and an operator, are nobody's fault.
+func closedOver(cause error) bool {
+	e, ok := errs.AsType[*core.Error](cause)
+	return ok && e.Server && e.Scope == core.ScopeConnection && e.Code != core.ErrConnectionForced
+}
+
+// blame looks for the entity that made the broker close the connection, and
+// puts it into quarantine. It returns why the connection is lost.
+func (s *supervision) blame(conn *core.Conn, err error) error {
+	interrupted, ok := errs.AsType[*record.InterruptedError](err)
+	if !ok || conn.Err() == nil { // given up by this side
+		return err
+	}
+	err = conn.Err()
+	culprit, found := s.suspects.accuse(err, interrupted.InFlight)
+	if !found {
+		return err
+	}
+	f := recovery.Failure{Entity: culprit.Entity.String(), Err: err}
+	s.mu.Lock()
+	r := s.quarantine.refuse(culprit.Entity, err, time.Now())
+	s.mu.Unlock()
+	s.Emit(recovery.Event{Kind: recovery.Quarantined, Entity: f.Entity, Err: err, Attempt: r.Attempts})
+	if s.decide(conn, r) == recovery.Fail {
+		return &refusedError{f}
+	}
+	return err
+}

@@ -1,0 +1,185 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warren-mq/warren/recovery"
+
+	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/memnet"
+)
+
+// bindsTo reports whether m is a binding of the queue.
+func bindsTo(m wire.Method, queue string) bool {
+	b, ok := m.(*wire.QueueBind)
+	return ok && b.Queue == queue
+}
+
+// A connection that serves others is not given up because something in quarantine cannot be tried.
+func TestARetryThatCannotBeMadeCostsNoConnection(t *testing.T) {
+	tests := []struct {
+		name string
+		hurt func(t *testing.T, c *Connection, a *server) (heal func())
+	}{
+		{"all channels are in use", func(t *testing.T, c *Connection, a *server) func() {
+			a.on(nil)
+			first, err := c.Channel(t.Context())
+			must(t, err)
+			_, err = c.Channel(t.Context())
+			must(t, err)
+			return func() { must(t, first.Close(t.Context())) }
+		}},
+		{"no channel is opened", func(_ *testing.T, _ *Connection, a *server) func() {
+			a.on(func(_ *peer, _ uint16, m wire.Method) bool { _, ok := m.(*wire.ChannelOpen); return ok })
+			return func() { a.on(nil) }
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				a.on(func(p *peer, channel uint16, m wire.Method) bool {
+					return bindsTo(m, "two") && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+				})
+				endpoint := a.endpoint()
+				endpoint.ChannelMax = 2
+				c, _ := connected(t, Config{Recorder: recorded(t, queues("one two")...)}, endpoint)
+				heal := test.hurt(t, c, a)
+				a.received()
+				time.Sleep(10 * time.Minute)
+				if s := c.State(); s.Epoch != 1 || len(s.Degraded) != 1 {
+					t.Errorf("after ten minutes: epoch %d, degraded %s; want 1 and the binding", s.Epoch, entities(s.Degraded))
+				}
+				heal()
+				healed := time.Now()
+				must(t, c.Await(t.Context(), recovery.State.Ready))
+				if late := time.Since(healed); late > lastRetry+15*time.Second { // one try may be under way
+					t.Errorf("restored %s after it could be", late)
+				}
+			})
+		})
+	}
+}
+
+// What is refused again and again in the background leaves nothing behind.
+func TestRetriesDoNotPileUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+			return declaresQueue(m, "two") && p.refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED")
+		})
+		c := New(Config{Resolver: recovery.Endpoints(a.endpoint()), Recorder: recorded(t, queues("one two")...)})
+		s := newSupervision(c)
+		conn, err := s.connect()
+		must(t, err)
+		must(t, s.restore(conn))
+		for range 100 {
+			time.Sleep(lastLocked)
+			must(t, s.chores(conn, time.Now()))
+		}
+		if n := len(s.report.Failed); n > 2 {
+			t.Errorf("%d failures are kept after 100 retries", n)
+		}
+		s.retire(conn, core.ErrClosed)
+		c.stop(core.ErrClosed)
+	})
+}
+
+// A decision made at a later refusal, in the background, is carried out like one made at the first.
+func TestTheApplicationMayDecideOtherwiseLater(t *testing.T) {
+	for _, decision := range []recovery.Decision{recovery.Adopt, recovery.Skip, recovery.Fail} {
+		t.Run(decision.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				a.on(func(p *peer, channel uint16, m wire.Method) bool {
+					d, ok := m.(*wire.QueueDeclare)
+					return ok && d.Queue == "bad" && !d.Passive && p.refuse(channel, m, core.ErrPreconditionFailed, "inequivalent arg")
+				})
+				c, j := start(t, Config{
+					Config: recovery.Config{Refused: func(_ context.Context, r recovery.Refusal) recovery.Decision {
+						if r.Attempts < 3 {
+							return recovery.Retry
+						}
+						return decision
+					}},
+					Recorder: recorded(t, queues("one bad")...),
+				}, a.endpoint())
+				must(t, c.Connect(t.Context()))
+				if got := entities(c.State().Degraded); got != `queue "bad"` {
+					t.Fatalf("degraded: %s", got)
+				}
+				time.Sleep(time.Hour)
+				_, err := c.Session(t.Context())
+				if decision == recovery.Fail {
+					if !errors.Is(err, core.ErrPreconditionFailed) || len(j.times()) != 1 {
+						t.Errorf("%v after %d connections, want the refusal after one", err, len(j.times()))
+					}
+					return
+				}
+				if s := c.State(); err != nil || !s.Ready() || s.Epoch != 1 {
+					t.Errorf("%v, %+v", err, s)
+				}
+				if n := a.count("queue.declare bad"); n != 3 {
+					t.Errorf("tried %d times, want 3", n)
+				}
+			})
+		})
+	}
+}
+
+// What is done for a connection in the background leaves no goroutine behind.
+func TestChoresLeaveNothingRunning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newServer(t, &memnet.Network{}, "a:1")
+		_, j := connected(t, Config{
+			Config: recovery.Config{Credentials: func(context.Context, bool) (recovery.Grant, error) {
+				return recovery.Grant{Credentials: core.Credentials{Username: "u"}, Expires: time.Now().Add(time.Minute)}, nil
+			}},
+		}, a.endpoint())
+		synctest.Wait()
+		before := runtime.NumGoroutine()
+		for len(j.of(recovery.SecretRenewed)) < 100 {
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		if n := runtime.NumGoroutine(); n > before+10 {
+			t.Errorf("%d goroutines after 100 renewals, %d before", n, before)
+		}
+	})
+}
+
+// What is tried again in the background renews no credentials before it is time.
+func TestRetriesRenewNoCredentials(t *testing.T) {
+	for name, life := range map[string]time.Duration{"that last": 0, "that last a day": 24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newServer(t, &memnet.Network{}, "a:1")
+				a.on(func(p *peer, channel uint16, m wire.Method) bool {
+					return declaresQueue(m, "two") && p.refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED")
+				})
+				asked := 0
+				_, j := connected(t, Config{
+					Config: recovery.Config{Credentials: func(context.Context, bool) (recovery.Grant, error) {
+						asked++
+						g := recovery.Grant{Credentials: core.Credentials{Username: "u"}}
+						if life > 0 {
+							g.Expires = time.Now().Add(life)
+						}
+						return g, nil
+					}},
+					Recorder: recorded(t, queues("one two")...),
+				}, a.endpoint())
+				time.Sleep(time.Hour)
+				if n := len(j.of(recovery.Quarantined)); asked != 1 || len(j.of(recovery.SecretRenewed)) > 0 || n < 100 {
+					t.Errorf("asked %d times for credentials, renewed %d times, during %d retries", asked, len(j.of(recovery.SecretRenewed)), n)
+				}
+			})
+		})
+	}
+}
