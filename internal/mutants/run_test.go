@@ -11,7 +11,7 @@ import (
 
 // A module of one package that its own test sees half of, and one whose tests see a little more.
 var files = map[string]string{
-	"go.mod":               "module example.org/m\n\ngo 1.26\n",
+	"go.mod":               "module example.org/m\n\ngo 1.25\n",
 	"p/p.go":               "package p\n\nfunc Seen(a, b int) bool { return a < b }\n\nfunc SeenElsewhere() bool { return true }\n\nfunc Unseen() int { return 41 }\n",
 	"p/p_test.go":          "package p\n\nimport \"testing\"\n\nfunc TestSeen(t *testing.T) {\n\tif Seen(1, 1) || !Seen(1, 2) {\n\t\tt.Fatal()\n\t}\n}\n",
 	"q/q_test.go":          "package q\n\nimport (\n\t\"testing\"\n\n\t\"example.org/m/p\"\n)\n\nfunc TestElsewhere(t *testing.T) {\n\tif !p.SeenElsewhere() {\n\t\tt.Fatal()\n\t}\n}\n",
