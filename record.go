@@ -46,12 +46,8 @@ func (o *options) newRecorder() (*record.Recorder, error) {
 	}
 	r := record.NewRecorder(record.WithMode(o.recordMode), record.WithLimit(o.recordLimit))
 	for e := range o.topology.Entities() {
-		errs = append(errs, o.recordable(e))
-		if q, ok := e.(Queue); ok {
-			errs = append(errs, r.Record(e, q.Name))
-			continue
-		}
-		errs = append(errs, r.Record(e, ""))
+		queue, _ := e.(Queue)
+		errs = append(errs, o.recordable(e), r.Record(e, queue.Name))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, &core.ValidationError{Method: "dial", Err: err}

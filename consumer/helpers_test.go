@@ -191,16 +191,8 @@ func (e *env) declare(t topology.Topology) {
 			e.Fatal(err)
 		}
 		for _, r := range results {
-			switch x := r.Entity.(type) {
-			case topology.Queue:
-				err = e.recorder.Queue(x, r.QueueName())
-			case topology.Exchange:
-				err = e.recorder.Exchange(x)
-			case topology.Binding:
-				err = e.recorder.Binding(x)
-			}
-			if err != nil || r.Err != nil {
-				e.Fatal(err, r.Err)
+			if err := errors.Join(r.Err, e.recorder.Record(r.Entity, r.QueueName())); err != nil {
+				e.Fatal(err)
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/errs"
+	"github.com/warren-mq/warren/topology"
 )
 
 // Reason is why the broker did not do as asked, as far as the reply tells.
@@ -79,7 +80,7 @@ func Classify(err error) Reason {
 
 // Refusal is an entity that could not be declared on a new connection.
 type Refusal struct {
-	Entity   fmt.Stringer // a topology.Exchange, Queue or Binding
+	Entity   topology.Entity
 	Reason   Reason
 	Err      error
 	Attempts int // how often in a row, this one included

@@ -56,10 +56,10 @@ func TestRenamedToTheSameNameOrNone(t *testing.T) {
 func TestARenamedQueueTakesTheNameOver(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		before []any
+		before []topology.Entity
 	}{
-		{"bindings alone", []any{b("a", "new"), b("b", "new")}},
-		{"a queue with bindings", []any{q("new"), b("a", "new"), b("b", "new")}},
+		{"bindings alone", []topology.Entity{b("a", "new"), b("b", "new")}},
+		{"a queue with bindings", []topology.Entity{q("new"), b("a", "new"), b("b", "new")}},
 	} {
 		r := record.NewRecorder()
 		add(t, r, c.before...)
@@ -84,8 +84,8 @@ func TestARenamedQueueTakesTheNameOver(t *testing.T) {
 
 // TestTheLastDeclarationCounts: what is declared again is replayed, or not, as it says.
 func TestTheLastDeclarationCounts(t *testing.T) {
-	entities := func(noReplay bool) []any {
-		return []any{
+	entities := func(noReplay bool) []topology.Entity {
+		return []topology.Entity{
 			topology.Exchange{Name: "a", NoReplay: noReplay}, topology.Queue{Name: "q", NoReplay: noReplay},
 			x("x"), q("y"), topology.Binding{Source: "x", Destination: "y", NoReplay: noReplay},
 		}

@@ -104,25 +104,11 @@ func testValidationAgrees(t *testing.T, broker *docker.Broker) {
 			t.Fatal(err)
 		}
 		for i, r := range results {
-			if verdict := validate(phase.Steps[i].Entity); (verdict == nil) != (r.Err == nil) {
+			if verdict := made(phase.Steps[i].Entity).Validate(); (verdict == nil) != (r.Err == nil) {
 				t.Errorf("%v %+v\nRabbitMQ: %v\nValidate: %v", r.Entity, r.Entity, r.Err, verdict)
 			}
 		}
 	}
-}
-
-// validate validates one entity.
-func validate(entity topology.Entity) error {
-	var t topology.Topology
-	switch e := entity.(type) {
-	case topology.Exchange:
-		t.Exchanges = append(t.Exchanges, e)
-	case topology.Queue:
-		t.Queues = append(t.Queues, e)
-	case topology.Binding:
-		t.Bindings = append(t.Bindings, e)
-	}
-	return t.Validate()
 }
 
 // testReplayOnRabbitMQ declares a topology twice, with refusals in between,

@@ -25,21 +25,11 @@ func bx(source, exchange string) topology.Binding {
 }
 
 // add puts entities into a recorder.
-func add(t *testing.T, r *record.Recorder, entities ...any) {
+func add(t *testing.T, r *record.Recorder, entities ...topology.Entity) {
 	t.Helper()
 	for _, e := range entities {
-		var err error
-		switch e := e.(type) {
-		case topology.Exchange:
-			err = r.Exchange(e)
-		case topology.Queue:
-			err = r.Queue(e, e.Name)
-		case topology.Binding:
-			err = r.Binding(e)
-		default:
-			t.Fatalf("no entity: %T", e)
-		}
-		if err != nil {
+		queue, _ := e.(topology.Queue)
+		if err := r.Record(e, queue.Name); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -65,7 +55,7 @@ func names(t topology.Topology) []string {
 }
 
 func TestRecorderRules(t *testing.T) {
-	type entities = []any
+	type entities = []topology.Entity
 	for _, c := range []struct {
 		name   string
 		record entities
@@ -239,7 +229,7 @@ func TestServerNamedQueueIsRenamedEverywhere(t *testing.T) {
 }
 
 func TestModes(t *testing.T) {
-	everything := []any{
+	everything := []topology.Entity{
 		x("d"), xad("ad"), topology.Exchange{Name: "t", Transient: true},
 		q("q"), qad("qad"), topology.Queue{Name: "qt", Transient: true}, topology.Queue{Name: "qx", Exclusive: true},
 		b("d", "q"), b("ad", "q"), b("t", "q"), b("d", "qad"), b("d", "qt"), b("d", "qx"), bx("d", "t"), bx("d", "other"),
@@ -297,18 +287,27 @@ func TestLimit(t *testing.T) {
 
 // planned returns a plan as [names] returns a topology.
 func planned(phases []record.Phase) []string {
-	var t topology.Topology
+	var entities []topology.Entity
 	for _, p := range phases {
 		for _, s := range p.Steps {
-			switch e := s.Entity.(type) {
-			case topology.Exchange:
-				t.Exchanges = append(t.Exchanges, e)
-			case topology.Queue:
-				t.Queues = append(t.Queues, e)
-			case topology.Binding:
-				t.Bindings = append(t.Bindings, e)
-			}
+			entities = append(entities, s.Entity)
 		}
 	}
-	return names(t)
+	return names(made(entities...))
+}
+
+// made returns a topology of entities.
+func made(entities ...topology.Entity) topology.Topology {
+	var t topology.Topology
+	for _, e := range entities {
+		switch e := e.(type) {
+		case topology.Exchange:
+			t.Exchanges = append(t.Exchanges, e)
+		case topology.Queue:
+			t.Queues = append(t.Queues, e)
+		case topology.Binding:
+			t.Bindings = append(t.Bindings, e)
+		}
+	}
+	return t
 }

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/warren-mq/warren/recovery"
@@ -54,13 +53,13 @@ func (ch *Channel) queue(name string) (string, error) {
 
 var errNoQueue = errors.New(`no queue name, and no queue was declared on this channel that "" could mean`)
 
-// record runs f with the recorder, if there is one, for an entity that was declared.
-func (ch *Channel) record(entity fmt.Stringer, f func(*record.Recorder) error) {
+// record records an entity that was declared, if there is a recorder; queue is the name that the broker gave.
+func (ch *Channel) record(entity topology.Entity, queue string) {
 	r := ch.conn.cfg.Recorder
 	if r == nil {
 		return
 	}
-	if err := f(r); err != nil {
+	if err := r.Record(entity, queue); err != nil {
 		ch.conn.Emit(recovery.Event{Kind: recovery.NotRecorded, Entity: ch.name, Err: err})
 	}
 	ch.conn.Declared(entity)
@@ -81,7 +80,7 @@ func (ch *Channel) ExchangeDeclare(ctx context.Context, m core.ExchangeDeclare) 
 		x := topology.Exchange{
 			Name: m.Exchange, Type: m.Type, Transient: !m.Durable, AutoDelete: m.AutoDelete, Internal: m.Internal, Arguments: m.Arguments,
 		}
-		ch.record(x, func(r *record.Recorder) error { return r.Exchange(x) })
+		ch.record(x, "")
 	}
 	return err
 }
@@ -100,7 +99,7 @@ func (ch *Channel) ExchangeBind(ctx context.Context, m core.ExchangeBind) error 
 	err := ch.call(ctx, &m, func(physical *core.Channel) error { return physical.ExchangeBind(ctx, m) })
 	if err == nil {
 		b := topology.Binding{Source: m.Source, Destination: m.Destination, ToExchange: true, RoutingKey: m.RoutingKey, Arguments: m.Arguments}
-		ch.record(b, func(r *record.Recorder) error { return r.Binding(b) })
+		ch.record(b, "")
 	}
 	return err
 }
@@ -138,7 +137,7 @@ func (ch *Channel) QueueDeclare(ctx context.Context, m core.QueueDeclare) (core.
 	}
 	if !m.Passive {
 		q := topology.Queue{Name: m.Queue, Transient: !m.Durable, Exclusive: m.Exclusive, AutoDelete: m.AutoDelete, Arguments: m.Arguments}
-		ch.record(q, func(r *record.Recorder) error { return r.Queue(q, ok.Queue) })
+		ch.record(q, ok.Queue)
 	}
 	return ok, nil
 }
@@ -150,7 +149,7 @@ func (ch *Channel) QueueBind(ctx context.Context, m core.QueueBind) error {
 	err := ch.bind(ctx, &m, &m.Queue, &m.RoutingKey, func(physical *core.Channel) error { return physical.QueueBind(ctx, m) })
 	if err == nil {
 		b := topology.Binding{Source: m.Exchange, Destination: m.Queue, RoutingKey: m.RoutingKey, Arguments: m.Arguments}
-		ch.record(b, func(r *record.Recorder) error { return r.Binding(b) })
+		ch.record(b, "")
 	}
 	return err
 }

@@ -3,7 +3,6 @@ package session
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -102,7 +101,7 @@ func (h *held) inTurn(steps []record.Step) []record.Step {
 }
 
 // needsHeld reports whether a binding leads to a queue that is held.
-func (h *held) needsHeld(entity fmt.Stringer) bool {
+func (h *held) needsHeld(entity topology.Entity) bool {
 	b, ok := entity.(topology.Binding)
 	return ok && !b.ToExchange && h.has(b.Destination)
 }

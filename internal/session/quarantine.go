@@ -59,7 +59,7 @@ func waits(r recovery.Reason) (first, last time.Duration) {
 }
 
 // entityKey tells entities apart, bindings also by their arguments.
-func entityKey(entity fmt.Stringer) string {
+func entityKey(entity topology.Entity) string {
 	if b, ok := entity.(topology.Binding); ok && len(b.Arguments) > 0 {
 		return fmt.Sprintf("%s %v", b, b.Arguments)
 	}
@@ -67,7 +67,7 @@ func entityKey(entity fmt.Stringer) string {
 }
 
 // admit returns the patient of an entity, a new one if there is none.
-func (q *quarantine) admit(entity fmt.Stringer, now time.Time) *patient {
+func (q *quarantine) admit(entity topology.Entity, now time.Time) *patient {
 	key := entityKey(entity)
 	p := q.find(key)
 	if p == nil {
@@ -81,7 +81,7 @@ func (q *quarantine) admit(entity fmt.Stringer, now time.Time) *patient {
 }
 
 // refuse takes an entity in, or notes that it was refused again.
-func (q *quarantine) refuse(entity fmt.Stringer, err error, now time.Time) recovery.Refusal {
+func (q *quarantine) refuse(entity topology.Entity, err error, now time.Time) recovery.Refusal {
 	p := q.admit(entity, now)
 	reason := recovery.Classify(err)
 	first, last := waits(reason)
@@ -100,7 +100,7 @@ func (q *quarantine) refuse(entity fmt.Stringer, err error, now time.Time) recov
 
 // hold takes an exclusive queue in without having tried it, for others were
 // refused as locked with err.
-func (q *quarantine) hold(entity fmt.Stringer, err error, now time.Time) {
+func (q *quarantine) hold(entity topology.Entity, err error, now time.Time) {
 	p := q.admit(entity, now)
 	p.Refusal = recovery.Refusal{Entity: entity, Reason: recovery.Locked, Err: err, Attempts: p.Attempts}
 	q.held.add(p, now)

@@ -1,16 +1,16 @@
 package session
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/warren-mq/warren/recovery"
+	"github.com/warren-mq/warren/topology"
 )
 
 // Declared tells the connection that an entity exists, for whoever has declared it: what was
 // quarantined is so no more, and what missed it is tried again. The methods of [Channel] do that
 // by themselves.
-func (c *Connection) Declared(entity fmt.Stringer) {
+func (c *Connection) Declared(entity topology.Entity) {
 	key := entityKey(entity)
 	c.mu.Lock()
 	p := c.quarantine.find(key)

@@ -234,7 +234,7 @@ func textOf(n *node) string {
 // append adds a virtual host's entities in the form that the rest has.
 func (d *Definitions) append(vhost string, t topology.Topology) error {
 	var errs []error
-	add := func(list string, entity fmt.Stringer, args topology.Table, exact bool, fields ...field) {
+	add := func(list string, entity topology.Entity, args topology.Table, exact bool, fields ...field) {
 		n := &node{kind: object, fields: fields}
 		if !d.single {
 			n.set("vhost", textNode(vhost))

@@ -69,14 +69,7 @@ func (l *warrenLink) record(ctx context.Context, t topology.Topology) error {
 	for _, phase := range record.Plan(t) {
 		results, err := record.Replay(ctx, s.Conn, phase.Steps)
 		for _, result := range results {
-			switch e := result.Entity.(type) {
-			case topology.Exchange:
-				err = errors.Join(err, result.Err, r.Exchange(e))
-			case topology.Queue:
-				err = errors.Join(err, result.Err, r.Queue(e, e.Name))
-			case topology.Binding:
-				err = errors.Join(err, result.Err, r.Binding(e))
-			}
+			err = errors.Join(err, result.Err, r.Record(result.Entity, result.QueueName()))
 		}
 		if err != nil {
 			return err
