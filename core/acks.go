@@ -239,13 +239,23 @@ func (a *acks) collectLast(dst []byte) []byte {
 // Before 4.0 a nack may put a message behind all others, and saves nothing.
 // The lock is held.
 func (a *acks) appendGiveBack(dst []byte) []byte {
-	if !a.givesBack || a.tx != nil || a.err != nil {
+	if !a.canGiveBackLocked() {
 		return dst
 	}
 	if last, _ := a.lastOpen(0); last == 0 && a.takes.Load() == 0 && !a.singly {
 		return dst
 	}
 	return wire.AppendNack(dst, a.channel, 0, true, true)
+}
+
+// canGiveBackLocked is false in a transaction, whose nacks would be rolled
+// back, and behind the channel's close.
+func (a *acks) canGiveBackLocked() bool { return a.givesBack && a.tx == nil && a.err == nil }
+
+func (a *acks) canGiveBack() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.canGiveBackLocked()
 }
 
 // collect appends the frames for everything settled since the last call.

@@ -117,8 +117,11 @@ type farewell struct {
 	cancel []string // consumers, which would be sent again what is given back
 }
 
-// cancel appends what ends the consumers. The lock is held.
+// cancel appends what ends the consumers, unless the channel was closed since f was made. The lock is held.
 func (o *outbox) cancel(f farewell) {
+	if !f.acks.canGiveBack() {
+		return
+	}
 	for _, tag := range f.cancel {
 		// A tag that was sent once can be sent again.
 		_, _ = o.append(f.acks.channel, f.acks, &wire.BasicCancel{ConsumerTag: tag, NoWait: true})

@@ -190,3 +190,51 @@ func TestOutboxAgainstTheModel(t *testing.T) {
 		}
 	}
 }
+
+// A connection that is closed takes leave of its channels as they were a moment ago.
+func TestNothingIsCancelledBehindTheCloseOfAChannel(t *testing.T) {
+	for name, end := range map[string]func(o *outbox, a *acks) error{
+		"closed": func(o *outbox, a *acks) error {
+			return o.closing(farewell{acks: a}, &wire.ChannelClose{}, ErrStale)
+		},
+		"closed by the server": func(o *outbox, a *acks) error {
+			return o.closing(farewell{acks: a}, &wire.ChannelCloseOk{}, ErrStale)
+		},
+		"committing": func(o *outbox, a *acks) error {
+			return errors.Join(o.method(1, a, &wire.TxSelect{}), o.method(1, a, &wire.TxCommit{}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, a := newOutbox(1<<20, 0), newAcks(1, true)
+			before := farewell{acks: a, cancel: []string{"c"}}
+			if err := end(o, a); err != nil {
+				t.Fatal(err)
+			}
+			if err := o.last(&wire.ConnectionClose{}, []farewell{before}, ErrClosed); err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range written(t, o) {
+				if m == wire.MethodBasicCancel || m == wire.MethodBasicNack {
+					t.Errorf("%v was written", m)
+				}
+			}
+		})
+	}
+}
+
+// written returns the methods that wait in o.
+func written(t *testing.T, o *outbox) (ids []wire.MethodID) {
+	t.Helper()
+	control, data, _, _ := o.take(nil, nil)
+	for b := append(control, data...); len(b) > 0; {
+		f, n, err := wire.ParseFrame(b, 0)
+		if err != nil || n == 0 {
+			t.Fatalf("no whole frame: %v", err)
+		}
+		b = b[n:]
+		if id, ok := wire.PeekMethod(f.Payload); ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
