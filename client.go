@@ -41,7 +41,7 @@ type Client struct {
 //
 // Until the first connection is open everything is as in an outage: the client
 // tries without end, [Client.State] and [Client.Health] tell with what result,
-// and so does the event [recovery.Retrying]; messages are kept, and what needs
+// and so does the event [recovery.EventRetrying]; messages are kept, and what needs
 // the broker waits within its context, whose end then carries the error of the
 // last attempt. See [Dial].
 func New(url string, opts ...Option) (*Client, error) {
@@ -118,7 +118,7 @@ func (c *Client) connection(o *options, r recovery.Resolver, name string) sessio
 func (c *Client) emitter(other **session.Connection) func(Event) {
 	return func(e Event) {
 		c.events.Emit(e)
-		if e.Kind == recovery.Opened {
+		if e.Kind == recovery.EventOpened {
 			(*other).Found(e.Endpoint)
 		}
 	}

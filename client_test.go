@@ -22,7 +22,7 @@ func nothing(context.Context, *warren.Delivery) error { return nil }
 func TestStateIsStaged(t *testing.T) {
 	inBubble(t, func(e *env) {
 		client := e.dial()
-		if s := client.State(); s.Stage != recovery.ConsumeReady || !s.Ready() {
+		if s := client.State(); s.Stage != recovery.StageConsumeReady || !s.Ready() {
 			t.Errorf("%+v with no consumer", s)
 		}
 		e.declare(client, warren.Topology{Queues: []warren.Queue{{Name: "q"}}})
@@ -39,12 +39,12 @@ func TestStateIsStaged(t *testing.T) {
 		consume := e.broker.OnReceive(wire.MethodBasicConsume, brokertest.Always(brokertest.Delay(time.Second)))
 		e.broker.Stop()
 		time.Sleep(time.Minute)
-		if s := client.State(); s.Stage != recovery.Connecting || s.Cause == nil {
+		if s := client.State(); s.Stage != recovery.StageConnecting || s.Cause == nil {
 			t.Errorf("%+v in an outage", s)
 		}
 		var stages []string
 		seen := client.Listen(func(ev warren.Event) {
-			if ev.Kind == recovery.StageChanged && ev.Connection == "main" {
+			if ev.Kind == recovery.EventStageChanged && ev.Connection == "main" {
 				stages = append(stages, ev.State.Stage.String())
 			}
 		})
@@ -60,7 +60,7 @@ func TestStateIsStaged(t *testing.T) {
 		declare.Remove()
 		consume.Remove()
 		e.close(client)
-		if s := client.State(); s.Stage != recovery.Closed || !errors.Is(s.Cause, core.ErrClosed) {
+		if s := client.State(); s.Stage != recovery.StageClosed || !errors.Is(s.Cause, core.ErrClosed) {
 			t.Errorf("%+v after close", s)
 		}
 	})
@@ -85,7 +85,7 @@ func TestAConnectionThatIsGivenUpIsTheClientsState(t *testing.T) {
 				}
 				e.broker.Links()[i].Reset()
 				synctest.Wait()
-				if s := client.State(); s.Stage != recovery.Closed || s.Ready() || !errors.Is(s.Cause, core.ErrLost) {
+				if s := client.State(); s.Stage != recovery.StageClosed || s.Ready() || !errors.Is(s.Cause, core.ErrLost) {
 					t.Errorf("state %+v", s)
 				}
 				if err := client.AwaitReady(e.ctx); !errors.Is(err, core.ErrLost) {
@@ -132,7 +132,7 @@ func TestReconnect(t *testing.T) {
 		maintenance := errors.New("maintenance")
 		causes := make(chan error, 10)
 		defer client.Listen(func(ev warren.Event) {
-			if ev.Kind == recovery.Lost {
+			if ev.Kind == recovery.EventLost {
 				causes <- ev.Err
 			}
 		})()
@@ -279,7 +279,7 @@ func TestListenersAndEvents(t *testing.T) {
 	inBubble(t, func(e *env) {
 		var first atomic.Int64
 		client := e.dial(warren.WithListener(func(ev warren.Event) {
-			if ev.Kind == recovery.Opened {
+			if ev.Kind == recovery.EventOpened {
 				first.Add(1)
 			}
 		}))
@@ -287,7 +287,7 @@ func TestListenersAndEvents(t *testing.T) {
 		events := client.Events(ctx)
 		e.broker.Cut()
 		for ev := range events {
-			if ev.Kind == recovery.Recovered {
+			if ev.Kind == recovery.EventRecovered {
 				if ev.Report == nil || ev.Report.Cause == nil || ev.Report.String() == "" {
 					t.Errorf("report %v", ev.Report)
 				}

@@ -143,7 +143,7 @@ func TestResultsWarn(t *testing.T) {
 	inBubble(t, func(e *env) {
 		var told []warren.Event
 		client := e.dial(warren.WithListener(func(ev warren.Event) {
-			if ev.Kind == recovery.Warning {
+			if ev.Kind == recovery.EventWarning {
 				told = append(told, ev)
 			}
 		}))

@@ -19,7 +19,7 @@ type Declaration struct {
 	Failed   []Failure // those that the broker refused
 	Queues   []string  // the queues' names, in the order of Topology.Queues; "" for a refused one
 	// Warnings are those of [topology.Topology.Warnings] and [compare.Unreachable]: what
-	// should not be relied on. They are also reported as one event, [recovery.Warning].
+	// should not be relied on. They are also reported as one event, [recovery.EventWarning].
 	Warnings []*topology.Problem
 }
 
@@ -71,7 +71,7 @@ func (c *Client) warn(warnings []*topology.Problem) {
 	for _, w := range warnings[:min(most, len(warnings))] {
 		errs = append(errs, w)
 	}
-	c.main.Emit(Event{Kind: recovery.Warning, Entity: warnings[0].Entity.String(), Count: len(warnings), Err: errors.Join(errs...)})
+	c.main.Emit(Event{Kind: recovery.EventWarning, Entity: warnings[0].Entity.String(), Count: len(warnings), Err: errors.Join(errs...)})
 }
 
 var errUnnamed = errors.New("a binding without the name of its queue needs exactly one queue without a name beside it")
@@ -103,7 +103,7 @@ func (c *Client) declareOn(ctx context.Context, s *session.Session, d *pending) 
 		for _, r := range append(results, d.blame(err)...) {
 			d.results[phase][places[r.Step.Method]] = &r
 			if err := c.record(r); err != nil {
-				c.main.Emit(Event{Kind: recovery.NotRecorded, Entity: r.Entity.String(), Err: err})
+				c.main.Emit(Event{Kind: recovery.EventNotRecorded, Entity: r.Entity.String(), Err: err})
 			}
 		}
 		if len(results) > 0 && c.main.State().Epoch != s.Epoch {

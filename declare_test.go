@@ -230,7 +230,7 @@ func TestWhatIsRecordedTooLateForTheNextConnectionComesBack(t *testing.T) {
 		var client *warren.Client
 		log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zapcore.EncoderConfig{}), zapcore.AddSync(io.Discard), zap.WarnLevel),
 			zap.Hooks(func(entry zapcore.Entry) error {
-				if entry.Message == recovery.NotRecorded.String() {
+				if entry.Message == recovery.EventNotRecorded.String() {
 					e.broker.Cut()
 					time.Sleep(time.Minute) // the next connection is restored
 					client.Forget(warren.Topology{Queues: []warren.Queue{{Name: "old"}}})

@@ -92,7 +92,7 @@ func TestWhatAPublisherFindsMissingIsToldOf(t *testing.T) {
 		client := e.dial()
 		var recreated int
 		client.Listen(func(ev warren.Event) {
-			if ev.Kind == recovery.Recreated && ev.Connection == "main" {
+			if ev.Kind == recovery.EventRecreated && ev.Connection == "main" {
 				recreated++
 			}
 		})

@@ -14,14 +14,14 @@ import (
 func WithRecordMode(m topology.RecordMode) Option { return func(o *options) { o.recordMode = m } }
 
 // WithRecordLimit sets how many entities are recorded at most. What is declared beyond that does not come back
-// after a loss: [topology.ErrFull], which the event [recovery.NotRecorded] tells. Default, and 0:
+// after a loss: [topology.ErrFull], which the event [recovery.EventNotRecorded] tells. Default, and 0:
 // [topology.DefaultRecordLimit]; a negative limit is refused.
 func WithRecordLimit(n int) Option { return func(o *options) { o.recordLimit = n } }
 
 // WithTopology records t from the start, as if [Client.Declare] had declared it on a connection before the
 // first: it is declared on the first one, before anything else uses that, and again whenever it is lost. An
 // entity that the broker refuses does not fail the [Dial]; it is tried again, and the client is degraded until
-// then, see [Client.State]. What should not be relied on is told by the event [recovery.Warning]. Given more than
+// then, see [Client.State]. What should not be relied on is told by the event [recovery.EventWarning]. Given more than
 // once, all are declared.
 //
 // It is refused if RabbitMQ would refuse it for its form, if a queue has no name, if something is marked

@@ -72,7 +72,7 @@ func TestWithTopology(t *testing.T) {
 				Bindings: []warren.Binding{{Source: "x", Destination: "q"}},
 			}),
 			warren.WithListener(func(ev warren.Event) {
-				if ev.Kind == recovery.Warning {
+				if ev.Kind == recovery.EventWarning {
 					warned.Add(1)
 				}
 			}))

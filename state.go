@@ -21,7 +21,7 @@ func (c *Client) State() State {
 	for i, conn := range c.inUse() {
 		s := conn.State()
 		degraded = append(degraded, s.Degraded...)
-		if i == 0 || least.Stage != recovery.Closed && (s.Stage == recovery.Closed || s.Stage < least.Stage) {
+		if i == 0 || least.Stage != recovery.StageClosed && (s.Stage == recovery.StageClosed || s.Stage < least.Stage) {
 			least = s
 		}
 	}

@@ -20,7 +20,7 @@ func TestReportsCountWhatLossesDid(t *testing.T) {
 		client := e.dial()
 		reports := map[string][]recovery.Tally{}
 		defer client.Listen(func(ev warren.Event) {
-			if ev.Kind == recovery.Recovered {
+			if ev.Kind == recovery.EventRecovered {
 				reports[ev.Connection] = append(reports[ev.Connection], ev.Report.Tally)
 			}
 		})()

@@ -32,7 +32,7 @@ func TestBothConnectionsComeBackTogether(t *testing.T) {
 				time.Sleep(2 * time.Minute)
 				opened := map[string]time.Time{}
 				client.Listen(func(ev warren.Event) {
-					if ev.Kind == recovery.Opened {
+					if ev.Kind == recovery.EventOpened {
 						opened[ev.Connection] = ev.Time
 					}
 				})
@@ -135,14 +135,14 @@ func TestAClientStartsWhileTheBrokerIsDown(t *testing.T) {
 		e.broker.Stop()
 		var refused atomic.Int64
 		client, err := warren.New(url, e.overMemory(), warren.WithListener(func(ev warren.Event) {
-			if ev.Kind == recovery.Retrying && ev.Err != nil {
+			if ev.Kind == recovery.EventRetrying && ev.Err != nil {
 				refused.Add(1)
 			}
 		}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s := client.State(); s.Stage != recovery.Connecting || s.Ready() || !client.Health()[0].Live || client.Health()[0].Err() == nil {
+		if s := client.State(); s.Stage != recovery.StageConnecting || s.Ready() || !client.Health()[0].Live || client.Health()[0].Err() == nil {
 			t.Errorf("%+v", s)
 		}
 		soon, cancel := context.WithTimeout(e.ctx, 5*time.Second)

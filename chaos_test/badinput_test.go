@@ -185,7 +185,7 @@ func TestChangedPasswordIsNotHammered(t *testing.T) {
 	if n := logins(t, b); n < 1 || n > 4 {
 		t.Errorf("%d logins in 12 s with a pause of 5 s, want 1 to 4", n)
 	}
-	if s := client.State(); s.Stage != recovery.Connecting || !errors.Is(s.Cause, core.ErrAuth) {
+	if s := client.State(); s.Stage != recovery.StageConnecting || !errors.Is(s.Cause, core.ErrAuth) {
 		t.Errorf("state %v, %v, want connecting because of %v", s.Stage, s.Cause, core.ErrAuth)
 	}
 	if _, err := b.Ctl(ctx, "change_password", "guest", "guest"); err != nil {

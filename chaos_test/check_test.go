@@ -88,7 +88,7 @@ func (l *load) checkEmpty(ctx context.Context, t *testing.T) {
 func (l *load) consumerLosses() int {
 	n := 0
 	for _, e := range l.events.since(0) {
-		if e.Kind == recovery.ConsumerLost || e.Kind == recovery.Lost && e.Connection == "main" {
+		if e.Kind == recovery.EventConsumerLost || e.Kind == recovery.EventLost && e.Connection == "main" {
 			n++
 		}
 	}

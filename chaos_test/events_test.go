@@ -73,7 +73,7 @@ func (e *events) count(mark int, w wanted) int {
 func describe(list []warren.Event) string {
 	var out strings.Builder
 	for _, e := range list {
-		if e.Kind != recovery.StageChanged {
+		if e.Kind != recovery.EventStageChanged {
 			fmt.Fprintf(&out, "  %s %s: %s %s %v\n", e.Time.Format("15:04:05.000"), e.Connection, e.Kind, e.Entity, e.Err)
 		}
 	}
@@ -87,21 +87,21 @@ type wanted struct {
 }
 
 // kind wants any event of that kind.
-func kind(k recovery.Kind) wanted {
+func kind(k recovery.EventKind) wanted {
 	return wanted{k.String(), func(e warren.Event) bool { return e.Kind == k }}
 }
 
 // lost wants the loss of a connection, whatever the cause.
-var lost = kind(recovery.Lost)
+var lost = kind(recovery.EventLost)
 
 // lostBy wants the loss of a connection by that cause.
 func lostBy(cause error) wanted {
-	return wanted{fmt.Sprintf("lost by %q", cause), func(e warren.Event) bool { return e.Kind == recovery.Lost && errors.Is(e.Err, cause) }}
+	return wanted{fmt.Sprintf("lost by %q", cause), func(e warren.Event) bool { return e.Kind == recovery.EventLost && errors.Is(e.Err, cause) }}
 }
 
 // forced wants the loss of a connection that the broker closed with code 320 and that text in its reason.
 func forced(text string) wanted {
 	return wanted{fmt.Sprintf("lost by 320 and %q", text), func(e warren.Event) bool {
-		return e.Kind == recovery.Lost && errors.Is(e.Err, core.ErrConnectionForced) && strings.Contains(e.Err.Error(), text)
+		return e.Kind == recovery.EventLost && errors.Is(e.Err, core.ErrConnectionForced) && strings.Contains(e.Err.Error(), text)
 	}}
 }

@@ -49,7 +49,7 @@ func exclusiveRace(t *testing.T, b *broker) {
 	old.Pause(faultproxy.Both)
 	g.Reconnect(nil)
 	locked := wanted{"quarantined by 405", func(e warren.Event) bool {
-		return e.Kind == recovery.Quarantined && errors.Is(e.Err, core.ErrResourceLocked)
+		return e.Kind == recovery.EventQuarantined && errors.Is(e.Err, core.ErrResourceLocked)
 	}}
 	if err := g.events.await(ctx, mark, locked); err != nil {
 		t.Fatal(err)

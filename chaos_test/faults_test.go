@@ -120,7 +120,7 @@ func alarm(heartbeats int) func(context.Context, *load) error {
 		}
 		_, err := l.node.Ctl(ctx, "set_vm_memory_high_watermark", "absolute", "1MB")
 		if err == nil {
-			err = l.events.await(ctx, mark, kind(recovery.Blocked))
+			err = l.events.await(ctx, mark, kind(recovery.EventBlocked))
 		}
 		consumed := l.consumed.Load()
 		l.handlers.Unlock()
@@ -264,6 +264,6 @@ var handlersWait = fault{
 // consumerLost wants the loss of a queue's consumer by that cause.
 func consumerLost(queue string, cause error) wanted {
 	return wanted{fmt.Sprintf("consumer of %s lost by %v", queue, cause), func(e warren.Event) bool {
-		return e.Kind == recovery.ConsumerLost && strings.Contains(e.Entity, queue) && errors.Is(e.Err, cause)
+		return e.Kind == recovery.EventConsumerLost && strings.Contains(e.Entity, queue) && errors.Is(e.Err, cause)
 	}}
 }

@@ -134,7 +134,7 @@ func alarmBeforeConnecting(t *testing.T, b *broker) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := g.events.await(ctx, 0, kind(recovery.Blocked)); err != nil {
+	if err := g.events.await(ctx, 0, kind(recovery.EventBlocked)); err != nil {
 		t.Fatal(err)
 	}
 	short, cancel := context.WithTimeout(ctx, time.Second)
@@ -258,7 +258,7 @@ func permissionsRevoked(t *testing.T, b *broker) {
 	mark := g.events.mark()
 	mustCtl(t, b, "close_all_connections", "permissions changed")
 	refused := wanted{"quarantined by 403", func(e warren.Event) bool {
-		return e.Kind == recovery.Quarantined && errors.Is(e.Err, core.ErrAccessRefused)
+		return e.Kind == recovery.EventQuarantined && errors.Is(e.Err, core.ErrAccessRefused)
 	}}
 	if err := g.events.await(ctx, mark, refused); err != nil {
 		t.Fatal(err)

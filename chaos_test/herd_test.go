@@ -53,7 +53,7 @@ func (h *herd) watch(b *broker, l *ledger.Ledger) {
 // note notes how long client i waits to connect again, as a share of the range that it is drawn from, which a second
 // stands for.
 func (h *herd) note(i int, e warren.Event) {
-	if e.Kind != recovery.Retrying || e.Delay == 0 { // at once
+	if e.Kind != recovery.EventRetrying || e.Delay == 0 { // at once
 		return
 	}
 	h.mu.Lock()
@@ -104,9 +104,9 @@ func TestAHerdWithoutJitterIsSeen(t *testing.T) {
 	} {
 		h := newHerd()
 		for i := range herdSize {
-			h.note(i, warren.Event{Kind: recovery.Retrying}) // the first attempt is made at once
+			h.note(i, warren.Event{Kind: recovery.EventRetrying}) // the first attempt is made at once
 			for policy, n := c.policy(), 0; n < 8; n++ {
-				h.note(i, warren.Event{Kind: recovery.Retrying, Delay: policy.NextBackOff()})
+				h.note(i, warren.Event{Kind: recovery.EventRetrying, Delay: policy.NextBackOff()})
 			}
 		}
 		if _, waits := h.reset(); (len(spread(t, waits)) == 0) != c.fair {

@@ -48,7 +48,7 @@ func (l *load) rules() ledger.Rules {
 		Prefetch:  map[string]int{mainQueue: l.plan.prefetch},
 		Consumers: map[string]int{mainQueue: 1},
 
-		MaxPublications: 1 + l.events.count(0, lost) + l.events.count(0, kind(recovery.ChannelLost)) + maxRefusals,
+		MaxPublications: 1 + l.events.count(0, lost) + l.events.count(0, kind(recovery.EventChannelLost)) + maxRefusals,
 		MaxPending:      l.plan.window + l.plan.slack(),
 		MaxDials:        maxDials,
 		Growth:          growth,
@@ -103,7 +103,7 @@ func (l *load) unchecked(rules ledger.Rules) (names []string) {
 // waits are those between attempts to connect that were not made at once.
 func (l *load) waits() (waits []time.Duration) {
 	for _, e := range l.events.since(0) {
-		if e.Kind == recovery.Retrying && e.Delay > 0 {
+		if e.Kind == recovery.EventRetrying && e.Delay > 0 {
 			waits = append(waits, e.Delay)
 		}
 	}
@@ -197,7 +197,7 @@ func TestALoadIsJudgedByEveryRule(t *testing.T) {
 	for _, workers := range []int{1, 2} {
 		l := &load{plan: plan{workers: workers}.withDefaults(), ledger: ledger.New(1)}
 		for range minSpread {
-			l.events.add(warren.Event{Kind: recovery.Retrying, Delay: time.Second})
+			l.events.add(warren.Event{Kind: recovery.EventRetrying, Delay: time.Second})
 		}
 		conn := l.ledger.Conn()
 		conn.ToBroker(wire.Frame{Type: wire.FrameMethod, Channel: 1, Payload: []byte{0, 20, 0, 10, 0}}) // channel.open

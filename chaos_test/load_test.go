@@ -221,9 +221,9 @@ func asReceived(d *warren.Delivery) ledger.Received {
 // note notes an event.
 func (l *load) note(e warren.Event) {
 	switch {
-	case e.Connection == "main" && e.Kind == recovery.Lost:
+	case e.Connection == "main" && e.Kind == recovery.EventLost:
 		l.ledger.Down()
-	case e.Connection == "main" && e.Kind == recovery.Recovered:
+	case e.Connection == "main" && e.Kind == recovery.EventRecovered:
 		l.ledger.Up()
 	}
 	l.events.add(e)

@@ -43,10 +43,10 @@ func TestAHandlerThatExitsHasFailed(t *testing.T) {
 				e.publish("q", 1, 20)
 				time.Sleep(time.Minute)
 				e.wantSorted(&handled, tc.handled)
-				if n := e.count(recovery.HandlerFailed); n != 20 {
+				if n := e.count(recovery.EventHandlerFailed); n != 20 {
 					t.Errorf("%d failures reported; want 20", n)
 				}
-				for _, event := range e.of(recovery.HandlerFailed) {
+				for _, event := range e.of(recovery.EventHandlerFailed) {
 					if !errors.Is(event.Err, consumer.ErrExited) {
 						t.Fatalf("event %v", event.Err)
 					}

@@ -75,7 +75,7 @@ func TestARequeueIsNoFailure(t *testing.T) {
 		if got := counted.Load(); (got == "<nil> false") != (version == "4.3") {
 			e.Errorf("counted %v", got)
 		}
-		if n := e.count(recovery.HandlerFailed); n != 0 {
+		if n := e.count(recovery.EventHandlerFailed); n != 0 {
 			e.Errorf("%d failures reported", n)
 		}
 		if err := r.stop(); err != nil {
@@ -203,7 +203,7 @@ func TestAQueueWithoutDeadLettersLosesNothingWhileHandlersFail(t *testing.T) {
 			e.Errorf("%d of 8 handled", len(ok))
 		}
 		mu.Unlock()
-		told := e.of(recovery.FailuresDropped)
+		told := e.of(recovery.EventFailuresDropped)
 		if want := version != "3.10"; (len(told) == 1) != want || want && !strings.Contains(told[0].Err.Error(), "DeadLetter") {
 			e.Errorf("told %v", told)
 		}
@@ -381,7 +381,7 @@ func TestManyFailuresInAQueueOfOthersAreTold(t *testing.T) {
 		}, consumer.RequeuePause(time.Second, time.Second))
 		e.publish("q", 1, 3)
 		time.Sleep(time.Minute)
-		if n := e.count(recovery.FailuresDropped); n != 1 || calls.Load() < 30 {
+		if n := e.count(recovery.EventFailuresDropped); n != 1 || calls.Load() < 30 {
 			e.Errorf("told %d times, after %d calls", n, calls.Load())
 		}
 		if err := r.stop(); err != nil {

@@ -136,7 +136,7 @@ func (f *feed) serve(s *session.Session, sub *subscription) error {
 	f.member.Restored(s)
 	sub.large.tell()
 	if again {
-		f.c.conn.Emit(recovery.Event{Kind: recovery.ConsumerRestored, Entity: f.c.cfg.name, Name: sub.consumer.Tag()})
+		f.c.conn.Emit(recovery.Event{Kind: recovery.EventConsumerRestored, Entity: f.c.cfg.name, Name: sub.consumer.Tag()})
 	} else {
 		close(f.subscribed)
 	}
@@ -182,7 +182,7 @@ func refusal(err error) bool {
 // lost reports the loss of a subscription whose connection lives.
 func (f *feed) lost(err error, failures int) {
 	f.member.Failed(err)
-	f.c.conn.Emit(recovery.Event{Kind: recovery.ConsumerLost, Entity: f.c.cfg.name, Err: err, Attempt: failures})
+	f.c.conn.Emit(recovery.Event{Kind: recovery.EventConsumerLost, Entity: f.c.cfg.name, Err: err, Attempt: failures})
 }
 
 // prepare prepares the next subscription on s after one that ended with err: a

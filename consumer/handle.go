@@ -131,7 +131,7 @@ func (c *Consumer) call(ctx context.Context, d *core.Delivery, handle Handler) (
 
 // warn tells of a delivery that is not settled for long.
 func (c *Consumer) warn() {
-	c.conn.Emit(recovery.Event{Kind: recovery.HandlerSlow, Entity: c.cfg.name, Delay: c.cfg.warnAfter})
+	c.conn.Emit(recovery.Event{Kind: recovery.EventHandlerSlow, Entity: c.cfg.name, Delay: c.cfg.warnAfter})
 }
 
 // settle settles a delivery as the handler's result says, or holds it until it is time to.
@@ -225,13 +225,13 @@ func (c *Consumer) rest(ctx context.Context, f *feed) {
 // warn tells of workers that have nothing to do, and of a queue that drops what fails.
 func (f *feed) warn(k knowledge) {
 	if c := f.c.cfg; c.sized && c.workers > c.prefetch && !c.autoAck {
-		f.c.conn.Emit(recovery.Event{Kind: recovery.Warning, Entity: c.name, Count: 1, Err: fmt.Errorf(
+		f.c.conn.Emit(recovery.Event{Kind: recovery.EventWarning, Entity: c.name, Count: 1, Err: fmt.Errorf(
 			"of %d workers no more than %d ever have something to do: the broker sends no more ahead of their acks; raise the prefetch", c.workers, c.prefetch)})
 	}
 	if !k.drops {
 		return
 	}
-	f.c.conn.Emit(recovery.Event{Kind: recovery.FailuresDropped, Entity: f.c.cfg.name, Name: f.c.Queue(), Err: fmt.Errorf(
+	f.c.conn.Emit(recovery.Event{Kind: recovery.EventFailuresDropped, Entity: f.c.cfg.name, Name: f.c.Queue(), Err: fmt.Errorf(
 		"queue %q drops for good what comes back from its consumers as failed more than %d times: declare it with topology.DeadLetter, "+
 			"or with topology.DeliveryLimit(-1) if that must never happen", f.c.Queue(), k.limit)})
 }
@@ -242,7 +242,7 @@ func (f *feed) warnCounted(k knowledge, p past) {
 	if k.declared || p.counted < topology.DefaultDeliveryLimit/2 || f.warned.Swap(true) {
 		return
 	}
-	f.c.conn.Emit(recovery.Event{Kind: recovery.FailuresDropped, Entity: f.c.cfg.name, Name: f.c.Queue(), Err: fmt.Errorf(
+	f.c.conn.Emit(recovery.Event{Kind: recovery.EventFailuresDropped, Entity: f.c.cfg.name, Name: f.c.Queue(), Err: fmt.Errorf(
 		"a message of queue %q has failed %d times: beyond its delivery limit (%d unless set, since RabbitMQ 4.0) the queue drops it for good, "+
 			"unless it was declared with a dead-letter exchange", f.c.Queue(), p.counted+1, topology.DefaultDeliveryLimit)})
 }

@@ -80,7 +80,7 @@ func (e *env) emit(event recovery.Event) {
 }
 
 // of returns the events of a kind.
-func (e *env) of(kind recovery.Kind) (all []recovery.Event) {
+func (e *env) of(kind recovery.EventKind) (all []recovery.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, event := range e.events {
@@ -92,7 +92,7 @@ func (e *env) of(kind recovery.Kind) (all []recovery.Event) {
 }
 
 // count returns how many events of a kind there were.
-func (e *env) count(kind recovery.Kind) int { return len(e.of(kind)) }
+func (e *env) count(kind recovery.EventKind) int { return len(e.of(kind)) }
 
 func (e *env) consumer(queue string, opts ...consumer.Option) *consumer.Consumer {
 	e.Helper()

@@ -37,7 +37,7 @@ func (i *isolation) refused(now time.Time) {
 func (f *feed) isolated(err error) {
 	f.member.Failed(err)
 	f.c.conn.Emit(recovery.Event{
-		Kind: recovery.ConsumerLost, Entity: f.c.cfg.name, Err: err, Attempt: f.isolation.attempts, Delay: f.isolation.wait,
+		Kind: recovery.EventConsumerLost, Entity: f.c.cfg.name, Err: err, Attempt: f.isolation.attempts, Delay: f.isolation.wait,
 	})
 }
 

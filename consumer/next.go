@@ -143,7 +143,7 @@ func (f *feed) drain(sub *subscription) bool {
 // end notes why the feed ended, and tells it unless the application has asked for it.
 func (f *feed) end(err error) {
 	if f.ctx.Err() == nil && !errors.Is(err, core.ErrClosed) {
-		f.c.conn.Emit(recovery.Event{Kind: recovery.ConsumerEnded, Entity: f.c.cfg.name, Err: err})
+		f.c.conn.Emit(recovery.Event{Kind: recovery.EventConsumerEnded, Entity: f.c.cfg.name, Err: err})
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -95,7 +95,7 @@ func Prefetch(n int) Option { return func(c *config) { c.prefetch, c.sized = n, 
 
 // Workers is how many handlers run at once. Default 1, which keeps the
 // queue's order but for messages that fail: others pass them, unless [Prefetch] is 1. Give it a
-// prefetch of at least as many: fewer are told as a [recovery.Warning].
+// prefetch of at least as many: fewer are told as a [recovery.EventWarning].
 func Workers(n int) Option { return func(c *config) { c.workers = n } }
 
 // AutoAck has the broker forget each message as it sends it: at most once. The
@@ -123,7 +123,7 @@ func StopTimeout(d time.Duration) Option { return func(c *config) { c.stopTimeou
 // Timeout bounds one call of the handler: its context ends then. Default: none.
 func Timeout(d time.Duration) Option { return func(c *config) { c.timeout = d } }
 
-// WarnAfter reports an event [recovery.HandlerSlow] for each delivery that its
+// WarnAfter reports an event [recovery.EventHandlerSlow] for each delivery that its
 // handler has not settled so long after it came, the time in the prefetch
 // included: at once if it comes to the handler that late. RabbitMQ takes
 // deliveries away that are not acked within its consumer timeout (30 minutes,
@@ -148,7 +148,7 @@ func RequeuePause(first, limit time.Duration) Option {
 // comes first. Held messages that fill the prefetch stop the consumer: with a
 // prefetch of 1 the first one does.
 //
-// Either way its body is skipped as it arrives, and an event [recovery.TooLarge]
+// Either way its body is skipped as it arrives, and an event [recovery.EventTooLarge]
 // tells. One of a stream is skipped, and stays there; with [AutoAck] it is lost, and
 // counts as [Stats.Dropped].
 func RejectTooLarge() Option { return func(c *config) { c.rejectLarge = true } }

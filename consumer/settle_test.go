@@ -64,7 +64,7 @@ func TestResultsSettleTheDelivery(t *testing.T) {
 				if s := r.Stats(); s != test.stats {
 					t.Errorf("stats %+v; want %+v", s, test.stats)
 				}
-				if n := e.count(recovery.HandlerFailed); n != test.failed {
+				if n := e.count(recovery.EventHandlerFailed); n != test.failed {
 					t.Errorf("%d events of failed handlers; want %d", n, test.failed)
 				}
 				if err := r.stop(); err != nil {
@@ -108,7 +108,7 @@ func TestPanicIsReportedWithItsStack(t *testing.T) {
 		last := e.events[len(e.events)-1]
 		e.mu.Unlock()
 		p, ok := errs.AsType[*consumer.PanicError](last.Err)
-		if !ok || !errors.Is(last.Err, bad) || len(p.Stack) == 0 || last.Kind != recovery.HandlerFailed {
+		if !ok || !errors.Is(last.Err, bad) || len(p.Stack) == 0 || last.Kind != recovery.EventHandlerFailed {
 			t.Errorf("event %v: %v", last.Kind, last.Err)
 		}
 		if err := r.stop(); err != nil {
@@ -196,11 +196,11 @@ func TestSlowHandlersAreReported(t *testing.T) {
 		}, consumer.WarnAfter(15*time.Minute))
 		e.publish("q", 1, 3)
 		time.Sleep(14 * time.Minute)
-		if n := e.count(recovery.HandlerSlow); n != 0 {
+		if n := e.count(recovery.EventHandlerSlow); n != 0 {
 			t.Errorf("%d warnings too early", n)
 		}
 		time.Sleep(time.Hour)
-		if n := e.count(recovery.HandlerSlow); n != 2 {
+		if n := e.count(recovery.EventHandlerSlow); n != 2 {
 			t.Errorf("%d warnings; want that of the slow one, and that of the one that waited behind it", n)
 		}
 		if err := r.stop(); err != nil {
@@ -221,15 +221,15 @@ func TestDeliveriesThatWaitForLongAreReported(t *testing.T) {
 		}, consumer.WarnAfter(15*time.Minute))
 		e.publish("q", 1, 20)
 		time.Sleep(15*time.Minute - time.Since(begun) - time.Second)
-		if n := e.count(recovery.HandlerSlow); n != 0 {
+		if n := e.count(recovery.EventHandlerSlow); n != 0 {
 			t.Errorf("%d warnings too early", n)
 		}
 		time.Sleep(2 * time.Second)
-		if n := e.count(recovery.HandlerSlow); n != 1 {
+		if n := e.count(recovery.EventHandlerSlow); n != 1 {
 			t.Errorf("%d warnings after a quarter of an hour; want that of the message that is being handled", n)
 		}
 		time.Sleep(time.Hour)
-		if n := e.count(recovery.HandlerSlow); n != 13 {
+		if n := e.count(recovery.EventHandlerSlow); n != 13 {
 			t.Errorf("%d warnings; want one for each of the last 13 messages", n)
 		}
 		if err := r.stop(); err != nil {
@@ -255,7 +255,7 @@ func TestIdleWorkersAreReported(t *testing.T) {
 			r := e.run("q", func(context.Context, *core.Delivery) error { return nil }, test.opts...)
 			e.broker.Cut()
 			time.Sleep(time.Minute) // told once, and not for each subscription
-			if n := e.count(recovery.Warning); n != test.want {
+			if n := e.count(recovery.EventWarning); n != test.want {
 				t.Errorf("%s: %d warnings", test.name, n)
 			}
 			if err := r.stop(); err != nil {

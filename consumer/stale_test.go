@@ -63,7 +63,7 @@ func TestStaleDeliveriesNeverReachTheHandler(t *testing.T) {
 				if s := r.Stats(); s.Stale != 1 || s.Acked != 3 || s.Requeued != 0 {
 					t.Errorf("stats %+v", s)
 				}
-				if e.count(recovery.HandlerFailed) > 0 {
+				if e.count(recovery.EventHandlerFailed) > 0 {
 					t.Error("a lost channel counts as a failure of the handler")
 				}
 				if err := r.stop(); err != nil {

@@ -186,5 +186,5 @@ func (f *feed) added() {
 
 // report makes a handler's failure visible.
 func (f *feed) report(err error) {
-	f.c.conn.Emit(recovery.Event{Kind: recovery.HandlerFailed, Entity: f.c.cfg.name, Err: err})
+	f.c.conn.Emit(recovery.Event{Kind: recovery.EventHandlerFailed, Entity: f.c.cfg.name, Err: err})
 }

@@ -282,7 +282,7 @@ func TestTheEndOfAConsumerIsTold(t *testing.T) {
 		if err := <-cancelled; err != nil {
 			t.Error(err)
 		}
-		if n := e.count(recovery.ConsumerEnded); n != 0 {
+		if n := e.count(recovery.EventConsumerEnded); n != 0 {
 			t.Errorf("%d events of what was stopped", n)
 		}
 		refused := e.consumer("none", consumer.Name("refused"))
@@ -290,13 +290,13 @@ func TestTheEndOfAConsumerIsTold(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		_ = refused.Stop(e.ctx) // it is no longer missed
-		if all := e.of(recovery.ConsumerEnded); len(all) != 1 || all[0].Entity != "refused" || !errors.Is(all[0].Err, core.ErrNotFound) {
+		if all := e.of(recovery.EventConsumerEnded); len(all) != 1 || all[0].Entity != "refused" || !errors.Is(all[0].Err, core.ErrNotFound) {
 			t.Errorf("%+v", all)
 		}
 		r := e.run("q", handle, consumer.Name("left"))
 		e.broker.Stop()
 		err := <-r.result
-		if all := e.of(recovery.ConsumerEnded); len(all) != 2 || all[1].Entity != "left" || err == nil || !errors.Is(err, all[1].Err) {
+		if all := e.of(recovery.EventConsumerEnded); len(all) != 2 || all[1].Entity != "left" || err == nil || !errors.Is(err, all[1].Err) {
 			t.Errorf("%v, events %+v", err, all)
 		}
 	})

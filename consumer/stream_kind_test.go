@@ -81,7 +81,7 @@ func TestAQueueThatIsNoStreamIsAskedForOnce(t *testing.T) {
 		e.publish("q", 1, 3)
 		time.Sleep(time.Second)
 		e.wantSeen(&got, numbers(1, 3))
-		if n := e.count(recovery.ConsumerLost); n != 0 {
+		if n := e.count(recovery.EventConsumerLost); n != 0 {
 			t.Errorf("%d times lost", n)
 		}
 		if err := r.stop(); err != nil {

@@ -251,7 +251,7 @@ func TestAStreamMayDeliverMoreThanItsPrefetch(t *testing.T) {
 		}, consumer.FromOffset("first"), consumer.Prefetch(1))
 		time.Sleep(time.Minute)
 		e.wantSeen(&got, numbers(1, messages))
-		if n := e.count(recovery.ConsumerLost); n > 0 || qos.Hits() != 1 {
+		if n := e.count(recovery.EventConsumerLost); n > 0 || qos.Hits() != 1 {
 			t.Errorf("lost %d times, %d times asked for its prefetch", n, qos.Hits())
 		}
 		if err := r.stop(); err != nil {

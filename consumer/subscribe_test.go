@@ -114,10 +114,10 @@ func TestLaterRefusalsDegradeAndAreRetried(t *testing.T) {
 		e.broker.DeleteQueue("q") // not declared by this client: nobody here brings it back
 		time.Sleep(time.Minute)
 		s := e.conn.State()
-		if s.Stage != recovery.PublishReady || len(s.Degraded) != 1 || s.Degraded[0].Entity != "orders" || !errors.Is(s.Degraded[0].Err, core.ErrNotFound) {
+		if s.Stage != recovery.StagePublishReady || len(s.Degraded) != 1 || s.Degraded[0].Entity != "orders" || !errors.Is(s.Degraded[0].Err, core.ErrNotFound) {
 			t.Errorf("state %+v", s)
 		}
-		if n := e.count(recovery.ConsumerLost); n < 5 || n > 40 {
+		if n := e.count(recovery.EventConsumerLost); n < 5 || n > 40 {
 			t.Errorf("%d attempts in a minute", n)
 		}
 		e.queue("q", nil)
@@ -314,7 +314,7 @@ func TestReadyMeansSubscribed(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if s := e.conn.State(); s.Stage != recovery.PublishReady {
+		if s := e.conn.State(); s.Stage != recovery.StagePublishReady {
 			t.Errorf("stage %v before consume-ok", s.Stage)
 		}
 		time.Sleep(6 * time.Second)
@@ -325,7 +325,7 @@ func TestReadyMeansSubscribed(t *testing.T) {
 		if err := r.stop(); err != nil {
 			t.Error(err)
 		}
-		if s := e.conn.State(); s.Stage != recovery.ConsumeReady {
+		if s := e.conn.State(); s.Stage != recovery.StageConsumeReady {
 			t.Errorf("stage %v after the consumer has left", s.Stage)
 		}
 	})
@@ -339,7 +339,7 @@ func TestAConsumerCountsFromWhenItIsMade(t *testing.T) {
 			t.Fatal(err)
 		}
 		c, never := e.consumer("q"), e.consumer("q", consumer.Name("never started"))
-		if s := e.conn.State(); s.Ready() || s.Stage != recovery.PublishReady {
+		if s := e.conn.State(); s.Ready() || s.Stage != recovery.StagePublishReady {
 			t.Errorf("state %+v", s)
 		}
 		if err := never.Stop(e.ctx); err != nil {
@@ -460,7 +460,7 @@ func TestAutoAckHandlesWhatHasArrived(t *testing.T) {
 				if n := len(got.all()); n != messages {
 					t.Errorf("%d handled; want %d", n, messages)
 				}
-				if name == "overflow" && e.count(recovery.ConsumerLost) == 0 {
+				if name == "overflow" && e.count(recovery.EventConsumerLost) == 0 {
 					t.Error("the consumer was never too slow")
 				}
 				e.wantQueue("q", 0, 0, 1)
@@ -488,18 +488,18 @@ func TestAutoAckIsNotReadyWhileItEmptiesItsInbox(t *testing.T) {
 		synctest.Wait()
 		e.broker.CancelConsumer("tag")
 		synctest.Wait()
-		if s := e.conn.State(); s.Stage != recovery.PublishReady || len(s.Degraded) != 1 || !errors.Is(s.Degraded[0], core.ErrCancelled) {
+		if s := e.conn.State(); s.Stage != recovery.StagePublishReady || len(s.Degraded) != 1 || !errors.Is(s.Degraded[0], core.ErrCancelled) {
 			t.Errorf("state %+v while nobody consumes", s)
 		}
-		if all := e.of(recovery.ConsumerLost); len(all) != 1 || all[0].Entity != "slow" || !errors.Is(all[0].Err, core.ErrCancelled) {
+		if all := e.of(recovery.EventConsumerLost); len(all) != 1 || all[0].Entity != "slow" || !errors.Is(all[0].Err, core.ErrCancelled) {
 			t.Errorf("events %+v", all)
 		}
 		e.wantQueue("q", 0, 0, 0)
 		time.Sleep(6 * time.Minute)
 		e.wantSeen(&got, numbers(1, 5))
 		e.wantQueue("q", 0, 0, 1)
-		if s := e.conn.State(); !s.Ready() || e.count(recovery.ConsumerLost) != 1 {
-			t.Errorf("state %+v, %d events", s, e.count(recovery.ConsumerLost))
+		if s := e.conn.State(); !s.Ready() || e.count(recovery.EventConsumerLost) != 1 {
+			t.Errorf("state %+v, %d events", s, e.count(recovery.EventConsumerLost))
 		}
 		if err := r.stop(); err != nil {
 			t.Error(err)
@@ -521,14 +521,14 @@ func TestAHeldQueueIsNotConsumedBeforeItIsBack(t *testing.T) {
 		if n := consumes.Hits(); n > 0 || held.Hits() == 0 {
 			t.Errorf("consumed %d times while it was held, declared %d times", n, held.Hits())
 		}
-		if s := e.conn.State(); s.Stage != recovery.PublishReady || len(s.Degraded) != 1 {
+		if s := e.conn.State(); s.Stage != recovery.StagePublishReady || len(s.Degraded) != 1 {
 			t.Errorf("state %+v", s)
 		}
 		held.Remove()
 		if err := e.conn.Await(e.ctx, recovery.State.Ready); err != nil {
 			t.Fatal(err)
 		}
-		if n := e.count(recovery.ConsumerLost); n > 0 {
+		if n := e.count(recovery.EventConsumerLost); n > 0 {
 			t.Errorf("%d events of a lost consumer", n)
 		}
 		e.publish("mine", 1, 1)
@@ -558,7 +558,7 @@ func TestAConsumerThatClosesConnectionsIsIsolated(t *testing.T) {
 		})
 		e.broker.Cut()
 		time.Sleep(4 * time.Second) // less than until it is tried again
-		if s := e.conn.State(); s.Stage != recovery.PublishReady || len(s.Degraded) != 1 || s.Degraded[0].Entity != "bad one" || !errors.Is(s.Degraded[0], core.ErrInternal) {
+		if s := e.conn.State(); s.Stage != recovery.StagePublishReady || len(s.Degraded) != 1 || s.Degraded[0].Entity != "bad one" || !errors.Is(s.Degraded[0], core.ErrInternal) {
 			t.Errorf("state %+v", s)
 		}
 		for minute := range 60 {
@@ -567,7 +567,7 @@ func TestAConsumerThatClosesConnectionsIsIsolated(t *testing.T) {
 			e.publish("good", minute, minute)
 			time.Sleep(time.Minute)
 		}
-		if n := e.count(recovery.Lost); n < 5 || n > 25 {
+		if n := e.count(recovery.EventLost); n < 5 || n > 25 {
 			t.Errorf("%d connections lost in an hour", n)
 		}
 		e.wantSeen(&got, numbers(0, 59))
@@ -613,7 +613,7 @@ func TestAFirstSubscriptionThatClosesTheConnectionIsRefused(t *testing.T) {
 		if err := e.conn.Await(e.ctx, recovery.State.Ready); err != nil {
 			t.Fatal(err)
 		}
-		if n := e.count(recovery.Lost); n > 2 {
+		if n := e.count(recovery.EventLost); n > 2 {
 			t.Errorf("%d connections lost", n)
 		}
 		e.wantQueue("good", 0, 0, 1)
@@ -634,7 +634,7 @@ func TestAConsumerThatIsBackIsTold(t *testing.T) {
 			func() { e.broker.CancelConsumer("tag") },
 			func() { e.broker.CloseChannels(406, "PRECONDITION_FAILED - test") },
 		} {
-			if n := e.count(recovery.ConsumerRestored); n != i {
+			if n := e.count(recovery.EventConsumerRestored); n != i {
 				t.Fatalf("told %d times after %d losses", n, i)
 			}
 			lose()
@@ -643,12 +643,12 @@ func TestAConsumerThatIsBackIsTold(t *testing.T) {
 			synctest.Wait()
 		}
 		e.wantSeen(&got, numbers(0, 2))
-		for _, event := range e.of(recovery.ConsumerRestored) {
+		for _, event := range e.of(recovery.EventConsumerRestored) {
 			if event.Entity != "orders" || event.Name != "tag" {
 				t.Errorf("event %+v", event)
 			}
 		}
-		if lost, back := e.count(recovery.ConsumerLost), e.count(recovery.ConsumerRestored); lost != 2 || back != 3 {
+		if lost, back := e.count(recovery.EventConsumerLost), e.count(recovery.EventConsumerRestored); lost != 2 || back != 3 {
 			t.Errorf("%d times lost alone, %d times back", lost, back)
 		}
 		if err := r.stop(); err != nil {
@@ -671,7 +671,7 @@ func TestACalmLifeEndsASeriesOfLosses(t *testing.T) {
 			for synctest.Wait(); len(e.broker.Consumers()) == 0; synctest.Wait() {
 				time.Sleep(10 * time.Millisecond)
 			}
-			lost := e.of(recovery.ConsumerLost)
+			lost := e.of(recovery.EventConsumerLost)
 			return lost[len(lost)-1].Attempt, time.Since(begun)
 		}
 		time.Sleep(time.Minute)
@@ -701,11 +701,11 @@ func TestIsolationBeginsAnewAfterASubscription(t *testing.T) {
 		r := e.run("bad", got.handler)
 		for range 3 {
 			hook := e.broker.OnReceive(wire.MethodBasicConsume, brokertest.Always(brokertest.Refuse(541, "INTERNAL_ERROR")))
-			before := e.count(recovery.ConsumerLost)
+			before := e.count(recovery.EventConsumerLost)
 			e.broker.Cut()
 			time.Sleep(time.Hour)
 			var waits []time.Duration
-			for _, event := range e.of(recovery.ConsumerLost)[before:] {
+			for _, event := range e.of(recovery.EventConsumerLost)[before:] {
 				waits = append(waits, event.Delay)
 			}
 			if len(waits) < 3 || waits[0] != 5*time.Second || waits[1] != 10*time.Second || waits[2] != 20*time.Second {

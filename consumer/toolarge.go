@@ -23,18 +23,18 @@ func (o *oversize) take(d *core.Delivery, size uint64) {
 	c := o.f.c
 	fate := c.fate()
 	switch fate {
-	case recovery.Gone:
+	case recovery.FateGone:
 		c.counters.dropped.Add(1)
-	case recovery.Skipped:
+	case recovery.FateSkipped:
 		_ = d.Ack() // for its place in the prefetch; on a dead channel it comes again
-	case recovery.Rejected:
+	case recovery.FateRejected:
 		if d.Reject(false) == nil {
 			c.counters.rejected.Add(1)
 		}
 	}
 	err := recovery.NewTooLargeError(d, size, fate)
-	c.conn.Emit(recovery.Event{Kind: recovery.TooLarge, Entity: c.cfg.name, Err: err})
-	if fate == recovery.Held {
+	c.conn.Emit(recovery.Event{Kind: recovery.EventTooLarge, Entity: c.cfg.name, Err: err})
+	if fate == recovery.FateHeld {
 		o.mu.Lock()
 		o.held = err
 		o.mu.Unlock()
@@ -56,11 +56,11 @@ func (o *oversize) tell() {
 func (c *Consumer) fate() recovery.Fate {
 	switch {
 	case c.cfg.autoAck:
-		return recovery.Gone
+		return recovery.FateGone
 	case c.isStream():
-		return recovery.Skipped
+		return recovery.FateSkipped
 	case c.cfg.rejectLarge:
-		return recovery.Rejected
+		return recovery.FateRejected
 	}
-	return recovery.Held
+	return recovery.FateHeld
 }

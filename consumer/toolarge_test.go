@@ -46,7 +46,7 @@ func (e *env) publishLarge(queue string) {
 // wantTooLarge wants so many events, each of a message with this fate.
 func (e *env) wantTooLarge(n int, fate recovery.Fate) {
 	e.Helper()
-	events := e.of(recovery.TooLarge)
+	events := e.of(recovery.EventTooLarge)
 	if len(events) != n {
 		e.Errorf("%d events, want %d", len(events), n)
 	}
@@ -69,17 +69,17 @@ func TestTooLargeIsHeld(t *testing.T) {
 		e.publishLarge("q")
 		time.Sleep(time.Minute)
 		e.wantSeen(&got, numbers(1, 10))
-		e.wantTooLarge(1, recovery.Held)
+		e.wantTooLarge(1, recovery.FateHeld)
 		e.wantQueue("q", 0, 1, 1)
 		s := e.conn.State()
-		if s.Stage != recovery.ConsumeReady || len(s.Degraded) != 1 || !errors.Is(s.Degraded[0], core.ErrContentTooLarge) || e.conn.Health().Err() == nil {
+		if s.Stage != recovery.StageConsumeReady || len(s.Degraded) != 1 || !errors.Is(s.Degraded[0], core.ErrContentTooLarge) || e.conn.Health().Err() == nil {
 			t.Errorf("%v, degraded %v", s.Stage, s.Degraded)
 		}
 		// A new connection has it again, and says so again: now in front of the announcement that the consumer is back.
 		e.sockets[len(e.sockets)-1].Reset()
 		time.Sleep(time.Minute)
-		e.wantTooLarge(2, recovery.Held)
-		if s := e.conn.State(); s.Stage != recovery.ConsumeReady || len(s.Degraded) != 1 {
+		e.wantTooLarge(2, recovery.FateHeld)
+		if s := e.conn.State(); s.Stage != recovery.StageConsumeReady || len(s.Degraded) != 1 {
 			t.Errorf("%v, degraded %v", s.Stage, s.Degraded)
 		}
 		// Once it is gone all is well.
@@ -103,7 +103,7 @@ func TestTooLargeIsRejectedIfAskedFor(t *testing.T) {
 		e.publishLarge("q")
 		time.Sleep(time.Minute)
 		e.wantSeen(&got, numbers(1, 10))
-		e.wantTooLarge(1, recovery.Rejected)
+		e.wantTooLarge(1, recovery.FateRejected)
 		e.wantQueue("q", 0, 0, 1)
 		e.wantQueue("dead", 1, 0, 0)
 		if s := r.Stats(); s.Rejected != 1 || s.Acked != 10 || !e.conn.State().Ready() {
@@ -124,7 +124,7 @@ func TestTooLargeIsSkippedInAStream(t *testing.T) {
 			r := e.run("s", got.handler, append(opts, consumer.FromOffset("first"), consumer.Prefetch(1))...)
 			time.Sleep(time.Minute)
 			e.wantSeen(&got, numbers(1, 10))
-			e.wantTooLarge(1, recovery.Skipped)
+			e.wantTooLarge(1, recovery.FateSkipped)
 			if next, _ := r.Offset(); next != 11 {
 				t.Errorf("goes on at %d", next)
 			}
@@ -142,7 +142,7 @@ func TestTooLargeWithAutoAckIsCounted(t *testing.T) {
 		e.publishLarge("q")
 		time.Sleep(time.Minute)
 		e.wantSeen(&got, numbers(1, 10))
-		e.wantTooLarge(1, recovery.Gone)
+		e.wantTooLarge(1, recovery.FateGone)
 		if s := r.Stats(); s.Dropped != 1 {
 			t.Errorf("%+v", s)
 		}
@@ -179,10 +179,10 @@ func TestTooLargeOnAChannel(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute)
-		e.wantTooLarge(1, recovery.Held)
+		e.wantTooLarge(1, recovery.FateHeld)
 		e.wantQueue("held", 0, 1, 1)
 		e.wantQueue("rejected", 0, 0, 1)
-		if s := e.conn.State(); rejected != 1 || s.Stage != recovery.ConsumeReady || len(s.Degraded) != 1 {
+		if s := e.conn.State(); rejected != 1 || s.Stage != recovery.StageConsumeReady || len(s.Degraded) != 1 {
 			t.Errorf("%d rejected, %v, degraded %v", rejected, s.Stage, s.Degraded)
 		}
 		if err := ch.Close(e.ctx); err != nil {

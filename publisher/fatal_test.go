@@ -75,8 +75,8 @@ func TestAMessageThatClosesTheConnectionIsIsolated(t *testing.T) {
 				e.wantConfirmed(append(before, after...)...)
 				e.wantConfirmed(besides)
 				e.wantConfirmed(e.sendTo(p, "q"), e.sendTo(neighbour, "q"))
-				t.Logf("%d connections lost, %d apart, took %s", e.count(recovery.Lost), e.dials()-2, time.Since(begun))
-				if n := e.count(recovery.Lost); n != 1 {
+				t.Logf("%d connections lost, %d apart, took %s", e.count(recovery.EventLost), e.dials()-2, time.Since(begun))
+				if n := e.count(recovery.EventLost); n != 1 {
 					t.Errorf("%d losses of the connection that is shared; want 1", n)
 				}
 				if n := e.dials(); n > 20 {

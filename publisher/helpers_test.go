@@ -95,7 +95,7 @@ func (e *env) emit(event recovery.Event) {
 }
 
 // count returns how many events of a kind there were.
-func (e *env) count(kind recovery.Kind) int {
+func (e *env) count(kind recovery.EventKind) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	n := 0

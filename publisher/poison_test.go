@@ -54,8 +54,8 @@ func TestPoisonIsIsolated(t *testing.T) {
 				}
 				e.wantConfirmed(append(before, after...)...)
 				e.wantBodies("q", append([]string{"before"}, numbers(1, test.others)...))
-				t.Logf("%d channels lost, %d sent again, took %s", e.count(recovery.ChannelLost), p.Stats().Republished, time.Since(begun))
-				if n := e.count(recovery.ChannelLost); n > 25 {
+				t.Logf("%d channels lost, %d sent again, took %s", e.count(recovery.EventChannelLost), p.Stats().Republished, time.Since(begun))
+				if n := e.count(recovery.EventChannelLost); n > 25 {
 					t.Errorf("%d channels lost to find one message", n)
 				}
 				if e.dials() != 1 {
@@ -77,7 +77,7 @@ func TestAStormOfPoisonDoesNotReopenInATightLoop(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := e.count(recovery.ChannelLost); n > 75 {
+		if n := e.count(recovery.EventChannelLost); n > 75 {
 			t.Errorf("%d channels opened in a minute", n)
 		}
 		e.wantConfirmed(e.sendTo(p, "q"))

@@ -118,8 +118,8 @@ func (r *faultRun) play() {
 		r.seen.unknown += int(s.Unknown)
 		r.seen.notSent += int(s.NotSent)
 	}
-	r.seen.connections += r.count(recovery.Lost)
-	r.seen.channels += r.count(recovery.ChannelLost)
+	r.seen.connections += r.count(recovery.EventLost)
+	r.seen.channels += r.count(recovery.EventChannelLost)
 	close(stop)
 	readers.Wait()
 	r.read(consumer, "b")

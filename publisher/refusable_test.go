@@ -46,8 +46,8 @@ func TestWrongPropertiesCostNoChannel(t *testing.T) {
 			}
 			e.broker.Start()
 			e.wantConfirmed(good...)
-			if s := p.Stats(); s.Republished != 0 || e.count(recovery.ChannelLost) != 0 {
-				t.Errorf("connected %t: %d channels lost, %+v", connected, e.count(recovery.ChannelLost), s)
+			if s := p.Stats(); s.Republished != 0 || e.count(recovery.EventChannelLost) != 0 {
+				t.Errorf("connected %t: %d channels lost, %+v", connected, e.count(recovery.EventChannelLost), s)
 			}
 		})
 	}

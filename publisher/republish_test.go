@@ -144,7 +144,7 @@ func TestNackedIsSentAgain(t *testing.T) {
 			t.Errorf("the queue held %d", len(got))
 		}
 		e.wantConfirmed(r)
-		if e.count(recovery.ChannelLost) > 0 {
+		if e.count(recovery.EventChannelLost) > 0 {
 			t.Error("a channel was lost")
 		}
 	})
@@ -225,14 +225,14 @@ func TestAPublisherWhoseChannelIsBackIsTold(t *testing.T) {
 			func() { e.broker.Cut() },
 			func() { e.broker.CloseChannels(406, "PRECONDITION_FAILED - test") },
 		} {
-			if n := e.count(recovery.ChannelRestored); n != i {
+			if n := e.count(recovery.EventChannelRestored); n != i {
 				t.Fatalf("told %d times after %d losses", n, i)
 			}
 			lose()
 			time.Sleep(time.Minute)
 			e.wantConfirmed(e.send(p, i, i)...)
 		}
-		if lost, back := e.count(recovery.ChannelLost), e.count(recovery.ChannelRestored); lost != 1 || back != 2 {
+		if lost, back := e.count(recovery.EventChannelLost), e.count(recovery.EventChannelRestored); lost != 1 || back != 2 {
 			t.Errorf("%d times lost alone, %d times back", lost, back)
 		}
 	})

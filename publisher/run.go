@@ -34,7 +34,7 @@ func (p *Publisher) runPublisher() {
 		if err == nil {
 			p.begin(s, conn)
 			if again {
-				p.conn.Emit(recovery.Event{Kind: recovery.ChannelRestored, Entity: p.cfg.name})
+				p.conn.Emit(recovery.Event{Kind: recovery.EventChannelRestored, Entity: p.cfg.name})
 			}
 			again = true
 			err = p.serve(ch, s)
@@ -56,7 +56,7 @@ func (p *Publisher) runPublisher() {
 		if p.ctx.Err() != nil {
 			continue
 		}
-		p.conn.Emit(recovery.Event{Kind: recovery.ChannelLost, Entity: p.cfg.name, Err: err})
+		p.conn.Emit(recovery.Event{Kind: recovery.EventChannelLost, Entity: p.cfg.name, Err: err})
 		switch sought {
 		case accused:
 			p.pause(max(secondLook, isolating.trip(time.Now())), s.Conn)

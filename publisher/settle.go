@@ -151,7 +151,7 @@ func (p *Publisher) hindrance() error {
 	switch s := p.conn.State(); {
 	case s.Cause != nil:
 		return fmt.Errorf("no connection: %w", s.Cause)
-	case s.Stage < recovery.PublishReady:
+	case s.Stage < recovery.StagePublishReady:
 		return fmt.Errorf("the connection is %s", s.Stage)
 	}
 	return nil

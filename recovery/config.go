@@ -36,7 +36,7 @@ type Config struct {
 	// not declare on a new connection. It may call any API, within ctx, which
 	// ends with the connection; all the calls of one replay have ReplayTimeout
 	// together, and what comes later is retried, and asked about again then. A
-	// call that does not end with ctx is waited for no longer. Default: [Retry].
+	// call that does not end with ctx is waited for no longer. Default: [DecisionRetry].
 	Refused func(ctx context.Context, r Refusal) Decision
 	// InitialPasses is how often every endpoint is tried before the first
 	// connect fails. Default 1; negative: as often as it takes.

@@ -15,22 +15,22 @@ type Reason uint8
 
 // The reasons of a refusal.
 const (
-	// Temporary: no answer in time, no resources, an internal error.
-	Temporary Reason = iota
-	// Locked: an exclusive queue of another connection (405), often the
+	// ReasonTemporary: no answer in time, no resources, an internal error.
+	ReasonTemporary Reason = iota
+	// ReasonLocked: an exclusive queue of another connection (405), often the
 	// client's own last one, which the broker has not yet given up; or an
 	// exclusive consumer that another one keeps out (403).
-	Locked
-	// Missing: something that it needs does not exist (404).
-	Missing
-	// Different: it exists with other arguments (406).
-	Different
-	// Denied: no permission, or a reserved name (403).
-	Denied
-	// Invalid: no broker would take it as it is (406, or found before sending).
-	Invalid
-	// Fatal: the broker closed the connection over it.
-	Fatal
+	ReasonLocked
+	// ReasonMissing: something that it needs does not exist (404).
+	ReasonMissing
+	// ReasonDifferent: it exists with other arguments (406).
+	ReasonDifferent
+	// ReasonDenied: no permission, or a reserved name (403).
+	ReasonDenied
+	// ReasonInvalid: no broker would take it as it is (406, or found before sending).
+	ReasonInvalid
+	// ReasonFatal: the broker closed the connection over it.
+	ReasonFatal
 )
 
 var reasonNames = [...]string{"temporary", "locked", "missing", "different", "denied", "invalid", "fatal"}
@@ -47,34 +47,34 @@ func (r Reason) String() string {
 // is how RabbitMQ tells apart two meanings of 403 and of 406.
 func Classify(err error) Reason {
 	if _, ok := errs.AsType[*core.ValidationError](err); ok {
-		return Invalid
+		return ReasonInvalid
 	}
 	e, ok := errs.AsType[*core.Error](err)
 	if !ok {
-		return Temporary
+		return ReasonTemporary
 	}
 	if e.Scope == core.ScopeConnection {
-		return Fatal
+		return ReasonFatal
 	}
 	switch e.Code {
 	case core.ErrResourceLocked:
-		return Locked
+		return ReasonLocked
 	case core.ErrNotFound:
-		return Missing
+		return ReasonMissing
 	case core.ErrAccessRefused:
 		if e.Method == wire.MethodBasicConsume.String() && strings.Contains(e.Text, "in exclusive use") {
-			return Locked
+			return ReasonLocked
 		}
-		return Denied
+		return ReasonDenied
 	case core.ErrPreconditionFailed:
 		if strings.Contains(e.Text, "inequivalent") {
-			return Different
+			return ReasonDifferent
 		}
-		return Invalid
+		return ReasonInvalid
 	case core.ErrNotAllowed, core.ErrNotImplemented, core.ErrSyntax, core.ErrCommandInvalid:
-		return Invalid
+		return ReasonInvalid
 	default:
-		return Temporary
+		return ReasonTemporary
 	}
 }
 
@@ -94,15 +94,15 @@ type Refusal struct {
 type Decision uint8
 
 const (
-	// Retry keeps trying in the background; the connection is degraded until
+	// DecisionRetry keeps trying in the background; the connection is degraded until
 	// it succeeds. It is the default.
-	Retry Decision = iota
-	// Adopt takes the entity as it is, if it exists; else it is Retry.
-	Adopt
-	// Skip leaves it until the next connection. The connection is not degraded.
-	Skip
-	// Fail gives the connection up.
-	Fail
+	DecisionRetry Decision = iota
+	// DecisionAdopt takes the entity as it is, if it exists; else it is Retry.
+	DecisionAdopt
+	// DecisionSkip leaves it until the next connection. The connection is not degraded.
+	DecisionSkip
+	// DecisionFail gives the connection up.
+	DecisionFail
 )
 
 var decisionNames = [...]string{"retry", "adopt", "skip", "fail"}

@@ -27,7 +27,7 @@ type Report struct {
 	Recreated []string
 	Renamed   map[string]string // old queue name → new
 
-	// The report of [Resumed] has, beside what that of [Recovered] has, the
+	// The report of [EventResumed] has, beside what that of [EventRecovered] has, the
 	// time from the loss to consume-ready, and what became of each consumer.
 	ConsumeReady time.Duration
 	Consumers    []Outcome

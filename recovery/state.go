@@ -5,21 +5,21 @@ import (
 )
 
 // Stage is how far a connection has come. Each includes those before it, but
-// for [Closed], which is ready for nothing: compare with [Stage.Reached].
+// for [StageClosed], which is ready for nothing: compare with [Stage.Reached].
 type Stage uint8
 
 // The stages, in order.
 const (
-	// Connecting: no connection; one is being made or waited for.
-	Connecting Stage = iota
-	// Connected: a connection is open; the topology is being replayed.
-	Connected
-	// PublishReady: exchanges, queues and bindings are declared.
-	PublishReady
-	// ConsumeReady: every consumer holds a consume-ok on this connection.
-	ConsumeReady
-	// Closed: for good, by the application or because retrying was given up.
-	Closed
+	// StageConnecting: no connection; one is being made or waited for.
+	StageConnecting Stage = iota
+	// StageConnected: a connection is open; the topology is being replayed.
+	StageConnected
+	// StagePublishReady: exchanges, queues and bindings are declared.
+	StagePublishReady
+	// StageConsumeReady: every consumer holds a consume-ok on this connection.
+	StageConsumeReady
+	// StageClosed: for good, by the application or because retrying was given up.
+	StageClosed
 )
 
 var stageNames = [...]string{"connecting", "connected", "publish-ready", "consume-ready", "closed"}
@@ -33,7 +33,7 @@ func (s Stage) String() string {
 }
 
 // Reached reports whether a connection has come as far as stage, and is not closed.
-func (s Stage) Reached(stage Stage) bool { return s >= stage && s != Closed }
+func (s Stage) Reached(stage Stage) bool { return s >= stage && s != StageClosed }
 
 // State is a connection's state at one moment.
 type State struct {
@@ -43,8 +43,8 @@ type State struct {
 	Epoch    uint64    // how many connections were opened so far
 }
 
-// Ready reports whether everything works: [ConsumeReady] and nothing degraded.
-func (s State) Ready() bool { return s.Stage == ConsumeReady && len(s.Degraded) == 0 }
+// Ready reports whether everything works: [StageConsumeReady] and nothing degraded.
+func (s State) Ready() bool { return s.Stage == StageConsumeReady && len(s.Degraded) == 0 }
 
 // Err returns nil if the state is ready, else the reason in one line.
 func (s State) Err() error {

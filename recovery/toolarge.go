@@ -21,22 +21,22 @@ type Fate uint8
 
 // The fates.
 const (
-	// Held: it stays unsettled, and takes a place of the prefetch, until its
+	// FateHeld: it stays unsettled, and takes a place of the prefetch, until its
 	// channel ends. Then it is delivered again, perhaps to somebody who can read it.
-	Held Fate = iota
-	// Rejected: it went to the dead-letter exchange if its queue has one; else it is gone.
-	Rejected
-	// Skipped: it stays in the stream.
-	Skipped
-	// Gone: it came with automatic ack, so the broker has forgotten it.
-	Gone
+	FateHeld Fate = iota
+	// FateRejected: it went to the dead-letter exchange if its queue has one; else it is gone.
+	FateRejected
+	// FateSkipped: it stays in the stream.
+	FateSkipped
+	// FateGone: it came with automatic ack, so the broker has forgotten it.
+	FateGone
 )
 
 var fates = [...]string{
-	Held:     "it is held unread, and with it a place of the prefetch, and comes again when the channel ends: raise MaxBody, or have such messages rejected",
-	Rejected: "it is rejected unread: dead-lettered if its queue has a dead-letter exchange, else gone",
-	Skipped:  "it is skipped, and stays in the stream: raise MaxBody to read it",
-	Gone:     "it is lost, since it came with automatic ack: raise MaxBody",
+	FateHeld:     "it is held unread, and with it a place of the prefetch, and comes again when the channel ends: raise MaxBody, or have such messages rejected",
+	FateRejected: "it is rejected unread: dead-lettered if its queue has a dead-letter exchange, else gone",
+	FateSkipped:  "it is skipped, and stays in the stream: raise MaxBody to read it",
+	FateGone:     "it is lost, since it came with automatic ack: raise MaxBody",
 }
 
 // String returns the fate, and what to do, in words.

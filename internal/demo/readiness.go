@@ -27,21 +27,21 @@ func (r *readiness) note(e warren.Event) transition {
 		r.stages = map[string]recovery.Stage{}
 	}
 	switch e.Kind {
-	case recovery.Lost:
-		r.stages[e.Connection] = recovery.Connecting
+	case recovery.EventLost:
+		r.stages[e.Connection] = recovery.StageConnecting
 		if r.down {
 			return same
 		}
 		r.down = true
 		return wentDown
-	case recovery.StageChanged:
+	case recovery.EventStageChanged:
 		r.stages[e.Connection] = e.State.Stage
 	}
 	if !r.down {
 		return same
 	}
 	for _, stage := range r.stages {
-		if !stage.Reached(recovery.ConsumeReady) {
+		if !stage.Reached(recovery.StageConsumeReady) {
 			return same
 		}
 	}

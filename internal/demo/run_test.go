@@ -235,7 +235,7 @@ func TestResultTellsLostFromNotConsumed(t *testing.T) {
 
 // What the publisher has still reads as what it is.
 func TestRecoveredTellsWhatIsSentAgain(t *testing.T) {
-	e := warren.Event{Kind: recovery.Recovered, Connection: "publish", Report: &recovery.Report{
+	e := warren.Event{Kind: recovery.EventRecovered, Connection: "publish", Report: &recovery.Report{
 		Cause: errors.New("boom"), Attempts: 2, Total: 1500 * time.Millisecond, Survived: 1, Tally: recovery.Tally{Unknown: 3, NotSent: 4},
 	}}
 	if got, want := recovered(e), "recovered: publish connection: back after 1.5s, at attempt 2, 1 queue survived, 7 messages to be sent again"; got != want {

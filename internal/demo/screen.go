@@ -50,13 +50,13 @@ func (s *screen) fault(k Kind, i, n, settled int) {
 // event shows what a person would want to see of it.
 func (s *screen) event(e warren.Event) {
 	switch e.Kind {
-	case recovery.Lost, recovery.ChannelLost, recovery.ConsumerLost, recovery.ConsumerEnded, recovery.Quarantined, recovery.QosDropped:
+	case recovery.EventLost, recovery.EventChannelLost, recovery.EventConsumerLost, recovery.EventConsumerEnded, recovery.EventQuarantined, recovery.EventQosDropped:
 		what := e.Connection + " connection"
 		if e.Entity != "" {
 			what = e.Entity
 		}
 		s.say("%s: %s: %v", e.Kind, what, e.Err)
-	case recovery.Recovered:
+	case recovery.EventRecovered:
 		s.say("%s", recovered(e))
 	}
 }

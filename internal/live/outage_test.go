@@ -80,13 +80,13 @@ func testTogether(t *testing.T, broker *docker.Broker) {
 	attempts := 0
 	var back time.Time
 	for e := range events {
-		if e.Kind == recovery.Retrying && back.IsZero() {
+		if e.Kind == recovery.EventRetrying && back.IsZero() {
 			if attempts++; attempts == 9 { // they wait for seconds now
 				back = time.Now()
 				proxy.Refuse(false)
 			}
 		}
-		if e.Kind == recovery.Opened {
+		if e.Kind == recovery.EventOpened {
 			if opened[e.Connection] = e.Time; len(opened) == 2 {
 				break
 			}

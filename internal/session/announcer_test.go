@@ -20,15 +20,15 @@ func TestEmitMayAskTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
 		var c *Connection
-		var told []recovery.Kind
+		var told []recovery.EventKind
 		log, logs := observer.New(zap.DebugLevel)
 		c = New(Config{Resolver: recovery.Endpoints(a.endpoint()), Recorder: recorded(t, queues("q")...), Log: zap.New(log), Emit: func(e recovery.Event) {
 			told = append(told, e.Kind)
-			if s := c.State(); e.Kind == recovery.StageChanged && s.Stage < e.State.Stage {
+			if s := c.State(); e.Kind == recovery.EventStageChanged && s.Stage < e.State.Stage {
 				t.Errorf("told %v, and the state is %v", e.State, s)
 			}
 			_ = c.Health()
-			if e.Kind == recovery.Lost {
+			if e.Kind == recovery.EventLost {
 				go func() { _ = c.Close(t.Context()) }()
 			}
 		}})
@@ -39,10 +39,10 @@ func TestEmitMayAskTheConnection(t *testing.T) {
 		<-c.Done()
 		must(t, c.Close(t.Context()))
 		synctest.Wait()
-		if told[len(told)-1] != recovery.Ended {
+		if told[len(told)-1] != recovery.EventEnded {
 			t.Errorf("told %v", told)
 		}
-		stages := logs.FilterMessage(recovery.StageChanged.String()).FilterFieldKey("stage").All()
+		stages := logs.FilterMessage(recovery.EventStageChanged.String()).FilterFieldKey("stage").All()
 		if len(stages) < 4 || stages[0].Level != zap.DebugLevel {
 			t.Errorf("%d changes of stage are logged", len(stages))
 		}

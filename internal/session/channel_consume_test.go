@@ -55,7 +55,7 @@ func TestADeletedQueueComesBackWithItsConsumerIfTheClientDeclaredIt(t *testing.T
 		if sibling.physical != physical || len(b.Connections()) != 1 {
 			t.Error("the sibling was hurt")
 		}
-		if e := b.journal.last(t, recovery.ConsumerLost); !errors.Is(e.Err, core.ErrCancelled) {
+		if e := b.journal.last(t, recovery.EventConsumerLost); !errors.Is(e.Err, core.ErrCancelled) {
 			t.Errorf("event %v", e.Err)
 		}
 	})
@@ -73,10 +73,10 @@ func TestADeletedQueueOfOthersIsWaitedForWithoutHurtingAnyone(t *testing.T) {
 		b.DeleteQueue("q")
 		time.Sleep(10 * time.Minute)
 		s := b.conn.State()
-		if s.Stage != recovery.PublishReady || len(s.Degraded) != 1 || !errors.Is(s.Degraded[0], core.ErrNotFound) {
+		if s.Stage != recovery.StagePublishReady || len(s.Degraded) != 1 || !errors.Is(s.Degraded[0], core.ErrNotFound) {
 			t.Errorf("state %+v", s)
 		}
-		if n := len(b.journal.of(recovery.ConsumerLost)); n < 10 || n > 60 {
+		if n := len(b.journal.of(recovery.EventConsumerLost)); n < 10 || n > 60 {
 			t.Errorf("%d attempts in ten minutes", n)
 		}
 		foreign(t, b, "q")
@@ -148,17 +148,17 @@ func TestAConsumerEndsWhenItsBudgetIsSpent(t *testing.T) {
 		if _, err := c.Receive(t.Context()); !errors.Is(err, core.ErrNotFound) || !strings.Contains(err.Error(), "gave up after 3 attempts") {
 			t.Errorf("error %v", err)
 		}
-		if e := b.journal.of(recovery.ConsumerEnded); len(e) != 1 || !errors.Is(e[0].Err, core.ErrNotFound) || e[0].Entity != c.String() {
+		if e := b.journal.of(recovery.EventConsumerEnded); len(e) != 1 || !errors.Is(e[0].Err, core.ErrNotFound) || e[0].Entity != c.String() {
 			t.Errorf("events %v", e)
 		}
-		if n := len(b.journal.of(recovery.ConsumerLost)); n != 3 { // its cancel, and two attempts after which it is tried again
+		if n := len(b.journal.of(recovery.EventConsumerLost)); n != 3 { // its cancel, and two attempts after which it is tried again
 			t.Errorf("it is said to come back %d times", n)
 		}
 		b.ready(t) // nothing is missing any more
 		must(t, consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "other"}), "").Cancel(t.Context()))
 		consume(t, ch, "other", "")
 		must(t, ch.Close(t.Context()))
-		if n := len(b.journal.of(recovery.ConsumerEnded)); n != 1 {
+		if n := len(b.journal.of(recovery.EventConsumerEnded)); n != 1 {
 			t.Errorf("%d events; want none of what the application ends", n-1)
 		}
 	})
@@ -171,7 +171,7 @@ func TestConsumersOfAConnectionThatIsGivenUpEnd(t *testing.T) {
 		c := consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true}), "tag")
 		b.Stop()
 		<-c.Done()
-		if e := b.journal.of(recovery.ConsumerEnded); len(e) != 1 || e[0].Err == nil || errors.Is(e[0].Err, core.ErrClosed) {
+		if e := b.journal.of(recovery.EventConsumerEnded); len(e) != 1 || e[0].Err == nil || errors.Is(e[0].Err, core.ErrClosed) {
 			t.Errorf("events %v", e)
 		}
 	})
@@ -266,7 +266,7 @@ func TestACancelWhileAConsumerIsStartedAgain(t *testing.T) {
 					}
 				}
 				consume(t, ch, q, "tag") // the tag is free
-				if n := len(b.journal.of(recovery.Lost)); n != 1 {
+				if n := len(b.journal.of(recovery.EventLost)); n != 1 {
 					t.Errorf("%d connections lost", n)
 				}
 			})
@@ -370,7 +370,7 @@ func TestAnOverflowIsTold(t *testing.T) {
 		if len(got) < 2 {
 			t.Errorf("received %v", got)
 		}
-		if e := b.journal.last(t, recovery.ConsumerEnded); !errors.Is(e.Err, core.ErrOverflow) || e.Entity != c.String() {
+		if e := b.journal.last(t, recovery.EventConsumerEnded); !errors.Is(e.Err, core.ErrOverflow) || e.Entity != c.String() {
 			t.Errorf("event %+v", e)
 		}
 	})
@@ -418,7 +418,7 @@ func TestAThousandAndTwentyFourConsumersOfOneChannelComeBack(t *testing.T) {
 		if got := tags(b.Broker); got != want || len(b.Consumers()) != n {
 			t.Errorf("%d consumers: %s", len(b.Consumers()), got)
 		}
-		if told := b.journal.of(recovery.ConsumerRestored); len(told) != n {
+		if told := b.journal.of(recovery.EventConsumerRestored); len(told) != n {
 			t.Errorf("%d are said to be back", len(told))
 		}
 	})
@@ -484,10 +484,10 @@ func TestNoConsumerIsBlamedForAStalledConnection(t *testing.T) {
 		})
 		b.cut(t)
 		b.ready(t)
-		if stall.Hits() <= n || b.conn.State().Epoch != 3 || !errors.Is(b.journal.last(t, recovery.Lost).Err, core.ErrTimeout) {
-			t.Errorf("epoch %d, lost for %v", b.conn.State().Epoch, b.journal.last(t, recovery.Lost).Err)
+		if stall.Hits() <= n || b.conn.State().Epoch != 3 || !errors.Is(b.journal.last(t, recovery.EventLost).Err, core.ErrTimeout) {
+			t.Errorf("epoch %d, lost for %v", b.conn.State().Epoch, b.journal.last(t, recovery.EventLost).Err)
 		}
-		if lost := b.journal.of(recovery.ConsumerLost); len(lost) != 0 || len(b.Consumers()) != n {
+		if lost := b.journal.of(recovery.EventConsumerLost); len(lost) != 0 || len(b.Consumers()) != n {
 			t.Errorf("%d consumers are there, put off %+v", len(b.Consumers()), lost)
 		}
 	})
@@ -511,14 +511,14 @@ func TestAConsumerThatClosesConnectionsIsFound(t *testing.T) {
 		a.drop()
 		time.Sleep(4 * time.Second) // less than until it is tried again
 		s := c.State()
-		if len(s.Degraded) != 1 || !strings.Contains(s.Degraded[0].Entity, "tag3") || s.Stage != recovery.PublishReady {
+		if len(s.Degraded) != 1 || !strings.Contains(s.Degraded[0].Entity, "tag3") || s.Stage != recovery.StagePublishReady {
 			t.Errorf("state %+v", s)
 		}
 		if s.Epoch > 4 {
 			t.Errorf("%d connections were needed to find it", s.Epoch-1)
 		}
 		time.Sleep(time.Hour)
-		if n := len(j.of(recovery.Lost)); n > 25 {
+		if n := len(j.of(recovery.EventLost)); n > 25 {
 			t.Errorf("%d connections lost in an hour", n)
 		}
 		a.on(nil)
@@ -562,7 +562,7 @@ func TestAConsumerThatCannotBeSentIsLeftOut(t *testing.T) {
 		if len(s.Degraded) != 2 || !strings.Contains(s.Degraded[0].Entity, `"2"`) || !strings.Contains(s.Degraded[1].Entity, `"3"`) {
 			t.Errorf("state %+v", s)
 		}
-		if lost := j.of(recovery.ChannelLost); len(lost) != 0 {
+		if lost := j.of(recovery.EventChannelLost); len(lost) != 0 {
 			t.Errorf("channels lost: %v", lost)
 		}
 		must(t, all[3].Cancel(t.Context()))

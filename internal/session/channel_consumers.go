@@ -117,7 +117,7 @@ func (ch *Channel) send(physical *core.Channel, consumers []*Consumer) (inFlight
 			ch.release(c)
 		}
 		if invalid(err) { // nothing was sent: no other is hurt
-			ch.putOff(c, recovery.Invalid, err)
+			ch.putOff(c, recovery.ReasonInvalid, err)
 			continue
 		}
 		if broken = err; err != nil {
@@ -189,7 +189,7 @@ func (ch *Channel) tellRestored(physical *core.Channel) {
 	}
 	ch.mu.Unlock()
 	for _, c := range back {
-		ch.conn.Emit(recovery.Event{Kind: recovery.ConsumerRestored, Entity: c.String(), Name: c.Tag()})
+		ch.conn.Emit(recovery.Event{Kind: recovery.EventConsumerRestored, Entity: c.String(), Name: c.Tag()})
 	}
 }
 
@@ -301,7 +301,7 @@ func (ch *Channel) ended(physical *core.Channel, now time.Time) []*Consumer {
 	}
 	ch.mu.Unlock()
 	for _, c := range cancelled {
-		ch.conn.Emit(recovery.Event{Kind: recovery.ConsumerLost, Entity: c.String(), Err: core.ErrCancelled})
+		ch.conn.Emit(recovery.Event{Kind: recovery.EventConsumerLost, Entity: c.String(), Err: core.ErrCancelled})
 	}
 	for _, c := range over {
 		ch.remove(c, core.ErrOverflow)
@@ -320,7 +320,7 @@ func (ch *Channel) retryRefused(s *Session) {
 	ch.epoch = s.Epoch
 	for _, c := range ch.consumers {
 		c.verified = false
-		if c.refusal != nil && recovery.Classify(c.refusal) != recovery.Fatal {
+		if c.refusal != nil && recovery.Classify(c.refusal) != recovery.ReasonFatal {
 			c.due = time.Time{}
 			ch.look()
 		}

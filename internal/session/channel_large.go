@@ -12,13 +12,13 @@ const maxUntold = 100
 // it was started with an option of its own. It runs on the reader goroutine, perhaps
 // before Consume has returned, so the channel's goroutine tells.
 func (c *Consumer) holdTooLarge(d *core.Delivery, size uint64) {
-	fate := recovery.Held
+	fate := recovery.FateHeld
 	if d.Settled() {
-		fate = recovery.Gone
+		fate = recovery.FateGone
 	}
 	err := recovery.NewTooLargeError(d, size, fate)
 	c.channel.mu.Lock()
-	if fate == recovery.Held {
+	if fate == recovery.FateHeld {
 		c.holds, c.holdsOn = err, d.Channel()
 	}
 	if len(c.tooLarge) < maxUntold {
@@ -34,7 +34,7 @@ func (ch *Channel) tellTooLarge() {
 	var events []recovery.Event
 	for _, c := range ch.consumers {
 		for _, err := range c.tooLarge {
-			events = append(events, recovery.Event{Kind: recovery.TooLarge, Entity: c.m.Queue, Name: c.m.ConsumerTag, Err: err})
+			events = append(events, recovery.Event{Kind: recovery.EventTooLarge, Entity: c.m.Queue, Name: c.m.ConsumerTag, Err: err})
 		}
 		c.tooLarge = nil
 	}

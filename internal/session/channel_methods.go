@@ -60,7 +60,7 @@ func (ch *Channel) record(entity topology.Entity, queue string) {
 		return
 	}
 	if err := r.Record(entity, queue); err != nil {
-		ch.conn.Emit(recovery.Event{Kind: recovery.NotRecorded, Entity: ch.name, Err: err})
+		ch.conn.Emit(recovery.Event{Kind: recovery.EventNotRecorded, Entity: ch.name, Err: err})
 	}
 	ch.conn.Declared(entity)
 }

@@ -200,7 +200,7 @@ func TestQosForTheWholeChannelIsDroppedWhereTheBrokerRefusesIt(t *testing.T) {
 		if got := a.received(); !equal(got, "basic.qos 100", "basic.qos 10", "queue.purge") {
 			t.Errorf("sent %v", got)
 		}
-		if e := j.last(t, recovery.QosDropped); !errors.Is(e.Err, core.ErrNotImplemented) || e.Entity != "channel 1" {
+		if e := j.last(t, recovery.EventQosDropped); !errors.Is(e.Err, core.ErrNotImplemented) || e.Entity != "channel 1" {
 			t.Errorf("event %+v", e)
 		}
 	})
@@ -246,7 +246,7 @@ func TestQosForTheWholeChannelOutlivesAConnection(t *testing.T) {
 				if got := a.received(); !equal(got, test.want...) {
 					t.Errorf("sent %v; want %v", got, test.want)
 				}
-				if n := len(j.of(recovery.QosDropped)); n != 2-len(test.want) {
+				if n := len(j.of(recovery.EventQosDropped)); n != 2-len(test.want) {
 					t.Errorf("%d events", n)
 				}
 			})
@@ -266,7 +266,7 @@ func TestACallIsRepeatedIfTheChannelDiedOfAnother(t *testing.T) {
 		if _, ok := b.Queue("q"); !ok {
 			t.Error("the queue was not declared")
 		}
-		if e := b.journal.last(t, recovery.ChannelLost); !errors.Is(e.Err, core.ErrNotFound) {
+		if e := b.journal.last(t, recovery.EventChannelLost); !errors.Is(e.Err, core.ErrNotFound) {
 			t.Errorf("event %v", e.Err)
 		}
 	})

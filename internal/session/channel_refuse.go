@@ -21,7 +21,7 @@ func (ch *Channel) refuse(physical *core.Channel, inFlight []*Consumer, blame Bl
 	case ch.ctx.Err() != nil:
 		return err
 	case blame == Offender && alone:
-		ch.putOff(inFlight[0], recovery.Fatal, err)
+		ch.putOff(inFlight[0], recovery.ReasonFatal, err)
 		return err
 	case blame != NotBlamed:
 		ch.suspect(inFlight)
@@ -95,7 +95,7 @@ func (ch *Channel) probe(ctx context.Context, s *Session, c *Consumer) error {
 	})
 	switch blame {
 	case Offender:
-		ch.putOff(c, recovery.Fatal, err)
+		ch.putOff(c, recovery.ReasonFatal, err)
 	case Suspect:
 		ch.suspect([]*Consumer{c})
 	}
@@ -126,13 +126,13 @@ func (ch *Channel) putOff(c *Consumer, reason recovery.Reason, err error) {
 	}
 	c.attempts++
 	first, last := waits(reason)
-	if reason == recovery.Fatal {
+	if reason == recovery.ReasonFatal {
 		first = firstFatalConsumer
 	}
 	c.wait = min(max(first, 2*c.wait), last)
 	c.due = time.Now().Add(c.wait)
 	c.refusal, c.suspect, c.verified = err, false, false
-	c.refused = c.refused || reason == recovery.Fatal
+	c.refused = c.refused || reason == recovery.ReasonFatal
 	attempts, wait := c.attempts, c.wait
 	spent := ch.conn.cfg.Semantic.Spent(attempts, time.Since(c.since))
 	ch.mu.Unlock()
@@ -140,7 +140,7 @@ func (ch *Channel) putOff(c *Consumer, reason recovery.Reason, err error) {
 		ch.remove(c, fmt.Errorf("gave up after %d attempts: %w", attempts, err))
 		return
 	}
-	ch.conn.Emit(recovery.Event{Kind: recovery.ConsumerLost, Entity: c.String(), Err: err, Attempt: attempts, Delay: wait})
+	ch.conn.Emit(recovery.Event{Kind: recovery.EventConsumerLost, Entity: c.String(), Err: err, Attempt: attempts, Delay: wait})
 }
 
 // nextRetry returns when the next refused consumer is due.

@@ -55,7 +55,7 @@ func (ch *Channel) reopen() (*core.Channel, error) {
 		}
 		// 3rd: only the channel was lost.
 		wait := b.lost(time.Since(opened))
-		ch.conn.Emit(recovery.Event{Kind: recovery.ChannelLost, Entity: ch.name, Err: err, Attempt: b.losses, Delay: wait})
+		ch.conn.Emit(recovery.Event{Kind: recovery.EventChannelLost, Entity: ch.name, Err: err, Attempt: b.losses, Delay: wait})
 		ch.pause(wait)
 	}
 }
@@ -175,13 +175,13 @@ func (ch *Channel) apply(physical *core.Channel, before, after modes) error {
 // that is why it closed the channel or the connection.
 func (ch *Channel) withoutGlobal(err error) error {
 	e, ok := errs.AsType[*core.Error](err)
-	if !ok || !e.Server || e.Method != wire.MethodBasicQos.String() || recovery.Classify(err) == recovery.Temporary {
+	if !ok || !e.Server || e.Method != wire.MethodBasicQos.String() || recovery.Classify(err) == recovery.ReasonTemporary {
 		return err
 	}
 	ch.mu.Lock()
 	ch.modes.hasGlobal = false
 	ch.mu.Unlock()
-	ch.conn.Emit(recovery.Event{Kind: recovery.QosDropped, Entity: ch.name, Err: err})
+	ch.conn.Emit(recovery.Event{Kind: recovery.EventQosDropped, Entity: ch.name, Err: err})
 	return errLeftOut{err}
 }
 
@@ -202,7 +202,7 @@ func (ch *Channel) announce(physical *core.Channel, version int) bool {
 	ch.changed.Wake()
 	ch.mu.Unlock()
 	if again {
-		ch.conn.Emit(recovery.Event{Kind: recovery.ChannelRestored, Entity: ch.name})
+		ch.conn.Emit(recovery.Event{Kind: recovery.EventChannelRestored, Entity: ch.name})
 	}
 	ch.tellRestored(physical)
 	return true

@@ -156,7 +156,7 @@ func TestAFailingCallGetsItsErrorAndTheChannelGoesOn(t *testing.T) {
 		if got := b.Consumers(); len(got) != 1 || got[0].Tag != "tag" || got[0].Prefetch != 7 {
 			t.Errorf("consumers %+v", got)
 		}
-		if e := b.journal.last(t, recovery.ChannelLost); !errors.Is(e.Err, core.ErrPreconditionFailed) || b.conn.State().Epoch != 1 {
+		if e := b.journal.last(t, recovery.EventChannelLost); !errors.Is(e.Err, core.ErrPreconditionFailed) || b.conn.State().Epoch != 1 {
 			t.Errorf("event %v, epoch %d", e.Err, b.conn.State().Epoch)
 		}
 	})
@@ -260,7 +260,7 @@ func TestConsumersAreIsolatedFromEachOther(t *testing.T) {
 			t.Errorf("consumers %s; want all but q2", got)
 		}
 		s := b.conn.State()
-		if s.Stage != recovery.PublishReady || len(s.Degraded) != 1 || !errors.Is(s.Degraded[0], core.ErrNotFound) || !strings.Contains(s.Degraded[0].Entity, "q2") {
+		if s.Stage != recovery.StagePublishReady || len(s.Degraded) != 1 || !errors.Is(s.Degraded[0], core.ErrNotFound) || !strings.Contains(s.Degraded[0].Entity, "q2") {
 			t.Errorf("state %+v", s)
 		}
 		_, err := other.QueueDeclare(t.Context(), core.QueueDeclare{Queue: "q2", Durable: true})
@@ -338,9 +338,9 @@ func TestWhatIsBackIsTold(t *testing.T) {
 			var all []string
 			for _, e := range b.journal.all() {
 				switch e.Kind {
-				case recovery.ChannelRestored:
+				case recovery.EventChannelRestored:
 					all = append(all, e.Entity)
-				case recovery.ConsumerRestored:
+				case recovery.EventConsumerRestored:
 					all = append(all, e.Name)
 				}
 			}

@@ -57,26 +57,26 @@ func TestClassifyRefusals(t *testing.T) {
 		err  error
 		want recovery.Reason
 	}{
-		{closed(core.ScopeChannel, core.ErrResourceLocked, ""), recovery.Locked},
-		{closed(core.ScopeChannel, core.ErrNotFound, ""), recovery.Missing},
-		{closed(core.ScopeChannel, core.ErrAccessRefused, ""), recovery.Denied},
-		{closed(core.ScopeChannel, core.ErrAccessRefused, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use"), recovery.Denied},
+		{closed(core.ScopeChannel, core.ErrResourceLocked, ""), recovery.ReasonLocked},
+		{closed(core.ScopeChannel, core.ErrNotFound, ""), recovery.ReasonMissing},
+		{closed(core.ScopeChannel, core.ErrAccessRefused, ""), recovery.ReasonDenied},
+		{closed(core.ScopeChannel, core.ErrAccessRefused, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use"), recovery.ReasonDenied},
 		{&core.Error{
 			Scope: core.ScopeChannel, Server: true, Method: "basic.consume", Code: core.ErrAccessRefused,
 			Text: "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use",
-		}, recovery.Locked},
+		}, recovery.ReasonLocked},
 		{&core.Error{
 			Scope: core.ScopeChannel, Server: true, Method: "basic.consume", Code: core.ErrAccessRefused,
 			Text: "ACCESS_REFUSED - read access to queue 'q' in vhost '/' refused for user 'u'",
-		}, recovery.Denied},
-		{closed(core.ScopeChannel, core.ErrPreconditionFailed, "PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q'"), recovery.Different},
-		{closed(core.ScopeChannel, core.ErrPreconditionFailed, "PRECONDITION_FAILED - invalid arg 'x-message-ttl' for queue 'q'"), recovery.Invalid},
-		{closed(core.ScopeChannel, core.ErrInternal, ""), recovery.Temporary},
-		{closed(core.ScopeConnection, core.ErrInternal, "feature transient_nonexcl_queues is deprecated"), recovery.Fatal},
-		{closed(core.ScopeConnection, core.ErrNotImplemented, ""), recovery.Fatal},
-		{fmt.Errorf("%w: queue.declare", core.ErrTimeout), recovery.Temporary},
-		{&core.ValidationError{Method: "queue.declare", Err: errors.New("x")}, recovery.Invalid},
-		{fmt.Errorf("wrapped: %w", closed(core.ScopeChannel, core.ErrNotFound, "")), recovery.Missing},
+		}, recovery.ReasonDenied},
+		{closed(core.ScopeChannel, core.ErrPreconditionFailed, "PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q'"), recovery.ReasonDifferent},
+		{closed(core.ScopeChannel, core.ErrPreconditionFailed, "PRECONDITION_FAILED - invalid arg 'x-message-ttl' for queue 'q'"), recovery.ReasonInvalid},
+		{closed(core.ScopeChannel, core.ErrInternal, ""), recovery.ReasonTemporary},
+		{closed(core.ScopeConnection, core.ErrInternal, "feature transient_nonexcl_queues is deprecated"), recovery.ReasonFatal},
+		{closed(core.ScopeConnection, core.ErrNotImplemented, ""), recovery.ReasonFatal},
+		{fmt.Errorf("%w: queue.declare", core.ErrTimeout), recovery.ReasonTemporary},
+		{&core.ValidationError{Method: "queue.declare", Err: errors.New("x")}, recovery.ReasonInvalid},
+		{fmt.Errorf("wrapped: %w", closed(core.ScopeChannel, core.ErrNotFound, "")), recovery.ReasonMissing},
 	}
 	for _, test := range tests {
 		if got := recovery.Classify(test.err); got != test.want {

@@ -71,7 +71,7 @@ func TestCloseEndsInEveryState(t *testing.T) {
 			f.a.on(refusePassword)
 			f.a.drop()
 			time.Sleep(10 * time.Second)
-			f.j.last(t, recovery.Retrying)
+			f.j.last(t, recovery.EventRetrying)
 		}, 0, false},
 		{"mid-resolve", func(t *testing.T, f fixture) {
 			f.c.cfg.Resolver = func(ctx context.Context) ([]core.Config, error) { <-ctx.Done(); return nil, context.Cause(ctx) }
@@ -102,7 +102,7 @@ func TestCloseEndsInEveryState(t *testing.T) {
 				if took := time.Since(begun); took < test.took || took > test.took+test.took/5 {
 					t.Errorf("close took %s; want about %s", took, test.took)
 				}
-				if s := c.State(); s.Stage != recovery.Closed || s.Cause == nil {
+				if s := c.State(); s.Stage != recovery.StageClosed || s.Cause == nil {
 					t.Errorf("state %v, %v", s.Stage, s.Cause)
 				}
 				if _, err := c.Session(t.Context()); err == nil {

@@ -69,7 +69,7 @@ func New(cfg Config) *Connection {
 	}
 }
 
-// Connect starts the connection and waits until it is [recovery.PublishReady]. If the
+// Connect starts the connection and waits until it is [recovery.StagePublishReady]. If the
 // first connect fails on every endpoint, [Config.InitialPasses] times, it
 // returns that error and the connection is closed. When ctx ends, so does the
 // waiting; call Close to end the connection too.
@@ -140,7 +140,7 @@ func (c *Connection) snapshot() recovery.State {
 	if degraded > 0 {
 		s.Degraded = c.degraded()
 	}
-	if stage == recovery.Connecting || stage == recovery.Closed {
+	if stage == recovery.StageConnecting || stage == recovery.StageClosed {
 		s.Cause = c.err
 	}
 	return s
@@ -157,7 +157,7 @@ func (c *Connection) Await(ctx context.Context, ok func(recovery.State) bool) er
 		if ok(s) {
 			return nil
 		}
-		if s.Stage == recovery.Closed {
+		if s.Stage == recovery.StageClosed {
 			return s.Cause
 		}
 		if err := gate.Await(ctx, changed); err != nil {
@@ -257,7 +257,7 @@ func (c *Connection) Close(ctx context.Context) error {
 func (c *Connection) update() {
 	c.changed.Wake()
 	stage, degraded := c.stage()
-	if stage == recovery.ConsumeReady && c.recovered != nil {
+	if stage == recovery.StageConsumeReady && c.recovered != nil {
 		c.resumptions <- c.resumed(c.recovered) // there is room: one a connection, and none is left of the last
 		c.recovered = nil
 	}
@@ -265,7 +265,7 @@ func (c *Connection) update() {
 		return
 	}
 	c.state = c.snapshot()
-	c.mu.say(recovery.Event{Kind: recovery.StageChanged, State: c.state})
+	c.mu.say(recovery.Event{Kind: recovery.EventStageChanged, State: c.state})
 }
 
 // inVain returns err, the end of a wait, with what the state has against what was waited for.

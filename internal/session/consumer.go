@@ -79,7 +79,7 @@ func (c *Consumer) cancelledOn(physical *core.Channel) bool {
 func (c *Consumer) fatal() bool {
 	c.channel.mu.Lock()
 	defer c.channel.mu.Unlock()
-	return c.refusal != nil && recovery.Classify(c.refusal) == recovery.Fatal
+	return c.refusal != nil && recovery.Classify(c.refusal) == recovery.ReasonFatal
 }
 
 // overflowed reports whether it ended because it was not read fast enough.
@@ -266,7 +266,7 @@ func (c *Consumer) end(cause error) {
 			ch.conn.cfg.Recorder.ConsumerRemoved(c.queue(ch.conn))
 		}
 		if !errors.Is(cause, core.ErrClosed) {
-			ch.conn.Emit(recovery.Event{Kind: recovery.ConsumerEnded, Entity: c.String(), Err: cause})
+			ch.conn.Emit(recovery.Event{Kind: recovery.EventConsumerEnded, Entity: c.String(), Err: cause})
 		}
 		close(c.done)
 	})

@@ -146,7 +146,7 @@ func TestLookupsThatHangAreGivenUp(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 				defer cancel()
 				must(t, c.Await(ctx, recovery.State.Ready))
-				if e := j.last(t, recovery.SecretNotRenewed); !errors.Is(e.Err, core.ErrTimeout) {
+				if e := j.last(t, recovery.EventSecretNotRenewed); !errors.Is(e.Err, core.ErrTimeout) {
 					t.Errorf("event with %v", e.Err)
 				}
 			})

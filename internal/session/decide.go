@@ -13,7 +13,7 @@ import (
 // decide asks the application, for as long as is left of its time.
 func (s *supervision) decide(conn *core.Conn, r recovery.Refusal) recovery.Decision {
 	if s.cfg.Refused == nil || s.hookTime <= 0 {
-		return recovery.Retry
+		return recovery.DecisionRetry
 	}
 	parent, stop := s.ctx, func() {}
 	if conn.Err() == nil {
@@ -25,7 +25,7 @@ func (s *supervision) decide(conn *core.Conn, r recovery.Refusal) recovery.Decis
 	defer cancel()
 	begun := time.Now()
 	defer func() { s.hookTime -= time.Since(begun) }()
-	return ask(ctx, recovery.Retry, func() recovery.Decision { return s.cfg.Refused(ctx, r) })
+	return ask(ctx, recovery.DecisionRetry, func() recovery.Decision { return s.cfg.Refused(ctx, r) })
 }
 
 // passive returns the step that looks whether the entity exists; false if

@@ -31,8 +31,8 @@ var errListening = errors.New("an event listener has not returned")
 // any API and take its time.
 //
 // Memory is bounded: a slow subscriber has [DefaultEventBuffer] events waiting
-// at most. When there are more, a [recovery.StageChanged] that a later one supersedes is
-// left out, then the oldest events are; their number arrives in a [recovery.Dropped]
+// at most. When there are more, a [recovery.EventStageChanged] that a later one supersedes is
+// left out, then the oldest events are; their number arrives in a [recovery.EventDropped]
 // event. All methods are safe for concurrent use.
 type Dispatcher struct {
 	limit int

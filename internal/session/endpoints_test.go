@@ -199,7 +199,7 @@ func TestACertificateIsOfOneEndpoint(t *testing.T) {
 		if err := c.Connect(t.Context()); !isCertificate(err) {
 			t.Errorf("connected to nobody: %v", err)
 		}
-		if n := len(j.of(recovery.Retrying)); n != 1 {
+		if n := len(j.of(recovery.EventRetrying)); n != 1 {
 			t.Errorf("%d retries, want one for the other endpoint", n)
 		}
 	})

@@ -5,9 +5,9 @@ import "github.com/warren-mq/warren/recovery"
 // eventQueue holds events for one subscriber, in order, up to a limit. It is
 // pure: the owner's lock guards it.
 //
-// When it is full, a [recovery.StageChanged] that a later one of the same connection
+// When it is full, a [recovery.EventStageChanged] that a later one of the same connection
 // supersedes makes room; if there is none, the oldest event does, and counts
-// as lost. Losses are told by a [recovery.Dropped] event in their place.
+// as lost. Losses are told by a [recovery.EventDropped] event in their place.
 type eventQueue struct {
 	limit  int
 	events []recovery.Event
@@ -27,13 +27,13 @@ func (q *eventQueue) push(e recovery.Event) {
 // next, supersedes. It reports whether there was one.
 func (q *eventQueue) coalesce(next recovery.Event) bool {
 	latest := map[string]bool{}
-	if next.Kind == recovery.StageChanged {
+	if next.Kind == recovery.EventStageChanged {
 		latest[next.Connection] = true
 	}
 	oldest := -1
 	for i := len(q.events) - 1; i >= 0; i-- {
 		e := &q.events[i]
-		if e.Kind != recovery.StageChanged {
+		if e.Kind != recovery.EventStageChanged {
 			continue
 		}
 		if latest[e.Connection] {
@@ -60,7 +60,7 @@ func (q *eventQueue) pop() (recovery.Event, bool) {
 		return recovery.Event{}, false
 	}
 	if q.lost > 0 {
-		e := recovery.Event{Kind: recovery.Dropped, Time: q.events[0].Time, Count: q.lost}
+		e := recovery.Event{Kind: recovery.EventDropped, Time: q.events[0].Time, Count: q.lost}
 		q.lost = 0
 		return e, true
 	}

@@ -13,9 +13,9 @@ func describe(events ...recovery.Event) string {
 	var all []string
 	for _, e := range events {
 		switch e.Kind {
-		case recovery.StageChanged:
+		case recovery.EventStageChanged:
 			all = append(all, fmt.Sprintf("stage %s %d", e.Connection, e.State.Epoch))
-		case recovery.Dropped:
+		case recovery.EventDropped:
 			all = append(all, fmt.Sprintf("dropped %d", e.Count))
 		default:
 			all = append(all, fmt.Sprintf("%s %s", e.Kind, e.Entity))
@@ -33,11 +33,11 @@ func drain(q *eventQueue) string {
 }
 
 func stage(connection string, epoch uint64) recovery.Event {
-	return recovery.Event{Kind: recovery.StageChanged, Connection: connection, State: recovery.State{Epoch: epoch}}
+	return recovery.Event{Kind: recovery.EventStageChanged, Connection: connection, State: recovery.State{Epoch: epoch}}
 }
 
 func blocked(n int) recovery.Event {
-	return recovery.Event{Kind: recovery.Blocked, Entity: fmt.Sprint(n)}
+	return recovery.Event{Kind: recovery.EventBlocked, Entity: fmt.Sprint(n)}
 }
 
 func TestEventQueue(t *testing.T) {

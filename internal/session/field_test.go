@@ -279,7 +279,7 @@ func TestASoftErrorStormMeetsABreaker(t *testing.T) {
 		if opened > 10 || published > 10 {
 			t.Errorf("%d channels opened and %d messages lost in 2 s; want at most 10", opened, published)
 		}
-		if e := j.last(t, recovery.ChannelLost); e.Delay == 0 || !errors.Is(e.Err, core.ErrNotFound) {
+		if e := j.last(t, recovery.EventChannelLost); e.Delay == 0 || !errors.Is(e.Err, core.ErrNotFound) {
 			t.Errorf("event %v after %s", e.Err, e.Delay)
 		}
 		other, err := c.Channel(t.Context()) // it is this channel's trouble alone

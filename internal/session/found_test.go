@@ -89,7 +89,7 @@ func TestAnAttemptThatHangsIsBrokenOffAtASighting(t *testing.T) {
 		if since := time.Since(found); since < stuckAfter-time.Second || since > stuckAfter+foundSpread {
 			t.Errorf("back after %s", since)
 		}
-		if e := j.last(t, recovery.Retrying); !errors.Is(e.Err, errFoundElsewhere) {
+		if e := j.last(t, recovery.EventRetrying); !errors.Is(e.Err, errFoundElsewhere) {
 			t.Errorf("the attempt ended with %v", e.Err)
 		}
 	})

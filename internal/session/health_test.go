@@ -74,7 +74,7 @@ func TestReport(t *testing.T) {
 		a := newServer(t, &memnet.Network{}, "a:1")
 		r := recorded(t, topology.Queue{Name: "kept"}, topology.Queue{Exclusive: true})
 		c, j := connected(t, Config{Name: "main", Recorder: r}, a.endpoint())
-		if len(j.of(recovery.Recovered)) != 0 {
+		if len(j.of(recovery.EventRecovered)) != 0 {
 			t.Error("the first connect is no recovery")
 		}
 		a.stop()
@@ -83,7 +83,7 @@ func TestReport(t *testing.T) {
 		time.Sleep(time.Minute)
 		a.listen(t)
 		awaitEpoch(t, c, 2)
-		e := j.last(t, recovery.Recovered)
+		e := j.last(t, recovery.EventRecovered)
 		got := *e.Report
 		if got.Attempts < 3 || got.Endpoint != "a:1" || e.Connection != "main" || got.Total < time.Minute || got.Dial < time.Minute || got.Total != time.Since(got.Lost) {
 			t.Errorf("report %+v", got)
@@ -101,7 +101,7 @@ func TestReport(t *testing.T) {
 		}
 		c.Reconnect(errors.ErrUnsupported)
 		awaitEpoch(t, c, 3)
-		if got := j.last(t, recovery.Recovered).Report.Tally; got != (recovery.Tally{}) {
+		if got := j.last(t, recovery.EventRecovered).Report.Tally; got != (recovery.Tally{}) {
 			t.Errorf("counted again: %+v", got)
 		}
 	})
@@ -142,7 +142,7 @@ func TestSecretsAreRenewedBeforeTheyExpire(t *testing.T) {
 			}},
 		}, a.endpoint())
 		time.Sleep(life - time.Second)
-		if fmt.Sprint(sent()) != "[token-2]" || len(j.of(recovery.SecretRenewed)) != 1 {
+		if fmt.Sprint(sent()) != "[token-2]" || len(j.of(recovery.EventSecretRenewed)) != 1 {
 			t.Errorf("sent %v", sent())
 		}
 		time.Sleep(life)
@@ -152,11 +152,11 @@ func TestSecretsAreRenewedBeforeTheyExpire(t *testing.T) {
 		failing.Store(true)
 		time.Sleep(life - time.Minute)
 		synctest.Wait()
-		failed := len(j.of(recovery.SecretNotRenewed))
+		failed := len(j.of(recovery.EventSecretNotRenewed))
 		if failed == 0 || failed > 20 {
 			t.Errorf("%d failures reported", failed)
 		}
-		if e := j.last(t, recovery.SecretNotRenewed); !errors.Is(e.Err, errors.ErrUnsupported) || strings.Contains(fmt.Sprintf("%+v", e), "token") {
+		if e := j.last(t, recovery.EventSecretNotRenewed); !errors.Is(e.Err, errors.ErrUnsupported) || strings.Contains(fmt.Sprintf("%+v", e), "token") {
 			t.Errorf("event %+v", e)
 		}
 		failing.Store(false)
@@ -181,14 +181,14 @@ func TestReportOfTheConsumers(t *testing.T) {
 		soon, late := b.channel(t), b.channel(t)
 		consume(t, soon, declare(t, soon, core.QueueDeclare{Queue: "a", Durable: true}), "soon")
 		consume(t, late, declare(t, late, core.QueueDeclare{Queue: "b", Durable: true}), "late")
-		if n := len(b.journal.of(recovery.Resumed)); n != 0 {
+		if n := len(b.journal.of(recovery.EventResumed)); n != 0 {
 			t.Errorf("%d events before any loss", n)
 		}
 		time.Sleep(time.Minute)
 		b.OnReceive(wire.MethodBasicConsume, brokertest.Nth(1, brokertest.Refuse(403, "ACCESS_REFUSED")))
 		b.cut(t)
 		b.ready(t)
-		first, full := b.journal.last(t, recovery.Recovered).Report, b.journal.last(t, recovery.Resumed).Report
+		first, full := b.journal.last(t, recovery.EventRecovered).Report, b.journal.last(t, recovery.EventResumed).Report
 		if first.ConsumeReady != 0 || first.Consumers != nil {
 			t.Errorf("the report at publish-ready has %s, %v", first.ConsumeReady, first.Consumers)
 		}
@@ -211,14 +211,14 @@ func TestReportOfTheConsumers(t *testing.T) {
 		}
 		b.cut(t)
 		b.ready(t)
-		if again := b.journal.last(t, recovery.Resumed).Report; again == full || again.ConsumeReady != again.Total || len(again.Consumers[0].Refused) > 0 {
+		if again := b.journal.last(t, recovery.EventResumed).Report; again == full || again.ConsumeReady != again.Total || len(again.Consumers[0].Refused) > 0 {
 			t.Errorf("after another loss: %+v", again)
 		}
 		must(t, late.Close(t.Context()))
 		must(t, soon.Close(t.Context()))
 		b.cut(t)
 		b.ready(t)
-		if n := len(b.journal.of(recovery.Resumed)); n != 2 {
+		if n := len(b.journal.of(recovery.EventResumed)); n != 2 {
 			t.Errorf("%d events; want none without consumers", n)
 		}
 	})

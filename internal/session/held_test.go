@@ -210,7 +210,7 @@ func TestExclusiveQueuesHeldForTheLostConnectionComeBackTogether(t *testing.T) {
 				closed := refusals(h.Broker)
 				end := h.breakOff(t)
 				lost := time.Now()
-				if s := h.conn.State(); s.Stage != recovery.PublishReady || len(s.Degraded) != n {
+				if s := h.conn.State(); s.Stage != recovery.StagePublishReady || len(s.Degraded) != n {
 					t.Errorf("stage %v, %d degraded while the queues are held", s.Stage, len(s.Degraded))
 				}
 				if got := strings.Count(" "+tags(h.Broker), " other"); got != 2 { // one is left on the lost connection
@@ -226,10 +226,10 @@ func TestExclusiveQueuesHeldForTheLostConnectionComeBackTogether(t *testing.T) {
 					t.Errorf("%d channels were closed", got)
 				}
 				roundTrips(t, ch, append(all, other))
-				if q, r := len(h.journal.of(recovery.Quarantined)), len(h.journal.of(recovery.Restored)); q < n || r != n {
+				if q, r := len(h.journal.of(recovery.EventQuarantined)), len(h.journal.of(recovery.EventRestored)); q < n || r != n {
 					t.Errorf("%d quarantined, %d restored; want %d", q, r, n)
 				}
-				if got := len(h.journal.of(recovery.ConsumerLost)) + len(h.journal.of(recovery.ChannelLost)); got > 0 {
+				if got := len(h.journal.of(recovery.EventConsumerLost)) + len(h.journal.of(recovery.EventChannelLost)); got > 0 {
 					t.Errorf("%d consumers and channels were lost", got)
 				}
 			})
@@ -274,7 +274,7 @@ func TestAQueueThatSomebodyElseHoldsKeepsNoOtherWaiting(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if s := h.conn.State(); len(s.Degraded) != 3 || s.Stage != recovery.PublishReady {
+		if s := h.conn.State(); len(s.Degraded) != 3 || s.Stage != recovery.StagePublishReady {
 			t.Errorf("state %v, %s", s.Stage, entities(s.Degraded))
 		}
 		roundTrips(t, ch, all[10:])
@@ -357,7 +357,7 @@ func TestAQueueFreedOnALostConnectionIsHeldOnTheNext(t *testing.T) {
 		a.received()
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
-		if binds, restored := a.count("queue.bind"), len(j.of(recovery.Restored)); binds != 0 || restored != 0 || len(c.State().Degraded) != 2 {
+		if binds, restored := a.count("queue.bind"), len(j.of(recovery.EventRestored)); binds != 0 || restored != 0 || len(c.State().Degraded) != 2 {
 			t.Errorf("%d bindings tried, %d restored, degraded %s; want both queues held", binds, restored, entities(c.State().Degraded))
 		}
 		free.Store(true)
@@ -378,7 +378,7 @@ func TestTheConsumerOfAQueueThatIsRefusedOtherwiseIsStarted(t *testing.T) {
 		h.OnReceive(wire.MethodQueueDeclare, brokertest.Nth(1, brokertest.Refuse(403, "ACCESS_REFUSED")))
 		end()
 		h.ready(t)
-		if e := h.journal.last(t, recovery.Quarantined); !errors.Is(e.Err, core.ErrAccessRefused) {
+		if e := h.journal.last(t, recovery.EventQuarantined); !errors.Is(e.Err, core.ErrAccessRefused) {
 			t.Errorf("refused at last with %v; want 403", e.Err)
 		}
 		roundTrips(t, ch, all)

@@ -32,7 +32,7 @@ func (j *journal) emit(e recovery.Event) {
 }
 
 // of returns the events of a kind so far.
-func (j *journal) of(k recovery.Kind) []recovery.Event {
+func (j *journal) of(k recovery.EventKind) []recovery.Event {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var all []recovery.Event
@@ -52,7 +52,7 @@ func (j *journal) all() []recovery.Event {
 }
 
 // last returns the last event of a kind.
-func (j *journal) last(t *testing.T, k recovery.Kind) recovery.Event {
+func (j *journal) last(t *testing.T, k recovery.EventKind) recovery.Event {
 	t.Helper()
 	all := j.of(k)
 	if len(all) == 0 {

@@ -12,9 +12,9 @@ import (
 func logEvent(log *zap.Logger, e recovery.Event) {
 	level := zapcore.InfoLevel
 	switch e.Kind {
-	case recovery.Lost, recovery.Retrying, recovery.Quarantined, recovery.Blocked, recovery.ConsumerLost, recovery.ConsumerEnded, recovery.ChannelLost, recovery.HandlerFailed, recovery.HandlerSlow, recovery.FailuresDropped, recovery.Warning, recovery.Recreated, recovery.SecretNotRenewed, recovery.NotRecorded, recovery.QosDropped, recovery.TooLarge, recovery.Dropped:
+	case recovery.EventLost, recovery.EventRetrying, recovery.EventQuarantined, recovery.EventBlocked, recovery.EventConsumerLost, recovery.EventConsumerEnded, recovery.EventChannelLost, recovery.EventHandlerFailed, recovery.EventHandlerSlow, recovery.EventFailuresDropped, recovery.EventWarning, recovery.EventRecreated, recovery.EventSecretNotRenewed, recovery.EventNotRecorded, recovery.EventQosDropped, recovery.EventTooLarge, recovery.EventDropped:
 		level = zapcore.WarnLevel
-	case recovery.StageChanged, recovery.ConsumerRestored, recovery.ChannelRestored:
+	case recovery.EventStageChanged, recovery.EventConsumerRestored, recovery.EventChannelRestored:
 		level = zapcore.DebugLevel
 	}
 	entry := log.Check(level, e.Kind.String())
@@ -31,7 +31,7 @@ func logEvent(log *zap.Logger, e recovery.Event) {
 	if e.Name != "" {
 		fields = append(fields, zap.String("name", e.Name))
 	}
-	if e.Kind == recovery.StageChanged {
+	if e.Kind == recovery.EventStageChanged {
 		fields = append(fields, zap.Stringer("stage", e.State.Stage), zap.Int("degraded", len(e.State.Degraded)))
 	}
 	if e.Attempt > 0 {

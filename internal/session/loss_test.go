@@ -96,12 +96,12 @@ func TestBlockedEndsWithTheConnection(t *testing.T) {
 		c, j := connected(t, Config{}, a.endpoint())
 		a.peers[0].send(0, &wire.ConnectionBlocked{Reason: "low on memory"})
 		synctest.Wait()
-		if e := j.last(t, recovery.Blocked); e.Err.Error() != "low on memory" {
+		if e := j.last(t, recovery.EventBlocked); e.Err.Error() != "low on memory" {
 			t.Errorf("reason %v", e.Err)
 		}
 		a.drop()
 		awaitEpoch(t, c, 2)
-		j.last(t, recovery.Unblocked)
+		j.last(t, recovery.EventUnblocked)
 	})
 }
 

@@ -120,15 +120,15 @@ func (c *Connection) stage() (s recovery.Stage, degraded int) {
 	degraded = len(c.quarantine.entries) + c.failed
 	switch {
 	case c.closed:
-		return recovery.Closed, 0
+		return recovery.StageClosed, 0
 	case c.conn == nil:
-		return recovery.Connecting, degraded
+		return recovery.StageConnecting, degraded
 	case c.session == nil:
-		return recovery.Connected, degraded
+		return recovery.StageConnected, degraded
 	case c.behind > 0:
-		return recovery.PublishReady, degraded
+		return recovery.StagePublishReady, degraded
 	}
-	return recovery.ConsumeReady, degraded
+	return recovery.StageConsumeReady, degraded
 }
 
 // degraded names what is. The lock is held.

@@ -77,7 +77,7 @@ func TestListenersStay(t *testing.T) {
 				t.Errorf("verdict %v", v.Outcome)
 			}
 			synctest.Wait()
-			if b, u := len(j.of(recovery.Blocked)), len(j.of(recovery.Unblocked)); b != int(epoch)+1 || u != b {
+			if b, u := len(j.of(recovery.EventBlocked)), len(j.of(recovery.EventUnblocked)); b != int(epoch)+1 || u != b {
 				t.Errorf("on connection %d: blocked %d, unblocked %d times", epoch+1, b, u)
 			}
 		}
@@ -226,7 +226,7 @@ func TestAQueueWithANameIsNeverRenamed(t *testing.T) {
 			b.cut(t)
 			b.ready(t)
 		}
-		if e := b.journal.of(recovery.Renamed); len(e) != 0 || len(b.Consumers()) != 1 {
+		if e := b.journal.of(recovery.EventRenamed); len(e) != 0 || len(b.Consumers()) != 1 {
 			t.Errorf("renamed %v; consumers %v", e, b.Consumers())
 		}
 	})

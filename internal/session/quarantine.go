@@ -47,11 +47,11 @@ const (
 
 func waits(r recovery.Reason) (first, last time.Duration) {
 	switch r {
-	case recovery.Locked:
+	case recovery.ReasonLocked:
 		return firstRetry, lastLocked
-	case recovery.Missing:
+	case recovery.ReasonMissing:
 		return firstMissing, lastRetry
-	case recovery.Fatal:
+	case recovery.ReasonFatal:
 		return firstFatal, lastFatal
 	default:
 		return firstRetry, lastRetry
@@ -89,7 +89,7 @@ func (q *quarantine) refuse(entity topology.Entity, err error, now time.Time) re
 	p.due = now.Add(p.wait)
 	p.Refusal = recovery.Refusal{Entity: entity, Reason: reason, Err: err, Attempts: p.Attempts + 1}
 	p.spent = q.budget.Spent(p.Attempts, now.Sub(p.since))
-	if queue, ok := entity.(topology.Queue); ok && queue.Exclusive && reason == recovery.Locked {
+	if queue, ok := entity.(topology.Queue); ok && queue.Exclusive && reason == recovery.ReasonLocked {
 		p.tried = q.held.rounds + 1
 		q.held.add(p, now)
 	} else {
@@ -102,7 +102,7 @@ func (q *quarantine) refuse(entity topology.Entity, err error, now time.Time) re
 // refused as locked with err.
 func (q *quarantine) hold(entity topology.Entity, err error, now time.Time) {
 	p := q.admit(entity, now)
-	p.Refusal = recovery.Refusal{Entity: entity, Reason: recovery.Locked, Err: err, Attempts: p.Attempts}
+	p.Refusal = recovery.Refusal{Entity: entity, Reason: recovery.ReasonLocked, Err: err, Attempts: p.Attempts}
 	q.held.add(p, now)
 }
 
@@ -153,7 +153,7 @@ func (q *quarantine) renamed(queue, name string) {
 // connection would spend its time on that again.
 func (q *quarantine) reset(slow bool) {
 	for p := range q.all {
-		if p.Reason != recovery.Fatal && (p.Reason != recovery.Temporary || !slow) {
+		if p.Reason != recovery.ReasonFatal && (p.Reason != recovery.ReasonTemporary || !slow) {
 			q.release(p.key)
 		}
 		p.spent = false
@@ -191,14 +191,14 @@ func (q *quarantine) next() (at time.Time, ok bool) {
 // connections, or a broker that is too slow has not answered, and may do it yet.
 func (q *quarantine) inOwnTime(key string) bool {
 	p := q.find(key)
-	return p != nil && (p.Reason == recovery.Fatal || p.Reason == recovery.Temporary)
+	return p != nil && (p.Reason == recovery.ReasonFatal || p.Reason == recovery.ReasonTemporary)
 }
 
 // nudge makes those due that missed something, which may be there now, also
 // those that had used up their budget.
 func (q *quarantine) nudge(now time.Time) {
 	for p := range q.all {
-		if p.Reason == recovery.Missing {
+		if p.Reason == recovery.ReasonMissing {
 			p.due, p.spent = now, false
 		}
 	}

@@ -76,10 +76,10 @@ func testFatalOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	c, j := rabbit(t, broker, Config{Recorder: r}, nil)
 	s := c.State()
 	got := entities(s.Degraded)
-	if s.Stage != recovery.ConsumeReady || !strings.Contains(got, `queue "bad-1"`) || !strings.Contains(got, `queue "bad-2"`) || strings.Contains(got, "good") {
+	if s.Stage != recovery.StageConsumeReady || !strings.Contains(got, `queue "bad-1"`) || !strings.Contains(got, `queue "bad-2"`) || strings.Contains(got, "good") {
 		t.Errorf("degraded: %s", got)
 	}
-	e := j.of(recovery.Quarantined)[0]
+	e := j.of(recovery.EventQuarantined)[0]
 	if refusal, ok := errs.AsType[*core.Error](e.Err); !ok || refusal.Code != core.ErrInternal || refusal.Scope != core.ScopeConnection {
 		t.Errorf("event %v", e.Err)
 	}
@@ -179,11 +179,11 @@ func testLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	begun := time.Now()
 	awaitEpoch(t, c, 2)
 	await(t, c, recovery.State.Ready)
-	t.Logf("ready after %s, tried %d times", time.Since(begun).Round(time.Millisecond), len(j.of(recovery.Quarantined)))
-	if e := j.of(recovery.Quarantined); len(e) == 0 || !errors.Is(e[0].Err, core.ErrResourceLocked) {
+	t.Logf("ready after %s, tried %d times", time.Since(begun).Round(time.Millisecond), len(j.of(recovery.EventQuarantined)))
+	if e := j.of(recovery.EventQuarantined); len(e) == 0 || !errors.Is(e[0].Err, core.ErrResourceLocked) {
 		t.Errorf("events %v: the broker had given the queue up already", e)
 	}
-	if len(j.of(recovery.Restored)) == 0 {
+	if len(j.of(recovery.EventRestored)) == 0 {
 		t.Error("nothing was restored")
 	}
 }
@@ -203,7 +203,7 @@ func testManyLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	all := exclusive(t, ch, queues)
 	for range cuts {
 		epoch := c.State().Epoch
-		refused := len(j.of(recovery.Quarantined))
+		refused := len(j.of(recovery.EventQuarantined))
 		proxy.Reset()
 		begun := time.Now()
 		awaitEpoch(t, c, epoch+1)
@@ -213,10 +213,10 @@ func testManyLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 		if err != nil {
 			t.Fatalf("%v: %+v", err, c.State())
 		}
-		t.Logf("ready after %s, %d queues were held", time.Since(begun).Round(time.Millisecond), len(j.of(recovery.Quarantined))-refused)
+		t.Logf("ready after %s, %d queues were held", time.Since(begun).Round(time.Millisecond), len(j.of(recovery.EventQuarantined))-refused)
 		roundTrips(t, ch, all)
 	}
-	if n := len(j.of(recovery.ConsumerLost)) + len(j.of(recovery.ChannelLost)); n > 0 {
+	if n := len(j.of(recovery.EventConsumerLost)) + len(j.of(recovery.EventChannelLost)); n > 0 {
 		t.Errorf("%d consumers and channels were lost", n)
 	}
 	must(t, ch.Close(t.Context()))
@@ -245,7 +245,7 @@ func testAckTimeoutOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 		t.Errorf("the late ack: %v", err)
 	}
 	must(t, again.Ack())
-	t.Logf("%d channels, %d consumers lost", len(j.of(recovery.ChannelLost)), len(j.of(recovery.ConsumerLost)))
+	t.Logf("%d channels, %d consumers lost", len(j.of(recovery.EventChannelLost)), len(j.of(recovery.EventConsumerLost)))
 	send(t, ch, "slow", "next")
 	if d, err := cons.Receive(ctx); err != nil || string(d.Body) != "next" {
 		t.Errorf("then %v, %v", d, err)
@@ -364,8 +364,8 @@ func TestAckTimeoutThatClosesTheChannel(t *testing.T) {
 		t.Errorf("the late ack: %v", err)
 	}
 	must(t, again.Ack())
-	if e := j.last(t, recovery.ChannelLost); !errors.Is(e.Err, core.ErrAckTimeout) || len(j.of(recovery.Lost)) != 0 {
-		t.Errorf("lost the channel of %v, connections %v", e.Err, j.of(recovery.Lost))
+	if e := j.last(t, recovery.EventChannelLost); !errors.Is(e.Err, core.ErrAckTimeout) || len(j.of(recovery.EventLost)) != 0 {
+		t.Errorf("lost the channel of %v, connections %v", e.Err, j.of(recovery.EventLost))
 	}
 	send(t, ch, q, "next")
 	if got := receive(t, cons); got != "next" || cons.Tag() != "tag" {
@@ -392,7 +392,7 @@ func testEndedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 		t.Fatalf("ended with %v, in state %+v after %+v", err, c.State(), j.all())
 	}
 	<-cons.Done()
-	if e := j.of(recovery.ConsumerEnded); len(e) != 1 || !errors.Is(e[0].Err, core.ErrNotFound) || e[0].Entity != cons.String() {
+	if e := j.of(recovery.EventConsumerEnded); len(e) != 1 || !errors.Is(e[0].Err, core.ErrNotFound) || e[0].Entity != cons.String() {
 		t.Errorf("events %v", e)
 	}
 }
@@ -431,8 +431,8 @@ func testRestartOfRabbitMQ(t *testing.T, broker *docker.Broker) {
 	awaitEpoch(t, c, 2)
 	await(t, c, recovery.State.Ready)
 	round("three")
-	if now := c.Resolve(first); now == first || j.last(t, recovery.Renamed).Name != now {
+	if now := c.Resolve(first); now == first || j.last(t, recovery.EventRenamed).Name != now {
 		t.Errorf("the queue is still called %s", now)
 	}
-	t.Log(j.last(t, recovery.Recovered).Report)
+	t.Log(j.last(t, recovery.EventRecovered).Report)
 }

@@ -53,7 +53,7 @@ func (c *Connection) Redeclare(ctx context.Context, s *Session, queue string) (r
 				err = r.Err
 			case r.Err == nil && isQueue && now != r.Name:
 				c.renamed(r.Name, now)
-				c.Emit(recovery.Event{Kind: recovery.Renamed, Entity: r.Name, Name: now})
+				c.Emit(recovery.Event{Kind: recovery.EventRenamed, Entity: r.Name, Name: now})
 			}
 		}
 		if lost != nil {

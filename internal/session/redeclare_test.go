@@ -47,7 +47,7 @@ func TestABindingIsRetriedWithItsEnds(t *testing.T) {
 			return gone.Load() && (toExchange || toQueue && b.Exchange == "b")
 		}, core.ErrNotFound))
 		c, j := connected(t, Config{Recorder: chained()}, s.endpoint())
-		if got := len(j.of(recovery.Quarantined)); got != 2 {
+		if got := len(j.of(recovery.EventQuarantined)); got != 2 {
 			t.Fatalf("%d quarantined, want both bindings of b", got)
 		}
 		s.received()
@@ -158,7 +158,7 @@ func TestAnExclusiveQueueIsNotDoubledByARefusedConsumer(t *testing.T) {
 		b.SetPermissions("guest", "/", ".*", ".*", "^x$")
 		b.CancelConsumer("tag")
 		time.Sleep(10 * time.Minute)
-		if n := len(b.journal.of(recovery.ConsumerLost)); n < 5 {
+		if n := len(b.journal.of(recovery.EventConsumerLost)); n < 5 {
 			t.Fatalf("it was tried %d times", n)
 		}
 		if got := bound(b); len(got) != 1 || got[0] != q {

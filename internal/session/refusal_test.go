@@ -63,10 +63,10 @@ func TestARefusedEntityIsIsolatedAndTriedAgain(t *testing.T) {
 			}
 		}
 		s := c.State()
-		if s.Stage != recovery.ConsumeReady || s.Ready() || entities(s.Degraded) != `queue "bad", binding of queue "bad" to "x" with key "k"` {
+		if s.Stage != recovery.StageConsumeReady || s.Ready() || entities(s.Degraded) != `queue "bad", binding of queue "bad" to "x" with key "k"` {
 			t.Errorf("state %+v", s)
 		}
-		if n := len(j.of(recovery.Quarantined)); n != 2 {
+		if n := len(j.of(recovery.EventQuarantined)); n != 2 {
 			t.Errorf("%d events", n)
 		}
 		time.Sleep(10 * time.Minute)
@@ -75,7 +75,7 @@ func TestARefusedEntityIsIsolatedAndTriedAgain(t *testing.T) {
 		}
 		a.on(nil)
 		must(t, c.Await(t.Context(), recovery.State.Ready))
-		if got := fmt.Sprint(len(j.of(recovery.Restored)), c.State().Epoch); got != "2 1" {
+		if got := fmt.Sprint(len(j.of(recovery.EventRestored)), c.State().Epoch); got != "2 1" {
 			t.Errorf("restored and epoch: %s; want 2 1", got)
 		}
 	})
@@ -113,9 +113,9 @@ func TestTheApplicationDecidesAboutRefusedEntities(t *testing.T) {
 		report   func(*recovery.Report) string
 		want     string
 	}{
-		{recovery.Adopt, "", func(r *recovery.Report) string { return fmt.Sprint(r.Adopted) }, `[queue "bad"]`},
-		{recovery.Skip, "", func(r *recovery.Report) string { return entities(r.Skipped) }, `queue "bad"`},
-		{recovery.Retry, `queue "bad"`, func(r *recovery.Report) string { return entities(r.Failed) }, `queue "bad"`},
+		{recovery.DecisionAdopt, "", func(r *recovery.Report) string { return fmt.Sprint(r.Adopted) }, `[queue "bad"]`},
+		{recovery.DecisionSkip, "", func(r *recovery.Report) string { return entities(r.Skipped) }, `queue "bad"`},
+		{recovery.DecisionRetry, `queue "bad"`, func(r *recovery.Report) string { return entities(r.Failed) }, `queue "bad"`},
 	}
 	for _, test := range tests {
 		t.Run(test.decision.String(), func(t *testing.T) {
@@ -143,10 +143,10 @@ func TestTheApplicationDecidesAboutRefusedEntities(t *testing.T) {
 				})
 				a.drop()
 				awaitEpoch(t, c, 2)
-				if len(asked) == 0 || asked[0].Reason != recovery.Different || asked[0].Attempts != 1 || asked[0].Entity.String() != `queue "bad"` {
+				if len(asked) == 0 || asked[0].Reason != recovery.ReasonDifferent || asked[0].Attempts != 1 || asked[0].Entity.String() != `queue "bad"` {
 					t.Errorf("asked about %+v", asked)
 				}
-				r := j.last(t, recovery.Recovered).Report
+				r := j.last(t, recovery.EventRecovered).Report
 				if got := test.report(r); got != test.want {
 					t.Errorf("reported %s; want %s", got, test.want)
 				}
@@ -165,7 +165,7 @@ func TestTheApplicationMayFailTheConnectionOverAnEntity(t *testing.T) {
 			return declaresQueue(m, "bad") && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
 		})
 		c, j := start(t, Config{
-			Config:   recovery.Config{Refused: func(context.Context, recovery.Refusal) recovery.Decision { return recovery.Fail }},
+			Config:   recovery.Config{Refused: func(context.Context, recovery.Refusal) recovery.Decision { return recovery.DecisionFail }},
 			Recorder: recorded(t, queues("bad")...),
 		}, a.endpoint())
 		err := c.Connect(t.Context())
@@ -203,13 +203,13 @@ func TestAnEntityThatClosesTheConnectionIsFoundAndTheClientStaysUp(t *testing.T)
 				s := awaitEpoch(t, c, 2)
 				synctest.Wait()
 				state := c.State()
-				if state.Stage != recovery.ConsumeReady || !strings.HasPrefix(entities(state.Degraded), fmt.Sprintf("queue %q, binding", bad)) {
+				if state.Stage != recovery.StageConsumeReady || !strings.HasPrefix(entities(state.Degraded), fmt.Sprintf("queue %q, binding", bad)) {
 					t.Errorf("state %+v", state)
 				}
 				if want := uint64(4); s.Epoch > want {
 					t.Errorf("%d connections were needed", s.Epoch-1)
 				}
-				if e := j.of(recovery.Quarantined)[0]; !strings.Contains(e.Err.Error(), "deprecated") {
+				if e := j.of(recovery.EventQuarantined)[0]; !strings.Contains(e.Err.Error(), "deprecated") {
 					t.Errorf("event %v", e.Err)
 				}
 				// It is tried again, on a connection of its own, and hurts nobody.
@@ -299,11 +299,11 @@ func TestQueuesThatSurvivedAreToldFromThoseRecreated(t *testing.T) {
 		b.Start()
 		synctest.Wait()
 		b.ready(t)
-		r := b.journal.last(t, recovery.Recovered).Report
+		r := b.journal.last(t, recovery.EventRecovered).Report
 		if r.Survived != 1 || !slices.Equal(r.Recreated, []string{`queue "gone"`}) {
 			t.Errorf("survived %d, recreated %v", r.Survived, r.Recreated)
 		}
-		if e := b.journal.last(t, recovery.Recreated); e.Entity != `queue "gone"` {
+		if e := b.journal.last(t, recovery.EventRecreated); e.Entity != `queue "gone"` {
 			t.Errorf("event %v", e)
 		}
 		if len(b.Queues()) != 3 {
@@ -327,11 +327,11 @@ func TestAQueueWhoseNodeIsDownIsNotTakenForRecreated(t *testing.T) {
 			await(t, b.conn, func(s recovery.State) bool { return len(s.Degraded) > 0 }) // named, and tried again
 			down.Remove()
 			b.ready(t)
-			if r := b.journal.last(t, recovery.Recovered).Report; len(r.Recreated) > 0 || len(b.journal.of(recovery.Recreated)) > 0 {
-				t.Errorf("recreated %v, of which events tell %v", r.Recreated, b.journal.of(recovery.Recreated))
+			if r := b.journal.last(t, recovery.EventRecovered).Report; len(r.Recreated) > 0 || len(b.journal.of(recovery.EventRecreated)) > 0 {
+				t.Errorf("recreated %v, of which events tell %v", r.Recreated, b.journal.of(recovery.EventRecreated))
 			}
-			if len(b.journal.of(recovery.Restored)) != 1 {
-				t.Errorf("events %v", b.journal.of(recovery.Restored))
+			if len(b.journal.of(recovery.EventRestored)) != 1 {
+				t.Errorf("events %v", b.journal.of(recovery.EventRestored))
 			}
 		})
 	}
@@ -348,7 +348,7 @@ func TestAWipedBrokerIsNotAskedForEveryQueue(t *testing.T) {
 		b.Restart(0) // Forget
 		synctest.Wait()
 		b.ready(t)
-		r := b.journal.last(t, recovery.Recovered).Report
+		r := b.journal.last(t, recovery.EventRecovered).Report
 		if len(b.Queues()) != n || r.Declared != n {
 			t.Errorf("%d queues, %d declared; want %d", len(b.Queues()), r.Declared, n)
 		}
@@ -378,7 +378,7 @@ func TestWhatCanBeAdopted(t *testing.T) {
 
 // A value of a later release has a name in logs too.
 func TestUnknownNames(t *testing.T) {
-	for _, got := range []string{recovery.Reason(200).String(), recovery.Decision(200).String(), recovery.Kind(200).String(), recovery.Stage(200).String()} {
+	for _, got := range []string{recovery.Reason(200).String(), recovery.Decision(200).String(), recovery.EventKind(200).String(), recovery.Stage(200).String()} {
 		if !strings.Contains(got, "200") {
 			t.Errorf("%q", got)
 		}

@@ -23,7 +23,7 @@ func (c *Connection) Declared(entity topology.Entity) {
 	c.update()
 	c.mu.Unlock()
 	c.review()
-	c.Emit(recovery.Event{Kind: recovery.Restored, Entity: entity.String(), Attempt: p.Attempts})
+	c.Emit(recovery.Event{Kind: recovery.EventRestored, Entity: entity.String(), Attempt: p.Attempts})
 }
 
 // forgotten lets go of what is quarantined and no longer recorded.

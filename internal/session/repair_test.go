@@ -78,7 +78,9 @@ func TestAQueueThatIsDeclaredLateIsBoundAgain(t *testing.T) {
 		must(t, ch.QueueBind(t.Context(), core.QueueBind{Queue: "late", Exchange: "copies"}))
 		hung := b.OnReceive(wire.MethodQueueDeclare, brokertest.Always(brokertest.Swallow))
 		b.cut(t)
-		if err := b.conn.Await(t.Context(), func(s recovery.State) bool { return s.Stage.Reached(recovery.PublishReady) && len(s.Degraded) == 1 }); err != nil {
+		if err := b.conn.Await(t.Context(), func(s recovery.State) bool {
+			return s.Stage.Reached(recovery.StagePublishReady) && len(s.Degraded) == 1
+		}); err != nil {
 			t.Fatal(err)
 		}
 		b.DeleteQueue("late") // with its binding goes the exchange
@@ -89,7 +91,7 @@ func TestAQueueThatIsDeclaredLateIsBoundAgain(t *testing.T) {
 		if q, ok := b.Queue("late"); !ok || q.Ready != 1 {
 			t.Errorf("queue %+v", q)
 		}
-		if n := len(b.journal.of(recovery.Restored)); n != 1 {
+		if n := len(b.journal.of(recovery.EventRestored)); n != 1 {
 			t.Errorf("restored %d times", n)
 		}
 	})
@@ -118,7 +120,7 @@ func TestWhatMissedSomethingIsTriedWhenThatIsBack(t *testing.T) {
 		time.Sleep(10 * time.Minute) // both are tried every half minute by now, not in step
 		down.Store(false)
 		for range 60_000 {
-			if len(j.of(recovery.Restored)) > 0 {
+			if len(j.of(recovery.EventRestored)) > 0 {
 				break
 			}
 			time.Sleep(time.Millisecond)

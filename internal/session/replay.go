@@ -185,7 +185,7 @@ func (s *supervision) hold(steps []record.Step, locked error) {
 		s.mu.Unlock()
 		if !known {
 			s.report.Failed = append(s.report.Failed, recovery.Failure{Entity: step.Entity.String(), Err: locked})
-			s.Emit(recovery.Event{Kind: recovery.Quarantined, Entity: step.Entity.String(), Err: locked})
+			s.Emit(recovery.Event{Kind: recovery.EventQuarantined, Entity: step.Entity.String(), Err: locked})
 		}
 	}
 }
@@ -200,7 +200,7 @@ func (s *supervision) declared(r record.Result) {
 	}
 	s.renamed(r.Name, now)
 	s.report.Renamed[r.Name] = now
-	s.Emit(recovery.Event{Kind: recovery.Renamed, Entity: r.Name, Name: now})
+	s.Emit(recovery.Event{Kind: recovery.EventRenamed, Entity: r.Name, Name: now})
 }
 
 // cured releases an entity from quarantine, if it is there.
@@ -232,7 +232,7 @@ func (s *supervision) discharge(p *patient) {
 	s.quarantine.release(p.key)
 	s.healed = true
 	s.mu.Unlock()
-	s.Emit(recovery.Event{Kind: recovery.Restored, Entity: p.Entity.String(), Attempt: p.Attempts})
+	s.Emit(recovery.Event{Kind: recovery.EventRestored, Entity: p.Entity.String(), Attempt: p.Attempts})
 }
 
 // refused puts an entity into quarantine, or does what the application decides.
@@ -243,24 +243,24 @@ func (s *supervision) refused(conn *core.Conn, step record.Step, err error) erro
 	s.mu.Unlock()
 	f := recovery.Failure{Entity: step.Entity.String(), Err: err}
 	switch s.decide(conn, r) {
-	case recovery.Adopt:
+	case recovery.DecisionAdopt:
 		if s.adopt(conn, step) {
 			s.report.Adopted = append(s.report.Adopted, f.Entity)
 			s.cured(record.Result{Entity: step.Entity})
 			return nil
 		}
-	case recovery.Skip:
+	case recovery.DecisionSkip:
 		s.report.Skipped = append(s.report.Skipped, f)
 		s.mu.Lock()
 		s.quarantine.release(key)
 		s.mu.Unlock()
 		s.doubtful[key] = true // on the next connection
 		return nil
-	case recovery.Fail:
+	case recovery.DecisionFail:
 		return &refusedError{f}
 	}
 	s.report.Failed = append(s.report.Failed, f)
-	s.Emit(recovery.Event{Kind: recovery.Quarantined, Entity: f.Entity, Err: err, Attempt: r.Attempts})
+	s.Emit(recovery.Event{Kind: recovery.EventQuarantined, Entity: f.Entity, Err: err, Attempt: r.Attempts})
 	return nil
 }
 

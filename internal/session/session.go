@@ -57,7 +57,7 @@ func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
 	s.mu.Unlock()
 	s.planRenewal(time.Now())
 	s.hookTime = s.cfg.ReplayTimeout
-	s.Emit(recovery.Event{Kind: recovery.Opened, Endpoint: endpoint, Attempt: attempt})
+	s.Emit(recovery.Event{Kind: recovery.EventOpened, Endpoint: endpoint, Attempt: attempt})
 	s.report = newReport()
 	s.report.Cause, s.report.Attempts, s.report.Endpoint, s.report.Lost = s.cause, attempt, endpoint, s.lostAt
 	if s.cause != nil {
@@ -81,7 +81,7 @@ func (c *Connection) announce(conn *core.Conn, r *recovery.Report) {
 	r.Tally, c.tally = c.tally, recovery.Tally{}
 	r.Total = time.Since(r.Lost)
 	c.update()
-	c.mu.say(recovery.Event{Kind: recovery.Recovered, Report: r, Endpoint: r.Endpoint})
+	c.mu.say(recovery.Event{Kind: recovery.EventRecovered, Report: r, Endpoint: r.Endpoint})
 	if len(c.members) > 0 {
 		c.recovered = r
 		c.update()
@@ -94,10 +94,10 @@ func (c *Connection) retire(conn *core.Conn, cause error) {
 	closing := c.closed
 	c.mu.Unlock()
 	if !closing { // else it is no loss
-		c.Emit(recovery.Event{Kind: recovery.Lost, Err: cause})
+		c.Emit(recovery.Event{Kind: recovery.EventLost, Err: cause})
 	}
 	if _, blocked := conn.Blocked(); blocked {
-		c.Emit(recovery.Event{Kind: recovery.Unblocked}) // whatever comes next is not blocked until it says so
+		c.Emit(recovery.Event{Kind: recovery.EventUnblocked}) // whatever comes next is not blocked until it says so
 	}
 	c.mu.Lock()
 	c.conn, c.session, c.recovered = nil, nil, nil
@@ -124,5 +124,5 @@ func (c *Connection) end(cause error) {
 	c.update()
 	c.mu.Unlock()
 	c.stop(cause) // behind the state, which whoever finds the connection done asks for
-	c.Emit(recovery.Event{Kind: recovery.Ended, Err: cause})
+	c.Emit(recovery.Event{Kind: recovery.EventEnded, Err: cause})
 }

@@ -28,14 +28,14 @@ func TestStage(t *testing.T) {
 		want     recovery.Stage
 		degraded int
 	}{
-		{"idle", &Connection{}, recovery.Connecting, 0},
-		{"open", &Connection{conn: conn, epoch: 1}, recovery.Connected, 0},
-		{"replayed, without consumers", &Connection{conn: conn, session: session, epoch: 1}, recovery.ConsumeReady, 0},
-		{"a consumer is still on the last connection", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {epoch: 1}}}, recovery.PublishReady, 0},
-		{"every consumer is on this one", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {epoch: 2}}}, recovery.ConsumeReady, 0},
-		{"a consumer was refused", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {failures: []recovery.Failure{{Entity: "c", Err: failed}}}}}, recovery.PublishReady, 1},
-		{"an entity was refused", &Connection{conn: conn, session: session, epoch: 1, quarantine: refused}, recovery.ConsumeReady, 1},
-		{"closed", &Connection{conn: conn, session: session, closed: true}, recovery.Closed, 0},
+		{"idle", &Connection{}, recovery.StageConnecting, 0},
+		{"open", &Connection{conn: conn, epoch: 1}, recovery.StageConnected, 0},
+		{"replayed, without consumers", &Connection{conn: conn, session: session, epoch: 1}, recovery.StageConsumeReady, 0},
+		{"a consumer is still on the last connection", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {epoch: 1}}}, recovery.StagePublishReady, 0},
+		{"every consumer is on this one", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {epoch: 2}}}, recovery.StageConsumeReady, 0},
+		{"a consumer was refused", &Connection{conn: conn, session: session, epoch: 2, members: []*Member{{epoch: 2}, {failures: []recovery.Failure{{Entity: "c", Err: failed}}}}}, recovery.StagePublishReady, 1},
+		{"an entity was refused", &Connection{conn: conn, session: session, epoch: 1, quarantine: refused}, recovery.StageConsumeReady, 1},
+		{"closed", &Connection{conn: conn, session: session, closed: true}, recovery.StageClosed, 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -46,7 +46,7 @@ func TestStage(t *testing.T) {
 			if s.Stage != test.want || len(s.Degraded) != test.degraded {
 				t.Errorf("%v, %v; want %v and %d", s.Stage, s.Degraded, test.want, test.degraded)
 			}
-			if s.Ready() != (s.Stage == recovery.ConsumeReady && test.degraded == 0) {
+			if s.Ready() != (s.Stage == recovery.StageConsumeReady && test.degraded == 0) {
 				t.Errorf("ready: %t", s.Ready())
 			}
 		})
@@ -110,24 +110,24 @@ func TestReadinessComesInStages(t *testing.T) {
 			}
 		}
 		m := c.Join("consumer")
-		at(recovery.Connecting)
+		at(recovery.StageConnecting)
 		go func() { _ = c.Connect(t.Context()) }()
-		at(recovery.Connected)
+		at(recovery.StageConnected)
 		close(hold)
-		at(recovery.PublishReady)
+		at(recovery.StagePublishReady)
 		m.Failed(core.ErrNotFound)
-		at(recovery.PublishReady)
+		at(recovery.StagePublishReady)
 		if d := c.State().Degraded; len(d) != 1 || d[0].Entity != "consumer" || !errors.Is(d[0], core.ErrNotFound) {
 			t.Errorf("degraded: %v", d)
 		}
 		m.Restored(awaitEpoch(t, c, 1))
-		at(recovery.ConsumeReady)
+		at(recovery.StageConsumeReady)
 		a.drop()
 		awaitEpoch(t, c, 2)
-		at(recovery.PublishReady) // the consumer has no consume-ok on this connection
+		at(recovery.StagePublishReady) // the consumer has no consume-ok on this connection
 		m.Leave()
-		at(recovery.ConsumeReady)
-		for _, e := range j.of(recovery.StageChanged) {
+		at(recovery.StageConsumeReady)
+		for _, e := range j.of(recovery.EventStageChanged) {
 			stages = append(stages, e.State.Stage.String())
 		}
 		want := "[connected publish-ready publish-ready consume-ready connecting connected publish-ready consume-ready]"
@@ -142,12 +142,12 @@ func TestTheGateHoldsTheSessionBack(t *testing.T) {
 		a, b := newServer(t, &memnet.Network{}, "a:1"), newServer(t, &memnet.Network{}, "b:1")
 		main, _ := start(t, Config{}, a.endpoint())
 		publish, _ := start(t, Config{Gate: func(ctx context.Context) error {
-			return main.Await(ctx, func(s recovery.State) bool { return s.Stage.Reached(recovery.PublishReady) })
+			return main.Await(ctx, func(s recovery.State) bool { return s.Stage.Reached(recovery.StagePublishReady) })
 		}}, b.endpoint())
 		go func() { _ = publish.Connect(t.Context()) }()
 		synctest.Wait()
-		if s := publish.State().Stage; s != recovery.Connected {
-			t.Errorf("stage %v; want %v", s, recovery.Connected)
+		if s := publish.State().Stage; s != recovery.StageConnected {
+			t.Errorf("stage %v; want %v", s, recovery.StageConnected)
 		}
 		b.drop() // while it waits
 		synctest.Wait()
@@ -160,9 +160,9 @@ func TestTheGateHoldsTheSessionBack(t *testing.T) {
 
 // A stage includes those before it, but what is closed is not ready.
 func TestStagesThatAreReached(t *testing.T) {
-	for stage := range recovery.Closed {
-		if !stage.Reached(stage) || stage.Reached(stage+1) || recovery.Closed.Reached(stage) {
-			t.Errorf("%v: %v, the next one %v, closed %v", stage, stage.Reached(stage), stage.Reached(stage+1), recovery.Closed.Reached(stage))
+	for stage := range recovery.StageClosed {
+		if !stage.Reached(stage) || stage.Reached(stage+1) || recovery.StageClosed.Reached(stage) {
+			t.Errorf("%v: %v, the next one %v, closed %v", stage, stage.Reached(stage), stage.Reached(stage+1), recovery.StageClosed.Reached(stage))
 		}
 	}
 }
@@ -174,7 +174,7 @@ func TestAGateThatWillNotOpenGivesTheConnectionUp(t *testing.T) {
 		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
 		main, _ := connected(t, Config{Config: recovery.Config{Recover: func(context.Context, error) bool { return false }}}, a.endpoint())
 		publish, j := connected(t, Config{Gate: func(ctx context.Context) error {
-			return main.Await(ctx, func(s recovery.State) bool { return s.Stage.Reached(recovery.PublishReady) })
+			return main.Await(ctx, func(s recovery.State) bool { return s.Stage.Reached(recovery.StagePublishReady) })
 		}}, b.endpoint())
 		a.drop()
 		synctest.Wait()
@@ -182,8 +182,8 @@ func TestAGateThatWillNotOpenGivesTheConnectionUp(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		s := publish.State()
-		if s.Stage != recovery.Closed || !errors.Is(s.Cause, core.ErrLost) || len(j.of(recovery.Ended)) != 1 {
-			t.Errorf("state %+v, ended %v; want it given up with the other's cause", s, j.of(recovery.Ended))
+		if s.Stage != recovery.StageClosed || !errors.Is(s.Cause, core.ErrLost) || len(j.of(recovery.EventEnded)) != 1 {
+			t.Errorf("state %+v, ended %v; want it given up with the other's cause", s, j.of(recovery.EventEnded))
 		}
 	})
 }

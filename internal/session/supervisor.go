@@ -236,7 +236,7 @@ func (s *supervision) pause(attempt int, last class, lastErr error) error {
 		lastErr = cmp.Or(lastErr, s.cause)
 	}
 	if lastErr != nil {
-		s.Emit(recovery.Event{Kind: recovery.Retrying, Err: lastErr, Attempt: attempt, Delay: delay})
+		s.Emit(recovery.Event{Kind: recovery.EventRetrying, Err: lastErr, Attempt: attempt, Delay: delay})
 	}
 	s.mu.Lock()
 	s.attempts = attempt - 1
@@ -268,9 +268,9 @@ func (s *supervision) observed(endpoint core.Config) core.Config {
 			theirs(reason, blocked)
 		}
 		if blocked {
-			s.Emit(recovery.Event{Kind: recovery.Blocked, Err: errors.New(reason)})
+			s.Emit(recovery.Event{Kind: recovery.EventBlocked, Err: errors.New(reason)})
 		} else {
-			s.Emit(recovery.Event{Kind: recovery.Unblocked})
+			s.Emit(recovery.Event{Kind: recovery.EventUnblocked})
 		}
 	}
 	return endpoint

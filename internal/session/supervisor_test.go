@@ -33,7 +33,7 @@ func TestFirstRetryIsAtOnceOnAnotherEndpoint(t *testing.T) {
 		if got := fmt.Sprint(j.dialled()); got != "[a:1 b:1]" || !time.Now().Equal(lost) {
 			t.Errorf("dialled %s, back after %s; want [a:1 b:1] at once", got, time.Since(lost))
 		}
-		if r := j.last(t, recovery.Recovered).Report; r.Attempts != 1 || r.Endpoint != "b:1" || r.Cause == nil {
+		if r := j.last(t, recovery.EventRecovered).Report; r.Attempts != 1 || r.Endpoint != "b:1" || r.Cause == nil {
 			t.Errorf("report %+v", r)
 		}
 	})
@@ -62,7 +62,7 @@ func TestAnOutageIsRetriedWithFullJitterForever(t *testing.T) {
 		}
 		a.listen(t)
 		awaitEpoch(t, c, 2)
-		if r := j.last(t, recovery.Recovered).Report; r.Attempts < len(times) {
+		if r := j.last(t, recovery.EventRecovered).Report; r.Attempts < len(times) {
 			t.Errorf("the report counts %d attempts of %d", r.Attempts, len(times)+1)
 		}
 	})
@@ -112,7 +112,7 @@ func TestRefusedCredentialsAreNotHammered(t *testing.T) {
 		if got := len(j.times()); got > 120 {
 			t.Errorf("%d logins in an hour; want at most one in 30 s", got)
 		}
-		for _, e := range j.of(recovery.Retrying)[1:] {
+		for _, e := range j.of(recovery.EventRetrying)[1:] {
 			if !errors.Is(e.Err, core.ErrAuth) || e.Delay < 30*time.Second {
 				t.Errorf("event %v after %s", e.Err, e.Delay)
 			}
@@ -159,7 +159,7 @@ func TestFreshCredentialsAreTriedAtOnceButOnlyOnce(t *testing.T) {
 				if asked != before+2 {
 					t.Errorf("credentials were asked for %d times; want twice", asked-before)
 				}
-				if ready := c.State().Stage >= recovery.PublishReady; ready != good {
+				if ready := c.State().Stage >= recovery.StagePublishReady; ready != good {
 					t.Errorf("state %v", c.State().Stage)
 				}
 			})
@@ -211,7 +211,7 @@ func TestInitialConnectHasItsOwnBudget(t *testing.T) {
 					t.Errorf("%v after %d attempts; want %v after %d", err, len(j.times()), test.err, test.want)
 				}
 				<-c.Done()
-				if s := c.State(); s.Stage != recovery.Closed || !errors.Is(s.Cause, test.err) {
+				if s := c.State(); s.Stage != recovery.StageClosed || !errors.Is(s.Cause, test.err) {
 					t.Errorf("state %v, %v", s.Stage, s.Cause)
 				}
 				if _, err := c.Session(t.Context()); !errors.Is(err, test.err) {
@@ -243,8 +243,8 @@ func TestAnImpossibleConfigurationIsNotRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, j := start(t, Config{Config: recovery.Config{InitialPasses: -1}}, core.Config{Addr: "no port"})
 		err := c.Connect(t.Context())
-		if _, ok := errs.AsType[*core.ValidationError](err); !ok || len(j.of(recovery.Retrying)) != 0 {
-			t.Errorf("connect: %v after %d retries", err, len(j.of(recovery.Retrying)))
+		if _, ok := errs.AsType[*core.ValidationError](err); !ok || len(j.of(recovery.EventRetrying)) != 0 {
+			t.Errorf("connect: %v after %d retries", err, len(j.of(recovery.EventRetrying)))
 		}
 	})
 }
@@ -275,7 +275,7 @@ func TestBudgetsAndPoliciesGiveUp(t *testing.T) {
 					t.Errorf("error %v", err)
 				}
 				synctest.Wait()
-				if e := j.last(t, recovery.Ended); !errors.Is(e.Err, syscall.ECONNREFUSED) {
+				if e := j.last(t, recovery.EventEnded); !errors.Is(e.Err, syscall.ECONNREFUSED) {
 					t.Errorf("ended with %v", e.Err)
 				}
 			})
@@ -289,7 +289,7 @@ func TestTheApplicationMayDecideNotToRecover(t *testing.T) {
 		var c *Connection
 		c, _ = connected(t, Config{
 			Config: recovery.Config{Recover: func(ctx context.Context, cause error) bool {
-				if c.State().Stage != recovery.Connecting { // any API may be called
+				if c.State().Stage != recovery.StageConnecting { // any API may be called
 					t.Errorf("state %v", c.State().Stage)
 				}
 				return errors.Is(cause, syscall.ECONNRESET)
@@ -327,8 +327,8 @@ func TestReconnectDropsTheConnection(t *testing.T) {
 			t.Errorf("it took %s", took)
 		}
 		time.Sleep(time.Minute)
-		if c.State().Epoch != 2 || first.Conn.Err() == nil || !errors.Is(j.last(t, recovery.Recovered).Report.Cause, errors.ErrUnsupported) {
-			t.Errorf("epoch %d, report %v", c.State().Epoch, j.last(t, recovery.Recovered).Report)
+		if c.State().Epoch != 2 || first.Conn.Err() == nil || !errors.Is(j.last(t, recovery.EventRecovered).Report.Cause, errors.ErrUnsupported) {
+			t.Errorf("epoch %d, report %v", c.State().Epoch, j.last(t, recovery.EventRecovered).Report)
 		}
 	})
 }
@@ -426,7 +426,7 @@ func TestAPeerThatBreaksTheProtocolIsMetInTheSlowLane(t *testing.T) {
 				t.Errorf("attempt %d came after %s", i, gap)
 			}
 		}
-		if e := j.last(t, recovery.Retrying); !isFault(e.Err) || e.Delay < 30*time.Second {
+		if e := j.last(t, recovery.EventRetrying); !isFault(e.Err) || e.Delay < 30*time.Second {
 			t.Errorf("event %v after %s", e.Err, e.Delay)
 		}
 		before := c.State().Epoch
@@ -467,7 +467,7 @@ func TestFreshCredentialsAreTriedAtOnceAfterEachLoss(t *testing.T) {
 			rotation.Add(1)
 			a.drop()
 			synctest.Wait()
-			if s := c.State(); s.Stage < recovery.PublishReady {
+			if s := c.State(); s.Stage < recovery.StagePublishReady {
 				t.Fatalf("after rotation %d: %+v", rotation.Load(), s)
 			}
 		}

@@ -54,7 +54,7 @@ func (s *supervision) lossPlan(conn *core.Conn) ([]record.Phase, error) {
 func (s *supervision) tookQueue(queue topology.Queue) {
 	s.recreated(queue.Name)
 	s.report.Recreated = append(s.report.Recreated, queue.String())
-	s.Emit(recovery.Event{Kind: recovery.Recreated, Entity: queue.String()})
+	s.Emit(recovery.Event{Kind: recovery.EventRecreated, Entity: queue.String()})
 }
 
 // withDoubtful adds what was refused or skipped since the last plan, which may be

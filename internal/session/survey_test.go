@@ -110,7 +110,7 @@ func TestWhatWasSkippedIsAskedForOnTheNextConnection(t *testing.T) {
 			return declaresQueue(m, "three") || ok && b.Queue == "two"
 		}, core.ErrAccessRefused))
 		c, _ := connected(t, Config{
-			Config:   recovery.Config{Refused: func(context.Context, recovery.Refusal) recovery.Decision { return recovery.Skip }},
+			Config:   recovery.Config{Refused: func(context.Context, recovery.Refusal) recovery.Decision { return recovery.DecisionSkip }},
 			Recorder: recorded(t, queues("one two three")...),
 		}, a.endpoint())
 		time.Sleep(time.Hour)
@@ -158,7 +158,7 @@ func TestAStreamThatIsReplacedIsNoticed(t *testing.T) {
 				}
 				b.Restart(brokertest.Forget)
 				b.ready(t)
-				if n, r := b.conn.Recreations("s"), b.journal.last(t, recovery.Recovered).Report; n != 1 || !slices.Contains(r.Recreated, `queue "s"`) {
+				if n, r := b.conn.Recreations("s"), b.journal.last(t, recovery.EventRecovered).Report; n != 1 || !slices.Contains(r.Recreated, `queue "s"`) {
 					t.Errorf("counted as replaced %d times, reported %v", n, r.Recreated)
 				}
 			})

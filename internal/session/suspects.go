@@ -76,8 +76,8 @@ func (s *supervision) blame(conn *core.Conn, err error) error {
 	s.mu.Lock()
 	r := s.quarantine.refuse(culprit.Entity, err, time.Now())
 	s.mu.Unlock()
-	s.Emit(recovery.Event{Kind: recovery.Quarantined, Entity: f.Entity, Err: err, Attempt: r.Attempts})
-	if s.decide(conn, r) == recovery.Fail {
+	s.Emit(recovery.Event{Kind: recovery.EventQuarantined, Entity: f.Entity, Err: err, Attempt: r.Attempts})
+	if s.decide(conn, r) == recovery.DecisionFail {
 		return &refusedError{f}
 	}
 	return err

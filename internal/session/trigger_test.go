@@ -94,10 +94,10 @@ func TestWhateverEndsAConnectionIsRecoveredFromOnce(t *testing.T) {
 				awaitEpoch(t, b.conn, 2)
 				b.ready(t)
 				time.Sleep(time.Minute)
-				if lost := b.journal.of(recovery.Lost); len(lost) != 1 || !test.is(lost[0].Err) {
+				if lost := b.journal.of(recovery.EventLost); len(lost) != 1 || !test.is(lost[0].Err) {
 					t.Errorf("lost %+v; want once, with the cause", lost)
 				}
-				if n := len(b.journal.of(recovery.Opened)); n != 2 || len(b.Connections()) != 1 {
+				if n := len(b.journal.of(recovery.EventOpened)); n != 2 || len(b.Connections()) != 1 {
 					t.Errorf("%d connections opened, %d open; want 2 and 1", n, len(b.Connections()))
 				}
 			})
@@ -128,7 +128,7 @@ func TestRecoveryIsSingleFlight(t *testing.T) {
 				t.Errorf("sessions %v and %v", s, first)
 			}
 		}
-		if n, open := len(b.journal.of(recovery.Opened)), len(b.Connections()); n != 2 || open != 1 || len(b.Consumers()) != 20 {
+		if n, open := len(b.journal.of(recovery.EventOpened)), len(b.Connections()); n != 2 || open != 1 || len(b.Consumers()) != 20 {
 			t.Errorf("%d connections opened, %d open, %d consumers; want 2, 1 and 20", n, open, len(b.Consumers()))
 		}
 	})
@@ -141,10 +141,10 @@ func TestClosingIsNoLoss(t *testing.T) {
 		b.channel(t)
 		must(t, b.conn.Close(t.Context()))
 		time.Sleep(time.Hour)
-		if asked != 0 || len(b.journal.of(recovery.Lost)) != 0 || len(b.journal.of(recovery.Opened)) != 1 {
-			t.Errorf("asked %d times, lost %v, opened %d", asked, b.journal.of(recovery.Lost), len(b.journal.of(recovery.Opened)))
+		if asked != 0 || len(b.journal.of(recovery.EventLost)) != 0 || len(b.journal.of(recovery.EventOpened)) != 1 {
+			t.Errorf("asked %d times, lost %v, opened %d", asked, b.journal.of(recovery.EventLost), len(b.journal.of(recovery.EventOpened)))
 		}
-		if e := b.journal.last(t, recovery.Ended); !errors.Is(e.Err, core.ErrClosed) {
+		if e := b.journal.last(t, recovery.EventEnded); !errors.Is(e.Err, core.ErrClosed) {
 			t.Errorf("ended with %v", e.Err)
 		}
 	})
@@ -163,17 +163,17 @@ func TestEventsComeInTheOrderOfWhatHappens(t *testing.T) {
 			b.ready(t)
 		}
 		must(t, b.conn.Close(t.Context()))
-		var got []recovery.Kind
+		var got []recovery.EventKind
 		for _, e := range b.journal.all() {
-			if e.Kind != recovery.StageChanged && e.Kind != recovery.Resumed { // which is told while channels and consumers are
+			if e.Kind != recovery.EventStageChanged && e.Kind != recovery.EventResumed { // which is told while channels and consumers are
 				got = append(got, e.Kind)
 			}
 		}
-		once := []recovery.Kind{recovery.Lost, recovery.Opened, recovery.Renamed, recovery.Recovered, recovery.ChannelRestored, recovery.ConsumerRestored}
-		if want := slices.Concat([]recovery.Kind{recovery.Opened}, once, once, []recovery.Kind{recovery.Ended}); !slices.Equal(got, want) {
+		once := []recovery.EventKind{recovery.EventLost, recovery.EventOpened, recovery.EventRenamed, recovery.EventRecovered, recovery.EventChannelRestored, recovery.EventConsumerRestored}
+		if want := slices.Concat([]recovery.EventKind{recovery.EventOpened}, once, once, []recovery.EventKind{recovery.EventEnded}); !slices.Equal(got, want) {
 			t.Errorf("events %v; want %v", got, want)
 		}
-		if n := len(b.journal.of(recovery.Resumed)); n != 2 {
+		if n := len(b.journal.of(recovery.EventResumed)); n != 2 {
 			t.Errorf("resumed %d times; want once for each loss", n)
 		}
 	})
@@ -207,7 +207,7 @@ func TestAHookThatHangsIsNotWaitedFor(t *testing.T) {
 		hang := make(chan struct{})
 		defer close(hang)
 		b := newBed(t, Config{
-			Config: recovery.Config{ReplayTimeout: 10 * time.Second, Recover: func(context.Context, error) bool { <-hang; return false }, Refused: func(context.Context, recovery.Refusal) recovery.Decision { <-hang; return recovery.Fail }},
+			Config: recovery.Config{ReplayTimeout: 10 * time.Second, Recover: func(context.Context, error) bool { <-hang; return false }, Refused: func(context.Context, recovery.Refusal) recovery.Decision { <-hang; return recovery.DecisionFail }},
 		})
 		ch := b.channel(t)
 		for _, q := range []string{"one", "two", "three"} {
@@ -242,13 +242,13 @@ func TestARefusalCanBeRepaired(t *testing.T) {
 				ch, err := r.Conn.Channel(ctx)
 				if err != nil {
 					t.Error(err)
-					return recovery.Retry
+					return recovery.DecisionRetry
 				}
 				if _, err := ch.QueueDelete(ctx, core.QueueDelete{Queue: "q"}); err != nil {
 					t.Error(err)
 				}
 				_ = ch.Close(ctx)
-				return recovery.Retry
+				return recovery.DecisionRetry
 			}},
 		})
 		ch := b.channel(t)
@@ -256,7 +256,7 @@ func TestARefusalCanBeRepaired(t *testing.T) {
 		b.OnReceive(wire.MethodQueueDeclare, brokertest.Nth(1, brokertest.Refuse(406, "PRECONDITION_FAILED - inequivalent arg 'durable'")))
 		b.cut(t)
 		b.ready(t)
-		if !slices.Equal(reasons, []recovery.Reason{recovery.Different}) {
+		if !slices.Equal(reasons, []recovery.Reason{recovery.ReasonDifferent}) {
 			t.Errorf("asked about %v", reasons)
 		}
 	})
@@ -270,10 +270,10 @@ func TestClosingWhileConnectingAnnouncesNoRetry(t *testing.T) {
 		a.on(func(_ *peer, _ uint16, m wire.Method) bool { return m == nil }) // it accepts, and says nothing
 		a.drop()
 		time.Sleep(time.Second)
-		before := len(j.of(recovery.Retrying))
+		before := len(j.of(recovery.EventRetrying))
 		must(t, c.Close(t.Context()))
 		time.Sleep(time.Hour)
-		if after := j.of(recovery.Retrying); len(after) != before {
+		if after := j.of(recovery.EventRetrying); len(after) != before {
 			t.Errorf("announced after the close: %+v", after[before:])
 		}
 	})

@@ -33,7 +33,7 @@ func (s *supervision) watch(conn *core.Conn) error {
 			return because(reason)
 		case <-s.reviews:
 		case r := <-s.resumptions:
-			s.Emit(recovery.Event{Kind: recovery.Resumed, Report: r, Endpoint: r.Endpoint})
+			s.Emit(recovery.Event{Kind: recovery.EventResumed, Report: r, Endpoint: r.Endpoint})
 		case <-s.ctx.Done():
 			return context.Cause(s.ctx)
 		case <-chore:
@@ -250,7 +250,7 @@ func (s *supervision) isDue(conn *core.Conn, step record.Step, p *patient, due b
 	switch {
 	case p == nil:
 		return len(ends) > 0 && ends[entityKey(step.Entity)]
-	case due && p.Reason == recovery.Fatal:
+	case due && p.Reason == recovery.ReasonFatal:
 		return s.harmless(conn, step)
 	}
 	return due
@@ -271,7 +271,7 @@ func (s *supervision) missingEnds(due map[*patient]bool) map[string]bool {
 	var ends topology.Topology
 	for p := range due {
 		b, ok := p.Entity.(topology.Binding)
-		if !ok || p.Reason != recovery.Missing {
+		if !ok || p.Reason != recovery.ReasonMissing {
 			continue
 		}
 		ends.Exchanges = append(ends.Exchanges, topology.Exchange{Name: b.Source})
@@ -327,9 +327,9 @@ func (s *supervision) renewSecret(conn *core.Conn) {
 	}
 	if err == nil {
 		s.wallet.used = g
-		s.Emit(recovery.Event{Kind: recovery.SecretRenewed})
+		s.Emit(recovery.Event{Kind: recovery.EventSecretRenewed})
 	} else if ctx.Err() == nil {
-		s.Emit(recovery.Event{Kind: recovery.SecretNotRenewed, Err: err})
+		s.Emit(recovery.Event{Kind: recovery.EventSecretNotRenewed, Err: err})
 	}
 	s.planRenewal(time.Now())
 }

@@ -93,7 +93,7 @@ func TestRetriesDoNotPileUp(t *testing.T) {
 
 // A decision made at a later refusal, in the background, is carried out like one made at the first.
 func TestTheApplicationMayDecideOtherwiseLater(t *testing.T) {
-	for _, decision := range []recovery.Decision{recovery.Adopt, recovery.Skip, recovery.Fail} {
+	for _, decision := range []recovery.Decision{recovery.DecisionAdopt, recovery.DecisionSkip, recovery.DecisionFail} {
 		t.Run(decision.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newServer(t, &memnet.Network{}, "a:1")
@@ -104,7 +104,7 @@ func TestTheApplicationMayDecideOtherwiseLater(t *testing.T) {
 				c, j := start(t, Config{
 					Config: recovery.Config{Refused: func(_ context.Context, r recovery.Refusal) recovery.Decision {
 						if r.Attempts < 3 {
-							return recovery.Retry
+							return recovery.DecisionRetry
 						}
 						return decision
 					}},
@@ -116,7 +116,7 @@ func TestTheApplicationMayDecideOtherwiseLater(t *testing.T) {
 				}
 				time.Sleep(time.Hour)
 				_, err := c.Session(t.Context())
-				if decision == recovery.Fail {
+				if decision == recovery.DecisionFail {
 					if !errors.Is(err, core.ErrPreconditionFailed) || len(j.times()) != 1 {
 						t.Errorf("%v after %d connections, want the refusal after one", err, len(j.times()))
 					}
@@ -144,7 +144,7 @@ func TestChoresLeaveNothingRunning(t *testing.T) {
 		}, a.endpoint())
 		synctest.Wait()
 		before := runtime.NumGoroutine()
-		for len(j.of(recovery.SecretRenewed)) < 100 {
+		for len(j.of(recovery.EventSecretRenewed)) < 100 {
 			time.Sleep(time.Minute)
 			synctest.Wait()
 		}
@@ -176,8 +176,8 @@ func TestRetriesRenewNoCredentials(t *testing.T) {
 					Recorder: recorded(t, queues("one two")...),
 				}, a.endpoint())
 				time.Sleep(time.Hour)
-				if n := len(j.of(recovery.Quarantined)); asked != 1 || len(j.of(recovery.SecretRenewed)) > 0 || n < 100 {
-					t.Errorf("asked %d times for credentials, renewed %d times, during %d retries", asked, len(j.of(recovery.SecretRenewed)), n)
+				if n := len(j.of(recovery.EventQuarantined)); asked != 1 || len(j.of(recovery.EventSecretRenewed)) > 0 || n < 100 {
+					t.Errorf("asked %d times for credentials, renewed %d times, during %d retries", asked, len(j.of(recovery.EventSecretRenewed)), n)
 				}
 			})
 		})
