@@ -7,7 +7,6 @@ import (
 	"github.com/warren-mq/warren/internal/session"
 
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 	"github.com/warren-mq/warren/topology/compare"
@@ -102,8 +101,8 @@ func (c *Client) declareOn(ctx context.Context, s *session.Session, d *pending) 
 		results, err := d.replayer.Replay(ctx, s.Conn, steps)
 		for _, r := range append(results, d.blame(err)...) {
 			d.results[phase][places[r.Step.Method]] = &r
-			if err := c.record(r); err != nil {
-				c.main.Emit(Event{Kind: recovery.EventNotRecorded, Entity: r.Entity.String(), Err: err})
+			if r.Err == nil {
+				c.main.Record(r.Entity, r.QueueName())
 			}
 		}
 		if len(results) > 0 && c.main.State().Epoch != s.Epoch {
@@ -119,12 +118,3 @@ func (c *Client) declareOn(ctx context.Context, s *session.Session, d *pending) 
 // errRecordedLate: a connection may have been restored without what was
 // declared on the one before and is recorded only now.
 var errRecordedLate = errors.New("what was declared on the last connection was recorded too late for this one")
-
-// record records what was declared.
-func (c *Client) record(r record.Result) error {
-	if r.Err != nil {
-		return nil
-	}
-	defer c.main.Declared(r.Entity)
-	return c.recorder.Record(r.Entity, r.QueueName())
-}

@@ -89,7 +89,9 @@ func (c *Client) RecordStats() topology.RecordStats { return c.recorder.Stats() 
 // Forget makes sure that what t names is not declared again, and leaves it on the broker as it is. The bindings
 // of an exchange or a queue are forgotten with it. Queues may be named by earlier names; of a binding
 // every field counts, its arguments too. What is not recorded is ignored.
-func (c *Client) Forget(t Topology) { c.recorder.Forget(t) }
+func (c *Client) Forget(t Topology) {
+	c.main.Forget(func(r *record.Recorder) { r.Forget(t) })
+}
 
 // QueueName returns the present name of a queue whose name the broker chose: another one after each loss of the
 // queue. declared is any that it had, the first among them; of further ones the latest 15 are known. A

@@ -76,13 +76,16 @@ const (
 )
 
 var kindNames = [...]string{
-	EventOpened: "opened", EventLost: "lost", EventRetrying: "retrying", EventStageChanged: "stage changed", EventRecovered: "recovered", EventResumed: "resumed",
-	EventQuarantined: "quarantined", EventRestored: "restored", EventRenamed: "renamed", EventBlocked: "blocked", EventUnblocked: "unblocked",
-	EventConsumerLost: "consumer lost", EventConsumerRestored: "consumer restored", EventConsumerEnded: "consumer ended",
-	EventChannelLost: "channel lost", EventChannelRestored: "channel restored", EventEnded: "ended",
-	EventHandlerFailed: "handler failed", EventHandlerSlow: "handler slow", EventFailuresDropped: "failures dropped", EventWarning: "warning", EventRecreated: "recreated",
-	EventSecretRenewed: "secret renewed", EventSecretNotRenewed: "secret not renewed", EventNotRecorded: "not recorded",
-	EventQosDropped: "qos dropped", EventTooLarge: "too large", EventDropped: "events dropped",
+	EventOpened: "opened", EventLost: "lost", EventRetrying: "retrying",
+	EventStageChanged: "stage changed", EventRecovered: "recovered", EventResumed: "resumed",
+	EventQuarantined: "quarantined", EventRestored: "restored", EventRenamed: "renamed",
+	EventBlocked: "blocked", EventUnblocked: "unblocked", EventConsumerLost: "consumer lost",
+	EventConsumerRestored: "consumer restored", EventConsumerEnded: "consumer ended", EventChannelLost: "channel lost",
+	EventChannelRestored: "channel restored", EventEnded: "ended", EventHandlerFailed: "handler failed",
+	EventHandlerSlow: "handler slow", EventFailuresDropped: "failures dropped", EventWarning: "warning",
+	EventRecreated: "recreated", EventSecretRenewed: "secret renewed", EventSecretNotRenewed: "secret not renewed",
+	EventNotRecorded: "not recorded", EventQosDropped: "qos dropped", EventTooLarge: "too large",
+	EventDropped: "events dropped",
 }
 
 // String returns the kind in words.

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/errs"
@@ -53,26 +51,6 @@ func (ch *Channel) queue(name string) (string, error) {
 
 var errNoQueue = errors.New(`no queue name, and no queue was declared on this channel that "" could mean`)
 
-// record records an entity that was declared, if there is a recorder; queue is the name that the broker gave.
-func (ch *Channel) record(entity topology.Entity, queue string) {
-	r := ch.conn.cfg.Recorder
-	if r == nil {
-		return
-	}
-	if err := r.Record(entity, queue); err != nil {
-		ch.conn.Emit(recovery.Event{Kind: recovery.EventNotRecorded, Entity: ch.name, Err: err})
-	}
-	ch.conn.Declared(entity)
-}
-
-// forget runs f with the recorder, if there is one, for what was deleted.
-func (ch *Channel) forget(f func(*record.Recorder)) {
-	if r := ch.conn.cfg.Recorder; r != nil {
-		f(r)
-		ch.conn.forgotten()
-	}
-}
-
 // ExchangeDeclare is [core.Channel.ExchangeDeclare]; unless Passive it is recorded.
 func (ch *Channel) ExchangeDeclare(ctx context.Context, m core.ExchangeDeclare) error {
 	err := ch.call(ctx, &m, func(physical *core.Channel) error { return physical.ExchangeDeclare(ctx, m) })
@@ -80,7 +58,7 @@ func (ch *Channel) ExchangeDeclare(ctx context.Context, m core.ExchangeDeclare) 
 		x := topology.Exchange{
 			Name: m.Exchange, Type: m.Type, Transient: !m.Durable, AutoDelete: m.AutoDelete, Internal: m.Internal, Arguments: m.Arguments,
 		}
-		ch.record(x, "")
+		ch.conn.Record(x, "")
 	}
 	return err
 }
@@ -89,7 +67,7 @@ func (ch *Channel) ExchangeDeclare(ctx context.Context, m core.ExchangeDeclare) 
 func (ch *Channel) ExchangeDelete(ctx context.Context, m core.ExchangeDelete) error {
 	err := ch.call(ctx, &m, func(physical *core.Channel) error { return physical.ExchangeDelete(ctx, m) })
 	if err == nil {
-		ch.forget(func(r *record.Recorder) { r.DeleteExchange(m.Exchange) })
+		ch.conn.Forget(func(r *record.Recorder) { r.DeleteExchange(m.Exchange) })
 	}
 	return err
 }
@@ -99,7 +77,7 @@ func (ch *Channel) ExchangeBind(ctx context.Context, m core.ExchangeBind) error 
 	err := ch.call(ctx, &m, func(physical *core.Channel) error { return physical.ExchangeBind(ctx, m) })
 	if err == nil {
 		b := topology.Binding{Source: m.Source, Destination: m.Destination, ToExchange: true, RoutingKey: m.RoutingKey, Arguments: m.Arguments}
-		ch.record(b, "")
+		ch.conn.Record(b, "")
 	}
 	return err
 }
@@ -109,7 +87,7 @@ func (ch *Channel) ExchangeUnbind(ctx context.Context, m core.ExchangeUnbind) er
 	err := ch.call(ctx, &m, func(physical *core.Channel) error { return physical.ExchangeUnbind(ctx, m) })
 	if err == nil {
 		b := topology.Binding{Source: m.Source, Destination: m.Destination, ToExchange: true, RoutingKey: m.RoutingKey, Arguments: m.Arguments}
-		ch.forget(func(r *record.Recorder) { r.DeleteBinding(b) })
+		ch.conn.Forget(func(r *record.Recorder) { r.DeleteBinding(b) })
 	}
 	return err
 }
@@ -137,7 +115,7 @@ func (ch *Channel) QueueDeclare(ctx context.Context, m core.QueueDeclare) (core.
 	}
 	if !m.Passive {
 		q := topology.Queue{Name: m.Queue, Transient: !m.Durable, Exclusive: m.Exclusive, AutoDelete: m.AutoDelete, Arguments: m.Arguments}
-		ch.record(q, ok.Queue)
+		ch.conn.Record(q, ok.Queue)
 	}
 	return ok, nil
 }
@@ -149,7 +127,7 @@ func (ch *Channel) QueueBind(ctx context.Context, m core.QueueBind) error {
 	err := ch.bind(ctx, &m, &m.Queue, &m.RoutingKey, func(physical *core.Channel) error { return physical.QueueBind(ctx, m) })
 	if err == nil {
 		b := topology.Binding{Source: m.Exchange, Destination: m.Queue, RoutingKey: m.RoutingKey, Arguments: m.Arguments}
-		ch.record(b, "")
+		ch.conn.Record(b, "")
 	}
 	return err
 }
@@ -159,7 +137,7 @@ func (ch *Channel) QueueUnbind(ctx context.Context, m core.QueueUnbind) error {
 	err := ch.bind(ctx, &m, &m.Queue, &m.RoutingKey, func(physical *core.Channel) error { return physical.QueueUnbind(ctx, m) })
 	if err == nil {
 		b := topology.Binding{Source: m.Exchange, Destination: m.Queue, RoutingKey: m.RoutingKey, Arguments: m.Arguments}
-		ch.forget(func(r *record.Recorder) { r.DeleteBinding(b) })
+		ch.conn.Forget(func(r *record.Recorder) { r.DeleteBinding(b) })
 	}
 	return err
 }
@@ -201,7 +179,7 @@ func (ch *Channel) QueueDelete(ctx context.Context, m core.QueueDelete) (message
 		return err
 	})
 	if err == nil {
-		ch.forget(func(r *record.Recorder) { r.DeleteQueue(m.Queue) })
+		ch.conn.Forget(func(r *record.Recorder) { r.DeleteQueue(m.Queue) })
 	}
 	return messages, err
 }

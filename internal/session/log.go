@@ -12,7 +12,11 @@ import (
 func logEvent(log *zap.Logger, e recovery.Event) {
 	level := zapcore.InfoLevel
 	switch e.Kind {
-	case recovery.EventLost, recovery.EventRetrying, recovery.EventQuarantined, recovery.EventBlocked, recovery.EventConsumerLost, recovery.EventConsumerEnded, recovery.EventChannelLost, recovery.EventHandlerFailed, recovery.EventHandlerSlow, recovery.EventFailuresDropped, recovery.EventWarning, recovery.EventRecreated, recovery.EventSecretNotRenewed, recovery.EventNotRecorded, recovery.EventQosDropped, recovery.EventTooLarge, recovery.EventDropped:
+	case recovery.EventLost, recovery.EventRetrying, recovery.EventQuarantined, recovery.EventBlocked,
+		recovery.EventConsumerLost, recovery.EventConsumerEnded, recovery.EventChannelLost, recovery.EventHandlerFailed,
+		recovery.EventHandlerSlow, recovery.EventFailuresDropped, recovery.EventWarning, recovery.EventRecreated,
+		recovery.EventSecretNotRenewed, recovery.EventNotRecorded, recovery.EventQosDropped, recovery.EventTooLarge,
+		recovery.EventDropped:
 		level = zapcore.WarnLevel
 	case recovery.EventStageChanged, recovery.EventConsumerRestored, recovery.EventChannelRestored:
 		level = zapcore.DebugLevel

@@ -3,14 +3,25 @@ package session
 import (
 	"time"
 
+	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 )
 
-// Declared tells the connection that an entity exists, for whoever has declared it: what was
-// quarantined is so no more, and what missed it is tried again. The methods of [Channel] do that
-// by themselves.
-func (c *Connection) Declared(entity topology.Entity) {
+// Record records an entity that was declared; queue is the name that the broker gave. What was quarantined is so
+// no more, and what missed it is tried again.
+func (c *Connection) Record(entity topology.Entity, queue string) {
+	if c.cfg.Recorder == nil {
+		return
+	}
+	if err := c.cfg.Recorder.Record(entity, queue); err != nil {
+		c.Emit(recovery.Event{Kind: recovery.EventNotRecorded, Entity: entity.String(), Err: err})
+	}
+	c.restored(entity)
+}
+
+// restored ends the quarantine of an entity that exists.
+func (c *Connection) restored(entity topology.Entity) {
 	key := entityKey(entity)
 	c.mu.Lock()
 	p := c.quarantine.find(key)
@@ -26,8 +37,12 @@ func (c *Connection) Declared(entity topology.Entity) {
 	c.Emit(recovery.Event{Kind: recovery.EventRestored, Entity: entity.String(), Attempt: p.Attempts})
 }
 
-// forgotten lets go of what is quarantined and no longer recorded.
-func (c *Connection) forgotten() {
+// Forget runs f with the recorder, if there is one, and lets go of what is quarantined and no longer recorded.
+func (c *Connection) Forget(f func(*record.Recorder)) {
+	if c.cfg.Recorder == nil {
+		return
+	}
+	f(c.cfg.Recorder)
 	c.mu.Lock()
 	none := len(c.quarantine.entries) == 0
 	c.mu.Unlock()
