@@ -192,6 +192,10 @@ func (a *acks) forget() { a.singly, a.settled = true, bitRing{} }
 func (a *acks) close(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.closeLocked(err)
+}
+
+func (a *acks) closeLocked(err error) {
 	if a.err == nil {
 		a.err = err
 	}
@@ -226,11 +230,14 @@ func (a *acks) collectBefore(dst []byte, id wire.MethodID) []byte {
 	return dst
 }
 
-// collectLast is collect for the sender of the connection's close.
-func (a *acks) collectLast(dst []byte) []byte {
+// collectLast is collect for the sender of the connection's close. Later acks
+// fail with stale.
+func (a *acks) collectLast(dst []byte, stale error) []byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.appendGiveBack(a.take(dst))
+	dst = a.appendGiveBack(a.take(dst))
+	a.closeLocked(stale)
+	return dst
 }
 
 // appendGiveBack gives back what is unsettled. A quorum queue of RabbitMQ 4.3

@@ -172,7 +172,7 @@ func (ch *Channel) sendClose(cause error) {
 // farewell returns what precedes the channel's close. The lock is held.
 func (ch *Channel) farewell() farewell {
 	f := farewell{acks: ch.acks}
-	if !ch.conn.givesBack || ch.err != nil {
+	if !ch.conn.givesBack {
 		return f
 	}
 	for c := range ch.starting() {
@@ -191,9 +191,6 @@ func (ch *Channel) farewell() farewell {
 func (ch *Channel) lockedFarewell() farewell {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	if ch.closing {
-		return farewell{acks: ch.acks}
-	}
 	return ch.farewell()
 }
 

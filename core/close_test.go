@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"syscall"
@@ -103,6 +104,65 @@ func TestCloseRefusesATextThatDoesNotFit(t *testing.T) {
 		mustAs[*ValidationError](t, c.CloseWith(bg, 200, strings.Repeat("x", 256)))
 		p.quiet()
 		noErr(t, c.Err())
+	})
+}
+
+// What is unsettled is given back in front of the close: an ack that came later would
+// overtake that, and meet a tag that the server has forgotten.
+func TestNothingIsAckedBehindTheClose(t *testing.T) {
+	for _, givesBack := range []bool{true, false} {
+		t.Run(fmt.Sprintf("gives back %t", givesBack), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				d, ch, p := held(t, 3)
+				ch.acks.givesBack = givesBack
+				p.nc.In().SetBuffer(1) // the writer is busy
+				noErr(t, d[0].Ack())
+				synctest.Wait()
+				done := async0(func() error { return ch.Conn().Close(bg) })
+				done.waits(t)
+				mustIs(t, d[1].Ack(), ErrStale)
+				mustIs(t, d[2].Nack(true), ErrStale)
+				nack := ""
+				if givesBack {
+					nack = "nack 0+r "
+				}
+				if sent := settlements(p); sent != "ack 1 "+nack+"*wire.ConnectionClose " {
+					t.Errorf("sent %q", sent)
+				}
+				p.send(0, &wire.ConnectionCloseOk{})
+				done.get(t)
+			})
+		})
+	}
+}
+
+// The server's close is answered, and nothing follows the answer.
+func TestNothingIsAckedBehindTheAnswerToAClose(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d, _, p := held(t, 2)
+		p.nc.In().SetBuffer(1) // the writer is busy
+		noErr(t, d[0].Ack())
+		synctest.Wait()
+		p.send(0, &wire.ConnectionClose{ReplyCode: 320})
+		synctest.Wait()
+		_ = d[1].Ack()
+		if sent := settlements(p); sent != "ack 1 *wire.ConnectionCloseOk " {
+			t.Errorf("sent %q", sent)
+		}
+	})
+}
+
+// A close that is refused ends nothing.
+func TestARefusedCloseGivesNothingBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d, ch, p := held(t, 1)
+		ch.conn.givesBack, ch.acks.givesBack = true, true
+		mustAs[*ValidationError](t, ch.Conn().CloseWith(bg, 200, strings.Repeat("x", 256)))
+		p.quiet()
+		noErr(t, d[0].Ack())
+		if sent := settlements(p); sent != "ack 1 " {
+			t.Errorf("sent %q", sent)
+		}
 	})
 }
 

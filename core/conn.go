@@ -248,9 +248,6 @@ func (c *Conn) beginClose(code Code, text string) (begun bool, err error) {
 
 // farewells returns what precedes the close of each channel that is open.
 func (c *Conn) farewells() (all []farewell) {
-	if !c.givesBack {
-		return nil
-	}
 	for i := range c.slots {
 		if ch := c.slots[i].Load(); ch != nil {
 			all = append(all, ch.lockedFarewell())

@@ -130,26 +130,30 @@ func (o *outbox) cancel(f farewell) {
 
 // last appends the frame after which nothing may be written, behind
 // everything that is pending and what the open channels give back, and refuses
-// all later ones with err.
+// all later ones with err. Later acks fail too: one would meet a tag that was
+// given back, and be written in front of m.
 func (o *outbox) last(m wire.Method, open []farewell, err error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err != nil {
 		return o.err
 	}
-	o.collectAcks()
-	for _, f := range open {
-		if !o.lane(f.acks.channel).inside {
-			o.cancel(f)
-			buf := o.forControl(f.acks.channel)
-			*buf = f.acks.collectLast(*buf)
-		}
-	}
-	frame, encodeErr := wire.AppendMethod(o.data, 0, m)
+	frame, encodeErr := wire.AppendMethod(nil, 0, m)
 	if encodeErr != nil {
 		return encodeErr
 	}
-	o.data = frame
+	o.collectAcks()
+	stale := because(ErrStale, err)
+	for _, f := range open {
+		if o.lane(f.acks.channel).inside {
+			f.acks.close(stale)
+			continue
+		}
+		o.cancel(f)
+		buf := o.forControl(f.acks.channel)
+		*buf = f.acks.collectLast(*buf, stale)
+	}
+	o.data = append(o.data, frame...)
 	o.done = true
 	o.refuse(err)
 	o.ring()
@@ -256,7 +260,7 @@ func (o *outbox) collectAcks() {
 func (o *outbox) take(emptyControl, emptyData []byte) (control, data []byte, start uint64, done bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.acking) > 0 {
+	if len(o.acking) > 0 && !o.done {
 		o.collectAcks()
 	}
 	if o.beat && !o.done {

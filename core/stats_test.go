@@ -20,9 +20,9 @@ func TestBytesBehindTheLastArgumentAreCounted(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ch, p := openChannel(t, Config{})
 		p.confirm(ch)
+		conf := publishes(t, p, ch, 1)[0] // before the broker blocks
 		p.raw(longer(t, 0, &wire.ConnectionBlocked{Reason: "r"}))
 		p.raw(longer(t, 1, &wire.ChannelFlow{Active: true}))
-		conf := publishes(t, p, ch, 1)[0]
 		p.raw(longer(t, 1, &wire.BasicAck{DeliveryTag: 1}))
 		synctest.Wait()
 		if o := conf.Verdict().Outcome; o != Confirmed {
