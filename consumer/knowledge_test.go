@@ -1,7 +1,6 @@
 package consumer
 
 import (
-	"math"
 	"testing"
 	"time"
 
@@ -21,14 +20,6 @@ func TestLimitsOfAnyWidth(t *testing.T) {
 		if k := know(q, true, rabbit("4.3.0")); k.limit != 7 || !k.drops || k.ackTimeout != 7*time.Millisecond {
 			t.Errorf("%T: %+v", n, k)
 		}
-	}
-	for _, n := range []any{"7", 7.5, nil} {
-		if got, ok := number(n); ok {
-			t.Errorf("%v is %d", n, got)
-		}
-	}
-	if n, ok := number(int64(math.MinInt64)); !ok || n != math.MinInt64 {
-		t.Errorf("%d, %t", n, ok)
 	}
 }
 

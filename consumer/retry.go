@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/rabbitmq"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -39,13 +40,13 @@ func know(q topology.Queue, declared bool, server core.Server) knowledge {
 		return k
 	}
 	k.single, _ = args["x-single-active-consumer"].(bool)
-	if n, ok := number(args["x-consumer-timeout"]); ok && n > 0 {
+	if n, ok := rabbitmq.Integer(args["x-consumer-timeout"]); ok && n > 0 {
 		k.ackTimeout = time.Duration(n) * time.Millisecond
 	}
 	if kind != topology.Quorum {
 		return k
 	}
-	_, limited := number(args["x-delivery-limit"])
+	_, limited := rabbitmq.Integer(args["x-delivery-limit"])
 	k.limit, k.drops = q.Drops()
 	k.drops = k.drops && (limited || major != 3) // which has no limit by default
 	delays, _ := args["x-delayed-retry-type"].(string)
@@ -69,10 +70,10 @@ func know(q topology.Queue, declared bool, server core.Server) knowledge {
 type delay struct{ first, limit time.Duration }
 
 func delayOf(args core.Table) (d delay) {
-	if n, ok := number(args["x-delayed-retry-min"]); ok {
+	if n, ok := rabbitmq.Integer(args["x-delayed-retry-min"]); ok {
 		d.first = time.Duration(n) * time.Millisecond
 	}
-	if n, ok := number(args["x-delayed-retry-max"]); ok {
+	if n, ok := rabbitmq.Integer(args["x-delayed-retry-max"]); ok {
 		d.limit = time.Duration(n) * time.Millisecond
 	}
 	return d
@@ -85,28 +86,6 @@ func (d delay) after(attempts int64) time.Duration {
 		pause = min(pause, d.limit)
 	}
 	return pause
-}
-
-func number(v any) (int64, bool) {
-	switch n := v.(type) {
-	case int:
-		return int64(n), true
-	case int8:
-		return int64(n), true
-	case int16:
-		return int64(n), true
-	case int32:
-		return int64(n), true
-	case int64:
-		return n, true
-	case uint8:
-		return int64(n), true
-	case uint16:
-		return int64(n), true
-	case uint32:
-		return int64(n), true
-	}
-	return 0, false
 }
 
 // way is how a message comes to its next attempt.
@@ -132,10 +111,10 @@ func pastOf(d *core.Delivery, here int) past {
 		return p
 	}
 	if v, ok := d.Header("x-delivery-count"); ok {
-		p.counted, _ = number(v)
+		p.counted, _ = rabbitmq.Integer(v)
 	}
 	if v, ok := d.Header("x-acquired-count"); ok {
-		p.acquired, _ = number(v)
+		p.acquired, _ = rabbitmq.Integer(v)
 	}
 	return p
 }

@@ -139,10 +139,6 @@ func (e *Error) Recoverable() bool {
 	}
 }
 
-// Temporary is the opposite view of [Error.Recoverable] kept for code that
-// tests for interface{ Temporary() bool }.
-func (e *Error) Temporary() bool { return e.Recoverable() }
-
 // Sentinel errors. They arrive wrapped with their cause: use errors.Is.
 var (
 	// ErrClosed: the connection or channel was closed by this application.

@@ -47,7 +47,7 @@ func TestReplyCodes(t *testing.T) {
 			t.Errorf("%d: errors.Is", tt.code)
 		}
 		e, _ := errs.AsType[*Error](err)
-		if e.Recoverable() != tt.recoverable || e.Temporary() != tt.recoverable {
+		if e.Recoverable() != tt.recoverable {
 			t.Errorf("%d: recoverable %v", tt.code, e.Recoverable())
 		}
 	}

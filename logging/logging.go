@@ -5,7 +5,6 @@ package logging
 
 import (
 	"log/slog"
-	"net/url"
 	"time"
 
 	"go.uber.org/zap"
@@ -28,16 +27,6 @@ func Delay(d time.Duration) zap.Field { return zap.Duration("delay", d) }
 
 // Err is the field for an error. Warren's errors hold no secrets.
 func Err(err error) zap.Field { return zap.Error(err) }
-
-// RedactURL returns raw with its password replaced, for messages about URLs.
-// What cannot be parsed is withheld whole, since it may hold one anywhere.
-func RedactURL(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return "[unparsable url]"
-	}
-	return u.Redacted()
-}
 
 // FromSlog returns a zap logger that writes to a slog handler.
 func FromSlog(h slog.Handler) *zap.Logger { return zap.New(newSlogCore(h)) }
