@@ -26,7 +26,7 @@ func TestNothingWaitsBehindClose(t *testing.T) {
 			if _, err := f.sent.Wait(ctx); err != nil {
 				return err
 			}
-			return f.sent.Verdict().Error()
+			return f.sent.Verdict().Err()
 		},
 		"Run": func(ctx context.Context, f fixture) error {
 			return f.c.Consume(ctx, "q", func(context.Context, *Delivery) error { return nil })

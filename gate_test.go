@@ -71,7 +71,7 @@ func TestNothingIsPublishedBeforeTheTopologyIsThere(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if outcome, err := receipt.Wait(e.ctx); outcome != core.Confirmed {
+				if outcome, err := receipt.Wait(e.ctx); outcome != core.OutcomeConfirmed {
 					t.Errorf("%v, %v", outcome, err)
 				}
 				if took := time.Since(begun); took > 30*time.Second {
@@ -170,11 +170,11 @@ func TestAPublisherMadeDuringAnOutageWaitsForTheBroker(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Minute)
-		if v := receipt.Verdict(); v.Outcome != core.Pending {
-			t.Fatalf("%s during the outage: %v", v.Outcome, v.Error())
+		if v := receipt.Verdict(); v.Outcome != core.OutcomePending {
+			t.Fatalf("%s during the outage: %v", v.Outcome, v.Err())
 		}
 		e.broker.Start()
-		if outcome, err := receipt.Wait(e.ctx); outcome != core.Confirmed {
+		if outcome, err := receipt.Wait(e.ctx); outcome != core.OutcomeConfirmed {
 			t.Errorf("%s: %v", outcome, err)
 		}
 		e.close(client)

@@ -176,9 +176,9 @@ func TestAClientStartsWhileTheBrokerIsDown(t *testing.T) {
 		if err := <-declared; err != nil {
 			t.Error(err)
 		}
-		if outcome, err := receipt.Wait(e.ctx); outcome != core.Confirmed {
+		if outcome, err := receipt.Wait(e.ctx); outcome != core.OutcomeConfirmed {
 			// It may have come before its queue, as with any client that publishes before it declares.
-			if outcome != core.Returned {
+			if outcome != core.OutcomeReturned {
 				t.Errorf("%v, %v", outcome, err)
 			}
 			if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "q"}); err != nil {

@@ -49,9 +49,9 @@ func TestTheQueueIsDeletedUnderPublisherAndConsumer(t *testing.T) {
 				t.Fatal(err)
 			}
 			out, err := receipt.Wait(e.ctx)
-			if outcomes[out]++; out == core.Returned {
+			if outcomes[out]++; out == core.OutcomeReturned {
 				returned = append(returned, body)
-			} else if out != core.Confirmed {
+			} else if out != core.OutcomeConfirmed {
 				t.Errorf("message %d: %v, %v", n, out, err)
 			}
 			time.Sleep(time.Millisecond)
@@ -65,7 +65,7 @@ func TestTheQueueIsDeletedUnderPublisherAndConsumer(t *testing.T) {
 				t.Errorf("message %s was returned and handled", body)
 			}
 		}
-		if n := len(handled); outcomes[core.Confirmed] < 200 || n != outcomes[core.Confirmed] { // nothing waits in the queue when it is deleted
+		if n := len(handled); outcomes[core.OutcomeConfirmed] < 200 || n != outcomes[core.OutcomeConfirmed] { // nothing waits in the queue when it is deleted
 			t.Errorf("outcomes %v, %d handled", outcomes, n)
 		}
 		if after := e.inventory(); after != before {
@@ -144,7 +144,7 @@ func TestPermissionsAreRevokedOnALiveConnection(t *testing.T) {
 		for range messages {
 			err := pub.Publish(e.ctx, warren.Message{RoutingKey: "all.1"})
 			outcome, ok := errs.AsType[*core.OutcomeError](err)
-			if !ok || outcome.Verdict.Outcome != core.Nacked || !errors.Is(err, core.ErrAccessRefused) {
+			if !ok || outcome.Verdict.Outcome != core.OutcomeNacked || !errors.Is(err, core.ErrAccessRefused) {
 				t.Fatalf("publish without permission = %v", err)
 			}
 		}

@@ -143,7 +143,7 @@ func alarmBeforeConnecting(t *testing.T, b *broker) {
 		t.Errorf("a publish while blocked = %v, want not sent, at the end of its context", err)
 	}
 	mustCtl(t, b, "set_vm_memory_high_watermark", "0.6")
-	if out, err := first.Wait(ctx); out != core.Confirmed {
+	if out, err := first.Wait(ctx); out != core.OutcomeConfirmed {
 		t.Errorf("the publish that was blocked = %v, %v", out, err)
 	}
 }

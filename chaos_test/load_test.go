@@ -334,14 +334,14 @@ func (l *load) runResult(s *sender, id ledger.ID, r *publisher.Receipt) {
 	}
 	s.Result(id, outcomes[v.Outcome])
 	s.settled(id)
-	if v.Outcome == core.Confirmed {
+	if v.Outcome == core.OutcomeConfirmed {
 		l.confirmed.Add(1)
 	}
 }
 
 var outcomes = map[core.Outcome]ledger.Outcome{
-	core.Confirmed: ledger.Confirmed, core.Returned: ledger.Returned, core.Nacked: ledger.Nacked,
-	core.NotSent: ledger.NotSent, core.Unknown: ledger.Unknown,
+	core.OutcomeConfirmed: ledger.Confirmed, core.OutcomeReturned: ledger.Returned, core.OutcomeNacked: ledger.Nacked,
+	core.OutcomeNotSent: ledger.NotSent, core.OutcomeUnknown: ledger.Unknown,
 }
 
 // flow waits until the client is ready, and n messages more are confirmed, and n more consumed.

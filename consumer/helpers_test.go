@@ -172,7 +172,7 @@ func (e *env) publish(queue string, first, last int) {
 		if err != nil {
 			e.Fatal(err)
 		}
-		if v, err := c.Wait(e.ctx); err != nil || v.Outcome != core.Confirmed {
+		if v, err := c.Wait(e.ctx); err != nil || v.Outcome != core.OutcomeConfirmed {
 			e.Fatalf("%v %v", v, err)
 		}
 	}

@@ -130,7 +130,7 @@ func (ch *Channel) Err() error {
 
 // Close closes the channel behind everything sent on it so far, and waits for
 // the broker's answer. Messages not yet acked go back to their queues, as
-// nacked where RabbitMQ (4.0 on) then does not count them as failed; publishes without a verdict end as [Unknown]. Closing a dead channel does
+// nacked where RabbitMQ (4.0 on) then does not count them as failed; publishes without a verdict end as [OutcomeUnknown]. Closing a dead channel does
 // nothing and returns nil.
 func (ch *Channel) Close(ctx context.Context) error {
 	if ch.dead.Load() {
@@ -195,7 +195,7 @@ func (ch *Channel) lockedFarewell() farewell {
 }
 
 // die ends the channel. sent is how many bytes of the data stream count as
-// handed to the socket: see [NotSent].
+// handed to the socket: see [OutcomeNotSent].
 func (ch *Channel) die(cause error, sent uint64) {
 	ch.mu.Lock()
 	ch.end(cause, sent)

@@ -117,7 +117,7 @@ func (ch *Channel) onMethod(payload []byte, in *inbound) error {
 		if err := in.dec.Ack(payload, &in.ack); err != nil {
 			return err
 		}
-		return ch.onConfirm(in, in.ack.DeliveryTag, in.ack.Multiple, Confirmed)
+		return ch.onConfirm(in, in.ack.DeliveryTag, in.ack.Multiple, OutcomeConfirmed)
 	}
 	if err := in.handOver(); err != nil { // what came before takes effect before
 		return err
@@ -128,7 +128,7 @@ func (ch *Channel) onMethod(payload []byte, in *inbound) error {
 	}
 	switch m := m.(type) {
 	case *wire.BasicNack: // the requeue bit means nothing here; RabbitMQ sets it
-		return ch.onConfirm(in, m.DeliveryTag, m.Multiple, Nacked)
+		return ch.onConfirm(in, m.DeliveryTag, m.Multiple, OutcomeNacked)
 	case *wire.BasicReturn:
 		ch.in.returned = m
 		ch.in.begin(id)

@@ -181,7 +181,7 @@ func TestFramesThatCrossTheClose(t *testing.T) {
 		done.waits(t)
 		p.send(0, &wire.ConnectionCloseOk{})
 		done.get(t)
-		if v := conf.Verdict(); v.Outcome != Confirmed {
+		if v := conf.Verdict(); v.Outcome != OutcomeConfirmed {
 			t.Errorf("verdict %+v", v)
 		}
 	})
@@ -201,13 +201,13 @@ func TestServerClosesTheConnection(t *testing.T) {
 		p.hangsUp()
 		c := ch.Conn()
 		<-c.Done()
-		for _, err := range []error{c.Err(), ch.Err(), rpc.fail(t), conf.Verdict().Err} {
+		for _, err := range []error{c.Err(), ch.Err(), rpc.fail(t), conf.Verdict().Cause} {
 			e := mustAs[*Error](t, err)
 			if e.Code != ErrInternal || !e.Server || e.Scope != ScopeConnection || e.Method != "queue.declare" || e.Channel != 0 {
 				t.Errorf("%+v", e)
 			}
 		}
-		if o := conf.Verdict().Outcome; o != Unknown {
+		if o := conf.Verdict().Outcome; o != OutcomeUnknown {
 			t.Errorf("outcome %s", o)
 		}
 		noErr(t, c.Close(bg))

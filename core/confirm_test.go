@@ -33,7 +33,7 @@ func outcomes(all []*Confirmation) string {
 	synctest.Wait()
 	var s strings.Builder
 	for _, c := range all {
-		s.WriteString(map[Outcome]string{Pending: ".", Confirmed: "a", Returned: "r", Nacked: "n", NotSent: "-", Unknown: "?"}[c.Verdict().Outcome])
+		s.WriteString(map[Outcome]string{OutcomePending: ".", OutcomeConfirmed: "a", OutcomeReturned: "r", OutcomeNacked: "n", OutcomeNotSent: "-", OutcomeUnknown: "?"}[c.Verdict().Outcome])
 	}
 	return s.String()
 }
@@ -106,7 +106,7 @@ func TestConfirmationWaits(t *testing.T) {
 		ch, p := openChannel(t, Config{})
 		p.confirm(ch)
 		c := publishes(t, p, ch, 1)[0]
-		if v := c.Verdict(); v.Outcome != Pending {
+		if v := c.Verdict(); v.Outcome != OutcomePending {
 			t.Errorf("%+v", v)
 		}
 		ctx, cancel := context.WithTimeout(bg, time.Second)
@@ -116,7 +116,7 @@ func TestConfirmationWaits(t *testing.T) {
 		wait := async(func() (Verdict, error) { return c.Wait(bg) })
 		wait.waits(t)
 		p.send(1, &wire.BasicNack{DeliveryTag: 1})
-		if v := wait.get(t); v.Outcome != Nacked || v.Return != nil || v.Err != nil {
+		if v := wait.get(t); v.Outcome != OutcomeNacked || v.Return != nil || v.Cause != nil {
 			t.Errorf("%+v", v)
 		}
 		<-c.Done()
@@ -152,7 +152,7 @@ func TestConfirmWindowSpan(t *testing.T) {
 	tags := 1
 	for ; !c.full(100); tags++ {
 		tag := c.add(ignore{}, 0, 0)
-		if _, err := c.settle(nil, tag, false, Confirmed); err != nil {
+		if _, err := c.settle(nil, tag, false, OutcomeConfirmed); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -232,10 +232,10 @@ func TestCutAtEveryPosition(t *testing.T) {
 			<-ch.Done()
 			for i, c := range all {
 				v := c.Verdict()
-				mustIs(t, v.Err, syscall.ECONNRESET)
-				wantOutcome := Unknown
+				mustIs(t, v.Cause, syscall.ECONNRESET)
+				wantOutcome := OutcomeUnknown
 				if i*one >= at {
-					wantOutcome = NotSent
+					wantOutcome = OutcomeNotSent
 				}
 				if v.Outcome != wantOutcome {
 					t.Errorf("cut after %d: message %d at %d is %s", at, i, i*one, v.Outcome)
@@ -259,10 +259,10 @@ func TestWhatWaitsWhenTheServerClosesIsNotSent(t *testing.T) {
 		noErr(t, err)
 		p.send(1, &wire.ChannelClose{ReplyCode: 404})
 		<-ch.Done()
-		if a, b := first.Verdict(), second.Verdict(); a.Outcome != Unknown || b.Outcome != NotSent {
+		if a, b := first.Verdict(), second.Verdict(); a.Outcome != OutcomeUnknown || b.Outcome != OutcomeNotSent {
 			t.Errorf("%s, %s", a.Outcome, b.Outcome)
 		}
-		mustIs(t, second.Verdict().Err, ErrNotFound)
+		mustIs(t, second.Verdict().Cause, ErrNotFound)
 		p.nc.In().SetBuffer(1000)
 		p.content(1)
 		p.content(1)
@@ -277,12 +277,12 @@ func TestVerdictAsError(t *testing.T) {
 		is   []error
 		text string
 	}{
-		{Verdict{Outcome: Returned, Return: &Return{Code: ErrNoRoute, Text: "NO_ROUTE"}}, []error{ErrReturned, ErrNoRoute}, "amqp: message returned: no queue took it: no-route (312): NO_ROUTE"},
-		{Verdict{Outcome: Nacked}, []error{ErrNacked}, "amqp: message refused by the broker"},
-		{Verdict{Outcome: NotSent, Err: cause}, []error{ErrNotSent, ErrNotFound}, ""},
-		{Verdict{Outcome: Unknown, Err: cause}, []error{ErrUnknown, ErrNotFound}, ""},
+		{Verdict{Outcome: OutcomeReturned, Return: &Return{Code: ErrNoRoute, Text: "NO_ROUTE"}}, []error{ErrReturned, ErrNoRoute}, "amqp: message returned: no queue took it: no-route (312): NO_ROUTE"},
+		{Verdict{Outcome: OutcomeNacked}, []error{ErrNacked}, "amqp: message refused by the broker"},
+		{Verdict{Outcome: OutcomeNotSent, Cause: cause}, []error{ErrNotSent, ErrNotFound}, ""},
+		{Verdict{Outcome: OutcomeUnknown, Cause: cause}, []error{ErrUnknown, ErrNotFound}, ""},
 	} {
-		err := tt.v.Error()
+		err := tt.v.Err()
 		for _, target := range tt.is {
 			mustIs(t, err, target)
 		}
@@ -298,10 +298,10 @@ func TestVerdictAsError(t *testing.T) {
 			}
 		}
 	}
-	if err := (Verdict{Outcome: Confirmed}).Error(); err != nil {
+	if err := (Verdict{Outcome: OutcomeConfirmed}).Err(); err != nil {
 		t.Errorf("%v", err)
 	}
-	for o, text := range map[Outcome]string{Pending: "pending", Unknown: "unknown", 77: "outcome 77"} {
+	for o, text := range map[Outcome]string{OutcomePending: "pending", OutcomeUnknown: "unknown", 77: "outcome 77"} {
 		if o.String() != text {
 			t.Errorf("%q", o.String())
 		}

@@ -25,7 +25,7 @@ func (c *Confirmation) Settle(v Verdict) {
 // Done is closed when the verdict is known.
 func (c *Confirmation) Done() <-chan struct{} { return c.done }
 
-// Verdict returns the verdict, [Pending] before Done.
+// Verdict returns the verdict, [OutcomePending] before Done.
 func (c *Confirmation) Verdict() Verdict {
 	select {
 	case <-c.done:
@@ -44,10 +44,10 @@ func (c *Confirmation) Wait(ctx context.Context) (Verdict, error) {
 	return c.verdict, nil
 }
 
-// Error turns the verdict into an error: nil for Confirmed, else an
+// Err turns the verdict into an error: nil for OutcomeConfirmed, else an
 // [*OutcomeError].
-func (v Verdict) Error() error {
-	if v.Outcome == Confirmed {
+func (v Verdict) Err() error {
+	if v.Outcome == OutcomeConfirmed {
 		return nil
 	}
 	e := &OutcomeError{Verdict: v}
@@ -85,8 +85,8 @@ func (e *OutcomeError) Error() string {
 	switch v := e.Verdict; {
 	case v.Return != nil:
 		return fmt.Sprintf("%s: %s: %s", text, v.Return.Code.Error(), printable(v.Return.Text))
-	case v.Err != nil:
-		return fmt.Sprintf("%s: %s", text, bare(v.Err))
+	case v.Cause != nil:
+		return fmt.Sprintf("%s: %s", text, bare(v.Cause))
 	}
 	return text
 }
@@ -97,19 +97,19 @@ func (e *OutcomeError) Unwrap() []error {
 	if e.Verdict.Return != nil {
 		all = append(all, e.Verdict.Return.Code)
 	}
-	if e.Verdict.Err != nil {
-		all = append(all, e.Verdict.Err)
+	if e.Verdict.Cause != nil {
+		all = append(all, e.Verdict.Cause)
 	}
 	return all
 }
 
 func (e *OutcomeError) kind() error {
 	switch e.Verdict.Outcome {
-	case Returned:
+	case OutcomeReturned:
 		return ErrReturned
-	case Nacked:
+	case OutcomeNacked:
 		return ErrNacked
-	case NotSent:
+	case OutcomeNotSent:
 		return ErrNotSent
 	default:
 		return ErrUnknown

@@ -2,22 +2,22 @@ package core
 
 import "fmt"
 
-// Outcome is the verdict on one publish. Only Confirmed is success.
+// Outcome is the verdict on one publish. Only OutcomeConfirmed is success.
 type Outcome uint8
 
 const (
-	// Pending: no verdict yet.
-	Pending Outcome = iota
-	// Confirmed: acked by the broker and, if mandatory, routed to at least one queue.
-	Confirmed
-	// Returned: mandatory and routed nowhere; the broker gave it back.
-	Returned
-	// Nacked: the broker refused it (for example a full queue with reject-publish).
-	Nacked
-	// NotSent: no byte of it was handed to the socket. Publishing it again cannot duplicate it.
-	NotSent
-	// Unknown: handed to the socket, and the channel died before a verdict. The broker may have it.
-	Unknown
+	// OutcomePending: no verdict yet.
+	OutcomePending Outcome = iota
+	// OutcomeConfirmed: acked by the broker and, if mandatory, routed to at least one queue.
+	OutcomeConfirmed
+	// OutcomeReturned: mandatory and routed nowhere; the broker gave it back.
+	OutcomeReturned
+	// OutcomeNacked: the broker refused it (for example a full queue with reject-publish).
+	OutcomeNacked
+	// OutcomeNotSent: no byte of it was handed to the socket. Publishing it again cannot duplicate it.
+	OutcomeNotSent
+	// OutcomeUnknown: handed to the socket, and the channel died before a verdict. The broker may have it.
+	OutcomeUnknown
 )
 
 var outcomeNames = [...]string{"pending", "confirmed", "returned", "nacked", "not sent", "unknown"}
@@ -33,8 +33,8 @@ func (o Outcome) String() string {
 // Verdict ends a publish.
 type Verdict struct {
 	Outcome Outcome
-	Return  *Return // the returned message, for Returned only
-	Err     error   // why the channel died, for NotSent and Unknown only
+	Return  *Return // the returned message, for OutcomeReturned only
+	Cause   error   // why the channel died, for OutcomeNotSent and OutcomeUnknown only
 }
 
 // Settler is told the verdict on one publish: exactly once, from the
@@ -146,8 +146,8 @@ func (c *confirms) end(out []settled, tag uint64, o Outcome) []settled {
 		return out
 	}
 	v := Verdict{Outcome: o}
-	if p.returned != nil && o == Confirmed {
-		v = Verdict{Outcome: Returned, Return: p.returned}
+	if p.returned != nil && o == OutcomeConfirmed {
+		v = Verdict{Outcome: OutcomeReturned, Return: p.returned}
 	}
 	out = append(out, settled{p.settler, v})
 	*p = publish{before: p.before}
@@ -206,8 +206,8 @@ func (c *confirms) giveBack(r *Return, tag uint64) bool {
 	return true
 }
 
-// drain ends every unsettled tag because the channel died: NotSent if its
-// first byte lies at or after sent, else Unknown. A message already returned
+// drain ends every unsettled tag because the channel died: OutcomeNotSent if its
+// first byte lies at or after sent, else OutcomeUnknown. A message already returned
 // keeps that verdict: the broker said that it has no queue for it.
 func (c *confirms) drain(out []settled, sent uint64, cause error) []settled {
 	for tag := c.base; tag != c.next; tag++ {
@@ -215,12 +215,12 @@ func (c *confirms) drain(out []settled, sent uint64, cause error) []settled {
 		if p.settler == nil {
 			continue
 		}
-		v := Verdict{Outcome: Unknown, Err: cause}
+		v := Verdict{Outcome: OutcomeUnknown, Cause: cause}
 		switch {
 		case p.returned != nil:
-			v = Verdict{Outcome: Returned, Return: p.returned}
+			v = Verdict{Outcome: OutcomeReturned, Return: p.returned}
 		case p.start >= sent:
-			v.Outcome = NotSent
+			v.Outcome = OutcomeNotSent
 		}
 		out = append(out, settled{p.settler, v})
 		*p = publish{}

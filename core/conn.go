@@ -187,7 +187,7 @@ func (c *Conn) request(m wire.Method) (*pending, error) {
 // then the closing handshake runs, within [Config.CloseTimeout]; ctx bounds it all. The socket is closed
 // in any case. A nil error means that the server confirmed the end, and so read
 // all that was queued; a connection that was lost first, or closed by the server,
-// is an error. Publishes without a verdict end as [Unknown]. Closing again, or
+// is an error. Publishes without a verdict end as [OutcomeUnknown]. Closing again, or
 // what is dead already, waits for the end and returns nil: [Conn.Err] has the cause.
 func (c *Conn) Close(ctx context.Context) error {
 	return c.CloseWith(ctx, 200, "")

@@ -5,7 +5,7 @@
 // A [Conn] and a [Channel] are born once, by [Dial] and [Conn.Channel], and die
 // once, with one cause, which their Err tells and their Done announces. What
 // belonged to them dies with them: a [Delivery] of a dead channel refuses to be
-// settled, a publish without a verdict is [NotSent] or [Unknown]. Whoever wants
+// settled, a publish without a verdict is [OutcomeNotSent] or [OutcomeUnknown]. Whoever wants
 // to go on opens a new one.
 //
 // All methods are safe for concurrent use. Every wait ends with its context or
@@ -25,7 +25,7 @@
 //     connection that the network, or the server without a word, has ended.
 //   - [ErrStale] and [ErrSettled] from settling a delivery; [ErrCancelled] and
 //     [ErrOverflow] from a [Consumer] that ended without its channel.
-//   - [*OutcomeError] from [Verdict.Error], for a publish that was not confirmed.
+//   - [*OutcomeError] from [Verdict.Err], for a publish that was not confirmed.
 //   - The cause of a context that ended ([context.Cause]).
 //
 // # During a memory or disk alarm

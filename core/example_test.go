@@ -53,7 +53,7 @@ func ExampleChannel_PublishConfirm() {
 		fmt.Println(err)
 		return
 	}
-	err = verdict.Error()
+	err = verdict.Err()
 	fmt.Println(verdict.Outcome, errors.Is(err, core.ErrReturned), errors.Is(err, core.ErrNoRoute))
 	// Output: returned true true
 }

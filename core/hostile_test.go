@@ -245,7 +245,7 @@ func playHostile(t *testing.T, in []byte, want ends) {
 	if s := e.Error(); strings.ContainsAny(s, "\n\r\x1b\u0085") {
 		t.Errorf("raw control characters in %q", s)
 	}
-	if v := conf.Verdict(); v.Outcome == Pending {
+	if v := conf.Verdict(); v.Outcome == OutcomePending {
 		t.Error("a publish without a verdict")
 	}
 }

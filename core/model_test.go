@@ -23,9 +23,9 @@ func runConfirms(ops []byte) error {
 	var returned []bool
 	var out []settled
 	end := func(tag uint64, o Outcome) {
-		if i := int(tag - 1); model[i] == Pending {
-			if model[i] = o; returned[i] && o == Confirmed {
-				model[i] = Returned
+		if i := int(tag - 1); model[i] == OutcomePending {
+			if model[i] = o; returned[i] && o == OutcomeConfirmed {
+				model[i] = OutcomeReturned
 			}
 		}
 	}
@@ -38,11 +38,11 @@ func runConfirms(ops []byte) error {
 			if got := c.add(s, n, n+1); got != n+1 {
 				return fmt.Errorf("publish %d has tag %d", n+1, got)
 			}
-			settlers, model, returned = append(settlers, s), append(model, Pending), append(returned, false)
+			settlers, model, returned = append(settlers, s), append(model, OutcomePending), append(returned, false)
 		case 2, 3, 4, 5: // ack, ack multiple, nack, nack multiple
-			o, multiple := Confirmed, op == 3 || op == 5
+			o, multiple := OutcomeConfirmed, op == 3 || op == 5
 			if op >= 4 {
-				o = Nacked
+				o = OutcomeNacked
 			}
 			var err error
 			out, err = c.settle(out[:0], tag, multiple, o)
@@ -63,7 +63,7 @@ func runConfirms(ops []byte) error {
 			}
 		case 6: // return: marks are the tags
 			found := c.giveBack(&Return{}, c.withMark(tag))
-			open := tag >= 1 && tag <= n && model[tag-1] == Pending && !returned[tag-1]
+			open := tag >= 1 && tag <= n && model[tag-1] == OutcomePending && !returned[tag-1]
 			if found != open {
 				return fmt.Errorf("return of %d: found %v, open %v", tag, found, open)
 			}
@@ -74,13 +74,13 @@ func runConfirms(ops []byte) error {
 			out = c.drain(out[:0], tag, nil)
 			for i := range model {
 				switch {
-				case model[i] != Pending:
+				case model[i] != OutcomePending:
 				case returned[i]:
-					model[i] = Returned
+					model[i] = OutcomeReturned
 				case uint64(i) >= tag:
-					model[i] = NotSent
+					model[i] = OutcomeNotSent
 				default:
-					model[i] = Unknown
+					model[i] = OutcomeUnknown
 				}
 			}
 		}
@@ -99,7 +99,7 @@ func compareConfirms(c *confirms, settlers []*oneSettler, model []Outcome) error
 	open := 0
 	for i, s := range settlers {
 		var want []Outcome
-		if model[i] != Pending {
+		if model[i] != OutcomePending {
 			want = []Outcome{model[i]}
 		} else {
 			open++

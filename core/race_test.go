@@ -265,9 +265,9 @@ func TestMixedVerdictsInALargeWindow(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		for i, o := range got {
-			want := Confirmed
+			want := OutcomeConfirmed
 			if refused(uint64(i + 1)) {
-				want = Nacked
+				want = OutcomeNacked
 			}
 			if o != want {
 				t.Fatalf("message %d: %s, want %s", i+1, o, want)

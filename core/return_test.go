@@ -243,7 +243,7 @@ func TestStrayReturns(t *testing.T) {
 		p.send(1, &wire.BasicAck{DeliveryTag: 1})
 		p.giveBack(ch, content{publish: wire.BasicPublish{RoutingKey: "y"}}) // behind its confirm
 		synctest.Wait()
-		if v := c.Verdict(); v.Outcome != Confirmed || n != 3 {
+		if v := c.Verdict(); v.Outcome != OutcomeConfirmed || n != 3 {
 			t.Errorf("%s, %d returns told", v.Outcome, n)
 		}
 		noErr(t, ch.Err())

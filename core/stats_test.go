@@ -25,7 +25,7 @@ func TestBytesBehindTheLastArgumentAreCounted(t *testing.T) {
 		p.raw(longer(t, 1, &wire.ChannelFlow{Active: true}))
 		p.raw(longer(t, 1, &wire.BasicAck{DeliveryTag: 1}))
 		synctest.Wait()
-		if o := conf.Verdict().Outcome; o != Confirmed {
+		if o := conf.Verdict().Outcome; o != OutcomeConfirmed {
 			t.Errorf("outcome %s", o)
 		}
 		if n := ch.Conn().Stats().Ignored; n != 3 {

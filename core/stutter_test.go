@@ -18,8 +18,8 @@ func TestErrorsDoNotStutter(t *testing.T) {
 		is   error
 		want string
 	}{
-		{Verdict{Outcome: NotSent, Err: ErrClosed}.Error(), ErrClosed, "amqp: message not sent: closed"},
-		{Verdict{Outcome: Unknown, Err: closed}.Error(), ErrAccessRefused, "amqp: message sent, outcome unknown: " + text},
+		{Verdict{Outcome: OutcomeNotSent, Cause: ErrClosed}.Err(), ErrClosed, "amqp: message not sent: closed"},
+		{Verdict{Outcome: OutcomeUnknown, Cause: closed}.Err(), ErrAccessRefused, "amqp: message sent, outcome unknown: " + text},
 		{because(ErrLost, closed), ErrAccessRefused, "amqp: connection lost: " + text},
 		{because(ErrLost, because(ErrTimeout, closed)), ErrTimeout, "amqp: connection lost: no answer in time: " + text},
 		{&DialError{Addr: "h:1", Step: "auth", Err: &reason{ErrAuth, closed}}, ErrAuth, "amqp: connect h:1: auth: authentication refused: " + text},

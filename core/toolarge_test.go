@@ -80,7 +80,7 @@ func TestTooLargeReturnHasItsPublish(t *testing.T) {
 			p.send(ch.ID(), &wire.BasicAck{DeliveryTag: 1})
 			v, err := c.Wait(bg)
 			noErr(t, err)
-			if v.Outcome != Returned || v.Return.Body != nil || v.Return.RoutingKey != "none" {
+			if v.Outcome != OutcomeReturned || v.Return.Body != nil || v.Return.RoutingKey != "none" {
 				t.Errorf("%+v", v)
 			}
 		})

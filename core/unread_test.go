@@ -22,7 +22,7 @@ func TestNobodyLooksAtNotifications(t *testing.T) {
 				all := publishes(t, p, ch, many)
 				return func() {
 					for i, c := range all {
-						if o := c.Verdict().Outcome; o != Confirmed {
+						if o := c.Verdict().Outcome; o != OutcomeConfirmed {
 							t.Fatalf("publish %d: %s", i, o)
 						}
 					}
@@ -47,7 +47,7 @@ func TestNobodyLooksAtNotifications(t *testing.T) {
 				}
 				return func() {
 					for i, c := range all {
-						if v := c.Verdict(); v.Outcome != Returned || v.Return == nil {
+						if v := c.Verdict(); v.Outcome != OutcomeReturned || v.Return == nil {
 							t.Fatalf("publish %d: %+v", i, v)
 						}
 					}

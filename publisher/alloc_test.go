@@ -27,7 +27,7 @@ func TestPublishAllocatesNothing(t *testing.T) {
 		if _, err := p.admit(ctx, r); err != nil {
 			t.Fatal(err)
 		}
-		r.Settle(core.Verdict{Outcome: core.Confirmed})
+		(*settler)(r).Settle(core.Verdict{Outcome: core.OutcomeConfirmed})
 		if err := p.result(ctx, r); err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +52,7 @@ func TestSendAllocatesTheReceipt(t *testing.T) {
 		if _, err := p.admit(context.Background(), last); err != nil {
 			t.Fatal(err)
 		}
-		last.Settle(core.Verdict{Outcome: core.Confirmed})
+		(*settler)(last).Settle(core.Verdict{Outcome: core.OutcomeConfirmed})
 	})
 	if n != 1 {
 		t.Errorf("%v allocations", n)

@@ -191,7 +191,7 @@ func TestGivenUpConnectionEndsEveryMessage(t *testing.T) {
 		synctest.Wait()
 		e.broker.Stop()
 		for _, r := range receipts {
-			if out, err := r.Wait(e.ctx); out != core.Unknown {
+			if out, err := r.Wait(e.ctx); out != core.OutcomeUnknown {
 				t.Errorf("%v, %v", out, err)
 			}
 		}

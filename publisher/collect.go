@@ -89,7 +89,7 @@ func (p *Publisher) blames(r *Receipt, refusal *core.Error) bool {
 // missing soon after a reconnect is sent again, after the others. The lock is held.
 func (p *Publisher) refuse(r *Receipt, refusal *core.Error) {
 	r.guilty(refusal)
-	v := core.Verdict{Outcome: core.Nacked, Err: refusal}
+	v := core.Verdict{Outcome: core.OutcomeNacked, Cause: refusal}
 	if refusal.Code == core.ErrNotFound && p.inGrace() && !p.final(r) {
 		p.retry(r, v)
 		return

@@ -28,12 +28,12 @@ func TestEndOfTheContextIsToldTruthfully(t *testing.T) {
 		way  func(e *env, p *publisher.Publisher)
 		want core.Outcome
 	}{
-		{"no connection yet", func(e *env, p *publisher.Publisher) { e.broker.Stop() }, core.NotSent},
+		{"no connection yet", func(e *env, p *publisher.Publisher) { e.broker.Stop() }, core.OutcomeNotSent},
 		{"window full", func(e *env, p *publisher.Publisher) {
 			e.wantConfirmed(e.sendTo(p, "q"))
 			e.broker.OnReceive(wire.MethodBasicPublish, brokertest.Always(brokertest.Unconfirmed))
 			e.send(p, 1, 10)
-		}, core.NotSent},
+		}, core.OutcomeNotSent},
 		{"blocked", func(e *env, p *publisher.Publisher) {
 			e.broker.Block("low on memory")
 			_, err := p.Send(e.ctx, to("q", "takes note")) // the broker tells who publishes
@@ -41,25 +41,25 @@ func TestEndOfTheContextIsToldTruthfully(t *testing.T) {
 				e.Fatal(err)
 			}
 			synctest.Wait()
-		}, core.NotSent},
+		}, core.OutcomeNotSent},
 		{"in flight", func(e *env, p *publisher.Publisher) {
 			e.wantConfirmed(e.sendTo(p, "q"))
 			e.broker.OnReceive(wire.MethodBasicPublish, brokertest.Always(brokertest.Unconfirmed))
-		}, core.Unknown},
+		}, core.OutcomeUnknown},
 		{"to be sent again", func(e *env, p *publisher.Publisher) {
 			e.wantConfirmed(e.sendTo(p, "q"))
 			e.broker.OnReceive(wire.MethodBasicPublish, brokertest.Always(brokertest.Cut))
 			e.broker.RefuseConnections()
-		}, core.Unknown},
+		}, core.OutcomeUnknown},
 		{"nacked", func(e *env, p *publisher.Publisher) {
 			e.broker.OnReceive(wire.MethodBasicPublish, brokertest.Always(brokertest.Nack))
-		}, core.Nacked},
+		}, core.OutcomeNacked},
 		{"returned within the grace", func(e *env, p *publisher.Publisher) {
 			e.wantConfirmed(e.sendTo(p, "q"))
 			e.broker.DeleteQueue("q")
 			e.broker.Cut()
 			synctest.Wait()
-		}, core.Returned},
+		}, core.OutcomeReturned},
 	} {
 		for _, sent := range []bool{false, true} {
 			name := test.name + ", Publish"
@@ -114,10 +114,10 @@ func TestContextThatHasEndedSendsNothing(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancelCause(e.ctx)
 			cancel(errEnough)
-			if err := p.Publish(ctx, to("q", "1")); outcomeOf(err) != core.NotSent || !errors.Is(err, errEnough) {
+			if err := p.Publish(ctx, to("q", "1")); outcomeOf(err) != core.OutcomeNotSent || !errors.Is(err, errEnough) {
 				t.Errorf("connected %t: %v", connected, err)
 			}
-			if r, err := p.Send(ctx, to("q", "1")); r != nil || outcomeOf(err) != core.NotSent || !errors.Is(err, errEnough) {
+			if r, err := p.Send(ctx, to("q", "1")); r != nil || outcomeOf(err) != core.OutcomeNotSent || !errors.Is(err, errEnough) {
 				t.Errorf("connected %t, Send: %v, %v", connected, r, err)
 			}
 			if s := p.Stats(); s.Open != 0 || s.NotSent != 2 {

@@ -25,6 +25,28 @@ func (e *env) closesOver(kind string, code uint16) {
 	})
 }
 
+// withBad returns a publisher to queue "q", on a broker that closes the connection over each message of type "bad".
+func (e *env) withBad() *publisher.Publisher {
+	e.Helper()
+	e.queue("q", nil)
+	e.closesOver("bad", 541)
+	p := e.publisher()
+	e.wantConfirmed(e.sendTo(p, "q"))
+	return p
+}
+
+// bad is the message over which that broker closes the connection.
+var bad = publisher.Message{RoutingKey: "q", Properties: core.Properties{Type: "bad"}}
+
+func (e *env) sendBad(p *publisher.Publisher) *publisher.Receipt {
+	e.Helper()
+	r, err := p.Send(e.ctx, bad)
+	if err != nil {
+		e.Fatal(err)
+	}
+	return r
+}
+
 // TestAMessageThatClosesTheConnectionIsIsolated: it ends with the broker's error, takes no other message with it,
 // and costs the connection that others use too once.
 func TestAMessageThatClosesTheConnectionIsIsolated(t *testing.T) {
@@ -41,12 +63,12 @@ func TestAMessageThatClosesTheConnectionIsIsolated(t *testing.T) {
 		out    core.Outcome
 		others int
 	}{
-		{"decimal to a stream, alone", decimal, core.ErrInternal, core.Nacked, 0},
-		{"decimal to a stream, among many", decimal, core.ErrInternal, core.Nacked, 1000},
-		{"by an exchange, where another queue may have it", byExchange, core.ErrInternal, core.Unknown, 10},
-		{"fault of protocol, alone", bad(core.ErrSyntax), core.ErrSyntax, core.Nacked, 0},
-		{"fault of protocol, among many", bad(core.ErrFrame), core.ErrFrame, core.Nacked, 1000},
-		{"fault of protocol, among three", bad(core.ErrChannel), core.ErrChannel, core.Nacked, 2},
+		{"decimal to a stream, alone", decimal, core.ErrInternal, core.OutcomeNacked, 0},
+		{"decimal to a stream, among many", decimal, core.ErrInternal, core.OutcomeNacked, 1000},
+		{"by an exchange, where another queue may have it", byExchange, core.ErrInternal, core.OutcomeUnknown, 10},
+		{"fault of protocol, alone", bad(core.ErrSyntax), core.ErrSyntax, core.OutcomeNacked, 0},
+		{"fault of protocol, among many", bad(core.ErrFrame), core.ErrFrame, core.OutcomeNacked, 1000},
+		{"fault of protocol, among three", bad(core.ErrChannel), core.ErrChannel, core.OutcomeNacked, 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, func(e *env) {
@@ -144,22 +166,17 @@ func TestNobodyIsBlamedForAConnectionClosedOverSomethingElse(t *testing.T) {
 // Each of two publishers had one message under way when the connection ended: that of the other is not blamed.
 func TestAMessageIsNotBlamedForThatOfAnotherPublisher(t *testing.T) {
 	inBubble(t, func(e *env) {
-		e.queue("q", nil)
-		e.closesOver("bad", 541)
-		bad, good := e.publisher(), e.publisher()
-		defer e.closeOf(bad)
+		sick, good := e.withBad(), e.publisher()
+		defer e.closeOf(sick)
 		defer e.closeOf(good)
-		e.wantConfirmed(e.sendTo(bad, "q"), e.sendTo(good, "q"))
+		e.wantConfirmed(e.sendTo(good, "q"))
 		e.broker.OnReceive(wire.MethodBasicPublish, func(ev brokertest.Event) brokertest.Action {
 			return brokertest.ConfirmAfter(50 * time.Millisecond) // so that it is under way
 		})
 		for range 5 {
 			fine := e.sendTo(good, "q")
-			poison, err := bad.Send(e.ctx, publisher.Message{RoutingKey: "q", Properties: core.Properties{Type: "bad"}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if out, err := poison.Wait(e.ctx); out != core.Nacked || !errors.Is(err, core.ErrInternal) {
+			poison := e.sendBad(sick)
+			if out, err := poison.Wait(e.ctx); out != core.OutcomeNacked || !errors.Is(err, core.ErrInternal) {
 				t.Errorf("%v, %v", out, err)
 			}
 			e.wantConfirmed(fine)
@@ -176,7 +193,7 @@ func TestAStormOfMessagesThatCloseTheConnection(t *testing.T) {
 		defer e.closeOf(p)
 		begun := time.Now()
 		for time.Since(begun) < time.Minute {
-			err := p.Publish(e.ctx, publisher.Message{RoutingKey: "q", Properties: core.Properties{Type: "bad"}})
+			err := p.Publish(e.ctx, bad)
 			if !errors.Is(err, core.ErrNacked) || !errors.Is(err, core.ErrInternal) {
 				t.Fatal(err)
 			}
@@ -191,24 +208,18 @@ func TestAStormOfMessagesThatCloseTheConnection(t *testing.T) {
 // While the connection apart cannot be opened, messages wait, and who waits is told why.
 func TestNoConnectionApart(t *testing.T) {
 	inBubble(t, func(e *env) {
-		e.queue("q", nil)
-		e.closesOver("bad", 541)
-		p := e.publisher()
+		p := e.withBad()
 		defer e.closeOf(p)
-		e.wantConfirmed(e.sendTo(p, "q"))
 		full := e.broker.OnReceive(wire.MethodConnectionOpen, func(ev brokertest.Event) brokertest.Action {
 			if e.dials() <= 2 { // the client's, again
 				return brokertest.Pass
 			}
 			return brokertest.Refuse(530, "NOT_ALLOWED - connection limit is reached")
 		})
-		bad, err := p.Send(e.ctx, publisher.Message{RoutingKey: "q", Properties: core.Properties{Type: "bad"}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		bad := e.sendBad(p)
 		ctx, cancel := timeout(e.ctx, time.Minute)
 		defer cancel()
-		err = p.Publish(ctx, to("q", "good"))
+		err := p.Publish(ctx, to("q", "good"))
 		if !errors.Is(err, errEnough) || !errors.Is(err, core.ErrNotAllowed) {
 			t.Errorf("%v; want it to say why", err)
 		}
@@ -217,7 +228,7 @@ func TestNoConnectionApart(t *testing.T) {
 		}
 		full.Remove()
 		good := e.sendTo(p, "q")
-		if out, err := bad.Wait(e.ctx); out != core.Nacked || !errors.Is(err, core.ErrInternal) {
+		if out, err := bad.Wait(e.ctx); out != core.OutcomeNacked || !errors.Is(err, core.ErrInternal) {
 			t.Errorf("%v, %v", out, err)
 		}
 		e.wantConfirmed(good)
@@ -227,11 +238,8 @@ func TestNoConnectionApart(t *testing.T) {
 // A confirm that does not come does not keep the rest on the connection apart.
 func TestBackFromTheConnectionApart(t *testing.T) {
 	inBubble(t, func(e *env) {
-		e.queue("q", nil)
-		e.closesOver("bad", 541)
-		p := e.publisher()
+		p := e.withBad()
 		defer e.closeOf(p)
-		e.wantConfirmed(e.sendTo(p, "q"))
 		var mute int
 		e.broker.OnReceive(wire.MethodBasicPublish, func(ev brokertest.Event) brokertest.Action {
 			if ev.Properties.Type == "bad" {
@@ -242,18 +250,15 @@ func TestBackFromTheConnectionApart(t *testing.T) {
 			}
 			return brokertest.Pass
 		})
-		bad, err := p.Send(e.ctx, publisher.Message{RoutingKey: "q", Properties: core.Properties{Type: "bad"}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		bad := e.sendBad(p)
 		rest := e.send(p, 1, 3)
-		if out, err := bad.Wait(e.ctx); out != core.Nacked {
+		if out, err := bad.Wait(e.ctx); out != core.OutcomeNacked {
 			t.Errorf("%v, %v", out, err)
 		}
 		ctx, cancel := timeout(e.ctx, time.Minute)
 		defer cancel()
 		for _, r := range rest {
-			if out, err := r.Wait(ctx); out != core.Confirmed {
+			if out, err := r.Wait(ctx); out != core.OutcomeConfirmed {
 				t.Errorf("%v, %v", out, err)
 			}
 		}
@@ -283,17 +288,11 @@ func TestCloseWhileAMessageIsSoughtApart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(e *env) {
-				e.queue("q", nil)
-				e.closesOver("bad", 541)
-				p := e.publisher()
+				p := e.withBad()
 				defer e.closeOf(p)
-				e.wantConfirmed(e.sendTo(p, "q"))
 				e.broker.OnReceive(wire.MethodBasicPublish, brokertest.Always(brokertest.Unconfirmed))
 				all := e.send(p, 1, 4)
-				bad, err := p.Send(e.ctx, publisher.Message{RoutingKey: "q", Properties: core.Properties{Type: "bad"}})
-				if err != nil {
-					t.Fatal(err)
-				}
+				bad := e.sendBad(p)
 				all = append(all, bad)
 				begun := time.Now()
 				for e.dials() < 3 {
@@ -304,7 +303,7 @@ func TestCloseWhileAMessageIsSoughtApart(t *testing.T) {
 					t.Error(err)
 				}
 				for _, r := range all {
-					if out, err := r.Wait(e.ctx); out != core.Unknown || !errors.Is(err, core.ErrClosed) {
+					if out, err := r.Wait(e.ctx); out != core.OutcomeUnknown || !errors.Is(err, core.ErrClosed) {
 						t.Errorf("%v, %v", out, err)
 					}
 				}

@@ -208,7 +208,7 @@ func numbers(first, last int) []string {
 func (e *env) wantConfirmed(receipts ...*publisher.Receipt) {
 	e.Helper()
 	for i, r := range receipts {
-		if out, err := r.Wait(e.ctx); out != core.Confirmed {
+		if out, err := r.Wait(e.ctx); out != core.OutcomeConfirmed {
 			e.Errorf("message %d: %v, %v", i+1, out, err)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // Mandatory says whether the broker is to give a message back that no queue
-// takes; it then ends as [core.Returned], else as confirmed.
+// takes; it then ends as [core.OutcomeReturned], else as confirmed.
 type Mandatory uint8
 
 const (
@@ -18,7 +18,7 @@ const (
 	// (amq.rabbitmq.reply-to.* on the default exchange) that it delivers, and an exchange of type
 	// x-delayed-message every message that it delays (header x-delay): neither is mandatory, where the
 	// exchange was declared by this client. A delayed message that comes back from an
-	// exchange that was not, or that leads to a delayed one, ends as [core.Unknown].
+	// exchange that was not, or that leads to a delayed one, ends as [core.OutcomeUnknown].
 	MandatoryAuto Mandatory = iota
 	// MandatoryOn: yes, whatever a return says.
 	MandatoryOn
@@ -90,7 +90,7 @@ func (p *Publisher) mayDeliver(r *Receipt) bool {
 // returned ends a message that came back and may be delivered all the same: it is not sent again. The lock is held.
 func (p *Publisher) returned(r *Receipt, v core.Verdict) {
 	if !r.insisted && delays(r.pub.Properties.Headers) {
-		v = core.Verdict{Outcome: core.Unknown, Err: errMayBeDelayed}
+		v = core.Verdict{Outcome: core.OutcomeUnknown, Cause: errMayBeDelayed}
 	}
 	p.finish(r, v)
 }

@@ -50,10 +50,10 @@ func TestDelayedMessageIsDeliveredOnceAndNotCalledReturned(t *testing.T) {
 		choice   publisher.Mandatory
 		want     core.Outcome
 	}{
-		{"declared by this client", true, publisher.MandatoryAuto, core.Confirmed},
-		{"declared by another", false, publisher.MandatoryAuto, core.Unknown},
-		{"not mandatory", false, publisher.MandatoryOff, core.Confirmed},
-		{"mandatory whatever it means", true, publisher.MandatoryOn, core.Returned},
+		{"declared by this client", true, publisher.MandatoryAuto, core.OutcomeConfirmed},
+		{"declared by another", false, publisher.MandatoryAuto, core.OutcomeUnknown},
+		{"not mandatory", false, publisher.MandatoryOff, core.OutcomeConfirmed},
+		{"mandatory whatever it means", true, publisher.MandatoryOn, core.OutcomeReturned},
 	} {
 		for _, again := range []bool{false, true} {
 			inBubble(t, func(e *env) {
@@ -99,7 +99,7 @@ func TestWhatIsNotDelayedIsMandatory(t *testing.T) {
 				m.Properties.Headers = nil
 			}
 			m.RoutingKey = "nowhere"
-			if err := p.Publish(e.ctx, m); outcomeOf(err) != core.Returned {
+			if err := p.Publish(e.ctx, m); outcomeOf(err) != core.OutcomeReturned {
 				t.Errorf("x-delay %v: %v", delay, err)
 			}
 		}, brokertest.WithDelayedExchanges())
@@ -161,7 +161,7 @@ func TestDirectReplyIsDeliveredOnceAndNotCalledReturned(t *testing.T) {
 				if version != "4.3" {
 					m := to(request.Properties().ReplyTo, "reply")
 					m.Mandatory = publisher.MandatoryOn
-					if err := p.Publish(e.ctx, m); outcomeOf(err) != core.Returned {
+					if err := p.Publish(e.ctx, m); outcomeOf(err) != core.OutcomeReturned {
 						t.Errorf("%s, after a reconnect %t, mandatory: %v", version, again, err)
 					}
 				}
@@ -206,7 +206,7 @@ func TestMandatoryIsAChoiceOfMessageExchangeAndPublisher(t *testing.T) {
 			defer e.closeOf(p)
 			err := p.Publish(e.ctx, test.m)
 			synctest.Wait()
-			if len(got) != 1 || got[0] != test.want || (outcomeOf(err) == core.Returned) != test.want {
+			if len(got) != 1 || got[0] != test.want || (outcomeOf(err) == core.OutcomeReturned) != test.want {
 				t.Errorf("%+v: mandatory %v, %v; want %t", test.m, got, err, test.want)
 			}
 		})
@@ -230,7 +230,7 @@ func TestReturnOfAnUnknownTypeIsNotSentAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if o, err := r.Wait(e.ctx); o != core.Returned || time.Since(begun) > 0 || r.Attempts() != 1 {
+		if o, err := r.Wait(e.ctx); o != core.OutcomeReturned || time.Since(begun) > 0 || r.Attempts() != 1 {
 			t.Errorf("%v after %s and %d attempts", err, time.Since(begun), r.Attempts())
 		}
 	})

@@ -30,7 +30,7 @@ func TestMessagesGivenUpInFlightLetGoOfTheirBodies(t *testing.T) {
 				for range messages / 20 {
 					ctx, cancel := timeout(e.ctx, 5*time.Second)
 					m := publisher.Message{RoutingKey: "q", Body: make([]byte, size), Properties: core.Properties{Headers: core.Table{"h": make([]byte, size/20)}}}
-					if err := publishOrSend(ctx, p, m, i%2 == 0); outcomeOf(err) != core.Unknown {
+					if err := publishOrSend(ctx, p, m, i%2 == 0); outcomeOf(err) != core.OutcomeUnknown {
 						t.Errorf("%v", err)
 					}
 					cancel()

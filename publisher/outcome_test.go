@@ -29,18 +29,18 @@ func TestEveryPublishEndsInOneOutcome(t *testing.T) {
 		want    core.Outcome
 		is      []error
 	}{
-		{"confirmed", nil, nil, to("q", "1"), core.Confirmed, nil},
-		{"no queue", nil, nil, to("nowhere", "1"), core.Returned, []error{core.ErrReturned, core.ErrNoRoute}},
-		{"no queue, and that is fine", []publisher.Option{publisher.AllowUnroutable()}, nil, to("nowhere", "1"), core.Confirmed, nil},
+		{"confirmed", nil, nil, to("q", "1"), core.OutcomeConfirmed, nil},
+		{"no queue", nil, nil, to("nowhere", "1"), core.OutcomeReturned, []error{core.ErrReturned, core.ErrNoRoute}},
+		{"no queue, and that is fine", []publisher.Option{publisher.AllowUnroutable()}, nil, to("nowhere", "1"), core.OutcomeConfirmed, nil},
 		{"full queue, tried once", []publisher.Option{publisher.MaxAttempts(1)}, func(e *env, p *publisher.Publisher) {
 			e.wantConfirmed(e.sendTo(p, "full"))
-		}, to("full", "1"), core.Nacked, []error{core.ErrNacked}},
-		{"no exchange", nil, nil, publisher.Message{Exchange: "none", RoutingKey: "q"}, core.Nacked, []error{core.ErrNacked, core.ErrNotFound}},
-		{"no broker", nil, func(e *env, p *publisher.Publisher) { e.broker.Stop() }, to("q", "1"), core.NotSent, []error{core.ErrNotSent, errEnough}},
+		}, to("full", "1"), core.OutcomeNacked, []error{core.ErrNacked}},
+		{"no exchange", nil, nil, publisher.Message{Exchange: "none", RoutingKey: "q"}, core.OutcomeNacked, []error{core.ErrNacked, core.ErrNotFound}},
+		{"no broker", nil, func(e *env, p *publisher.Publisher) { e.broker.Stop() }, to("q", "1"), core.OutcomeNotSent, []error{core.ErrNotSent, errEnough}},
 		{"no verdict", nil, func(e *env, p *publisher.Publisher) {
 			e.wantConfirmed(e.sendTo(p, "q"))
 			e.socket().In().Stall()
-		}, to("q", "1"), core.Unknown, []error{core.ErrUnknown, errEnough}},
+		}, to("q", "1"), core.OutcomeUnknown, []error{core.ErrUnknown, errEnough}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, func(e *env) {
@@ -139,12 +139,12 @@ func (e *env) sendTo(p *publisher.Publisher, queue string) *publisher.Receipt {
 
 func outcomeOf(err error) core.Outcome {
 	if err == nil {
-		return core.Confirmed
+		return core.OutcomeConfirmed
 	}
 	if o, ok := errs.AsType[*core.OutcomeError](err); ok {
 		return o.Verdict.Outcome
 	}
-	return core.Pending
+	return core.OutcomePending
 }
 
 func TestOutcomeIsKnownWhenTheChannelDies(t *testing.T) {
@@ -160,7 +160,7 @@ func TestOutcomeIsKnownWhenTheChannelDies(t *testing.T) {
 		begun := time.Now()
 		e.socket().Reset()
 		for i, r := range receipts {
-			if out, err := r.Wait(e.ctx); out != core.Unknown || !errors.Is(err, core.ErrUnknown) {
+			if out, err := r.Wait(e.ctx); out != core.OutcomeUnknown || !errors.Is(err, core.ErrUnknown) {
 				t.Errorf("message %d: %v, %v", i+1, out, err)
 			}
 		}

@@ -44,12 +44,12 @@ func TestPoisonIsIsolated(t *testing.T) {
 				}
 				after := e.send(p, test.others/2+1, test.others)
 				out, err := poison.Wait(e.ctx)
-				if out == core.Confirmed || !errors.Is(err, test.is) {
+				if out == core.OutcomeConfirmed || !errors.Is(err, test.is) {
 					t.Errorf("poison: %v, %v; want %v", out, err, test.is)
 				}
 				// Sent again because of itself alone, a message that no broker of that
 				// kind takes was never taken; an exchange may have been there before.
-				if (poison.Attempts() == 1 || test.is == core.ErrPreconditionFailed) && out != core.Nacked {
+				if (poison.Attempts() == 1 || test.is == core.ErrPreconditionFailed) && out != core.OutcomeNacked {
 					t.Errorf("poison sent %d times: %v; want nacked", poison.Attempts(), out)
 				}
 				e.wantConfirmed(append(before, after...)...)
@@ -104,7 +104,7 @@ func TestNobodyIsBlamedForAMessageGivenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		good := e.sendTo(p, "q")
-		if out, err := bad.Wait(e.ctx); out != core.Unknown || !errors.Is(err, errEnough) {
+		if out, err := bad.Wait(e.ctx); out != core.OutcomeUnknown || !errors.Is(err, errEnough) {
 			t.Errorf("the one given up: %v, %v", out, err)
 		}
 		e.wantConfirmed(good)
@@ -142,7 +142,7 @@ func TestGivingUpWhileAPoisonIsSought(t *testing.T) {
 			t.Errorf("poison: %v, %v", out, err)
 		}
 		e.wantConfirmed(rest...)
-		if out, err := first.Wait(e.ctx); out != core.Unknown || !errors.Is(err, errEnough) {
+		if out, err := first.Wait(e.ctx); out != core.OutcomeUnknown || !errors.Is(err, errEnough) {
 			t.Errorf("the one without a verdict: %v, %v", out, err)
 		}
 	})
@@ -176,7 +176,7 @@ func TestASlowBrokerDoesNotStopTheSearch(t *testing.T) {
 		slow.Store(false)
 		ctx, cancel := timeout(e.ctx, time.Minute)
 		defer cancel()
-		if out, err := bad.Wait(ctx); out != core.Nacked || !errors.Is(err, core.ErrPreconditionFailed) {
+		if out, err := bad.Wait(ctx); out != core.OutcomeNacked || !errors.Is(err, core.ErrPreconditionFailed) {
 			t.Errorf("%v, %v", out, err)
 		}
 		e.wantConfirmed(append(before, after...)...)

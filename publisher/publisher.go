@@ -106,7 +106,7 @@ func (p *Publisher) result(ctx context.Context, r *Receipt) error {
 		p.abandon(r, cause)
 		<-r.signal
 	}
-	err := addressed(r.verdict.Error(), r)
+	err := addressed(r.verdict.Err(), r)
 	if r.free {
 		p.recycle(r)
 	}
@@ -149,7 +149,7 @@ func (p *Publisher) Send(ctx context.Context, m Message) (*Receipt, error) {
 func (p *Publisher) send(ctx context.Context, r *Receipt) error {
 	ch, err := p.admit(ctx, r)
 	for ch != nil {
-		if err = ch.PublishTo(ctx, &r.pub, r); err == nil {
+		if err = ch.PublishTo(ctx, &r.pub, (*settler)(r)); err == nil {
 			return nil
 		}
 		ch, err = p.takeBack(ctx, ch, r, err)
@@ -250,7 +250,7 @@ func (p *Publisher) release(r *Receipt) {
 // notSent is the error of a message that was not accepted. The lock is held.
 func (p *Publisher) notSent(cause error) error {
 	p.stats.NotSent++
-	return core.Verdict{Outcome: core.NotSent, Err: cause}.Error()
+	return core.Verdict{Outcome: core.OutcomeNotSent, Cause: cause}.Err()
 }
 
 func (p *Publisher) closedBecause() error {

@@ -204,7 +204,7 @@ func TestMessageIDsAreUnique(t *testing.T) {
 }
 
 func TestOverall(t *testing.T) {
-	nacked := core.Verdict{Outcome: core.Nacked}
+	nacked := core.Verdict{Outcome: core.OutcomeNacked}
 	for _, test := range []struct {
 		name      string
 		maybeSent bool
@@ -212,13 +212,13 @@ func TestOverall(t *testing.T) {
 		last      core.Outcome
 		want      core.Outcome
 	}{
-		{"sent once", false, core.Verdict{}, core.Nacked, core.Nacked},
-		{"not sent", false, core.Verdict{}, core.NotSent, core.NotSent},
-		{"confirmed after all", true, nacked, core.Confirmed, core.Confirmed},
-		{"returned after all", true, nacked, core.Returned, core.Returned},
-		{"nacked, but before that unknown", true, core.Verdict{}, core.Nacked, core.Unknown},
-		{"not sent, but before that unknown", true, core.Verdict{}, core.NotSent, core.Unknown},
-		{"not sent again after a nack", false, nacked, core.NotSent, core.Nacked},
+		{"sent once", false, core.Verdict{}, core.OutcomeNacked, core.OutcomeNacked},
+		{"not sent", false, core.Verdict{}, core.OutcomeNotSent, core.OutcomeNotSent},
+		{"confirmed after all", true, nacked, core.OutcomeConfirmed, core.OutcomeConfirmed},
+		{"returned after all", true, nacked, core.OutcomeReturned, core.OutcomeReturned},
+		{"nacked, but before that unknown", true, core.Verdict{}, core.OutcomeNacked, core.OutcomeUnknown},
+		{"not sent, but before that unknown", true, core.Verdict{}, core.OutcomeNotSent, core.OutcomeUnknown},
+		{"not sent again after a nack", false, nacked, core.OutcomeNotSent, core.OutcomeNacked},
 	} {
 		r := Receipt{maybeSent: test.maybeSent, refused: test.refused}
 		if got := r.overall(core.Verdict{Outcome: test.last}).Outcome; got != test.want {
@@ -231,9 +231,9 @@ func TestOverall(t *testing.T) {
 func TestBothReasonsAreTold(t *testing.T) {
 	full, over := errors.New("queue is full"), errors.New("time is over")
 	returned := &core.Return{Exchange: "x"}
-	r := Receipt{refused: core.Verdict{Outcome: core.Returned, Return: returned, Err: full}}
-	got := r.overall(core.Verdict{Outcome: core.NotSent, Err: over})
-	if !errors.Is(got.Err, full) || !errors.Is(got.Err, over) || got.Return != returned || got.Outcome != core.Returned {
+	r := Receipt{refused: core.Verdict{Outcome: core.OutcomeReturned, Return: returned, Cause: full}}
+	got := r.overall(core.Verdict{Outcome: core.OutcomeNotSent, Cause: over})
+	if !errors.Is(got.Cause, full) || !errors.Is(got.Cause, over) || got.Return != returned || got.Outcome != core.OutcomeReturned {
 		t.Errorf("%+v", got)
 	}
 }
@@ -250,14 +250,14 @@ func TestDoubt(t *testing.T) {
 		at, want core.Outcome
 		refusal  *core.Error
 	}{
-		{"at once", nil, core.Nacked, core.Nacked, defect},
-		{"found by elimination", []*core.Error{defect, defect}, core.Nacked, core.Nacked, defect},
-		{"innocent, then refused for another reason", []*core.Error{other}, core.Nacked, core.Unknown, defect},
-		{"innocent, then not sent", []*core.Error{defect}, core.NotSent, core.Unknown, nil},
-		{"lost with a connection before", []*core.Error{nil, defect}, core.Nacked, core.Unknown, defect},
-		{"lost with a connection between", []*core.Error{defect, nil}, core.Nacked, core.Unknown, defect},
-		{"two kinds of death", []*core.Error{defect, other}, core.Nacked, core.Unknown, defect},
-		{"an exchange that may have been there", []*core.Error{missing}, core.Nacked, core.Unknown, missing},
+		{"at once", nil, core.OutcomeNacked, core.OutcomeNacked, defect},
+		{"found by elimination", []*core.Error{defect, defect}, core.OutcomeNacked, core.OutcomeNacked, defect},
+		{"innocent, then refused for another reason", []*core.Error{other}, core.OutcomeNacked, core.OutcomeUnknown, defect},
+		{"innocent, then not sent", []*core.Error{defect}, core.OutcomeNotSent, core.OutcomeUnknown, nil},
+		{"lost with a connection before", []*core.Error{nil, defect}, core.OutcomeNacked, core.OutcomeUnknown, defect},
+		{"lost with a connection between", []*core.Error{defect, nil}, core.OutcomeNacked, core.OutcomeUnknown, defect},
+		{"two kinds of death", []*core.Error{defect, other}, core.OutcomeNacked, core.OutcomeUnknown, defect},
+		{"an exchange that may have been there", []*core.Error{missing}, core.OutcomeNacked, core.OutcomeUnknown, missing},
 	} {
 		r := Receipt{}
 		for _, refusal := range test.before {

@@ -45,8 +45,11 @@ const (
 	over                  // has its outcome
 )
 
-// Settle is called by the channel with its verdict. It is not for users.
-func (r *Receipt) Settle(v core.Verdict) { r.p.settle(r, v) }
+// settler is a receipt as its channel sees it, so that nobody else can give it a verdict.
+type settler Receipt
+
+// Settle implements [core.Settler].
+func (s *settler) Settle(v core.Verdict) { s.p.settle((*Receipt)(s), v) }
 
 // Done is closed when the message has its outcome.
 func (r *Receipt) Done() <-chan struct{} {
@@ -82,16 +85,16 @@ func (r *Receipt) announce() {
 
 // Wait waits for the outcome. The error is nil for a confirmed message, else a
 // [*core.OutcomeError] which says why not. When ctx ends first, the waiting
-// ends with its cause and outcome Pending; the message goes on.
+// ends with its cause and [core.OutcomePending]; the message goes on.
 func (r *Receipt) Wait(ctx context.Context) (core.Outcome, error) {
 	if err := gate.Await(ctx, r.Done()); err != nil {
-		return core.Pending, err
+		return core.OutcomePending, err
 	}
 	v := r.Verdict()
-	return v.Outcome, addressed(v.Error(), r)
+	return v.Outcome, addressed(v.Err(), r)
 }
 
-// Verdict returns the outcome with its details, [core.Pending] while there is none.
+// Verdict returns the outcome with its details, [core.OutcomePending] while there is none.
 func (r *Receipt) Verdict() core.Verdict {
 	r.p.mu.Lock()
 	defer r.p.mu.Unlock()
@@ -156,11 +159,11 @@ func (r *Receipt) toOneQueue() bool {
 // earlier one may have done, nobody can deny.
 func (r *Receipt) overall(v core.Verdict) core.Verdict {
 	switch {
-	case v.Outcome == core.Confirmed, v.Outcome == core.Returned:
+	case v.Outcome == core.OutcomeConfirmed, v.Outcome == core.OutcomeReturned:
 	case r.maybeSent || r.doubt != "":
-		v.Outcome = core.Unknown
-	case v.Outcome == core.NotSent && r.refused.Outcome != core.Pending:
-		v = core.Verdict{Outcome: r.refused.Outcome, Return: r.refused.Return, Err: errors.Join(v.Err, r.refused.Err)}
+		v.Outcome = core.OutcomeUnknown
+	case v.Outcome == core.OutcomeNotSent && r.refused.Outcome != core.OutcomePending:
+		v = core.Verdict{Outcome: r.refused.Outcome, Return: r.refused.Return, Cause: errors.Join(v.Cause, r.refused.Cause)}
 	}
 	return v
 }

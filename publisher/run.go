@@ -237,7 +237,7 @@ func (p *Publisher) republish(ch *core.Channel, r *Receipt) error {
 	ctx, cancel := context.WithCancelCause(p.ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(sender, func() { cancel(context.Cause(sender)) })()
-	err := ch.PublishTo(ctx, &r.pub, r)
+	err := ch.PublishTo(ctx, &r.pub, (*settler)(r))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r.handing = false

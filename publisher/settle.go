@@ -18,24 +18,24 @@ func (p *Publisher) settle(r *Receipt, v core.Verdict) {
 	defer p.mu.Unlock()
 	p.landed()
 	if r.phase == over { // given up in flight
-		if r.suspect = v.Outcome == core.Unknown; r.suspect {
+		if r.suspect = v.Outcome == core.OutcomeUnknown; r.suspect {
 			p.ghosts = append(p.ghosts, r)
 		}
 		return
 	}
 	r.phase = queued
 	switch {
-	case v.Outcome == core.Returned && p.mayDeliver(r):
+	case v.Outcome == core.OutcomeReturned && p.mayDeliver(r):
 		r.free = !r.handing
 		p.returned(r, v)
-	case v.Outcome == core.Confirmed, v.Outcome == core.Returned && !p.inGrace():
+	case v.Outcome == core.OutcomeConfirmed, v.Outcome == core.OutcomeReturned && !p.inGrace():
 		r.free = !r.handing
 		p.finish(r, v)
-	case v.Outcome == core.Unknown:
+	case v.Outcome == core.OutcomeUnknown:
 		p.conn.Tally(recovery.Tally{Unknown: 1})
 		r.suspect = true
 		p.lost = append(p.lost, r)
-	case v.Outcome == core.NotSent:
+	case v.Outcome == core.OutcomeNotSent:
 		p.conn.Tally(recovery.Tally{NotSent: 1})
 		r.attempts--
 		p.lost = append(p.lost, r)
@@ -123,7 +123,7 @@ func (p *Publisher) waited(r *Receipt, err error) error {
 	switch {
 	case r.phase == inFlight:
 		what = "the broker's confirm"
-	case r.refused.Outcome != core.Pending:
+	case r.refused.Outcome != core.OutcomePending:
 		what = "the next attempt"
 	}
 	return gate.Waiting(err, what, p.hindrance())
@@ -159,9 +159,9 @@ func (p *Publisher) hindrance() error {
 
 // giveUp ends a message that will not be tried again. The lock is held.
 func (p *Publisher) giveUp(r *Receipt, cause error) {
-	v := core.Verdict{Outcome: core.NotSent, Err: cause}
+	v := core.Verdict{Outcome: core.OutcomeNotSent, Cause: cause}
 	if r.phase == inFlight || r.suspect {
-		v.Outcome = core.Unknown
+		v.Outcome = core.OutcomeUnknown
 	}
 	p.finish(r, r.overall(v))
 }

@@ -23,15 +23,15 @@ func (p *Publisher) Stats() Stats {
 
 func (s *Stats) count(o core.Outcome) {
 	switch o {
-	case core.Confirmed:
+	case core.OutcomeConfirmed:
 		s.Confirmed++
-	case core.Returned:
+	case core.OutcomeReturned:
 		s.Returned++
-	case core.Nacked:
+	case core.OutcomeNacked:
 		s.Nacked++
-	case core.NotSent:
+	case core.OutcomeNotSent:
 		s.NotSent++
-	case core.Unknown:
+	case core.OutcomeUnknown:
 		s.Unknown++
 	}
 }

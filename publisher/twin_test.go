@@ -55,7 +55,7 @@ func TestWhatIsRoutedNowhereIsNotConfirmed(t *testing.T) {
 				}
 				o1, _ := first.Wait(e.ctx)
 				o2, _ := second.Wait(e.ctx)
-				if o1 != core.Confirmed || o2 != core.Returned {
+				if o1 != core.OutcomeConfirmed || o2 != core.OutcomeReturned {
 					t.Errorf("the first is %v, the second %v", o1, o2)
 				}
 			})

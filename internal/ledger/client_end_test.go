@@ -82,8 +82,8 @@ func liveAndDie(t *testing.T) {
 	}
 	consuming.Wait()
 	for _, receipt := range receipts {
-		if o := receipt.Verdict().Outcome; o != core.Unknown {
-			t.Errorf("a publish that was under way ended as %v, want %v", o, core.Unknown)
+		if o := receipt.Verdict().Outcome; o != core.OutcomeUnknown {
+			t.Errorf("a publish that was under way ended as %v, want %v", o, core.OutcomeUnknown)
 		}
 	}
 }

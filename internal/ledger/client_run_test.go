@@ -166,8 +166,8 @@ func (r *clientRun) publish(n int, more func() bool, patience time.Duration) {
 }
 
 var outcomes = map[core.Outcome]ledger.Outcome{
-	core.Confirmed: ledger.Confirmed, core.Returned: ledger.Returned, core.Nacked: ledger.Nacked,
-	core.NotSent: ledger.NotSent, core.Unknown: ledger.Unknown,
+	core.OutcomeConfirmed: ledger.Confirmed, core.OutcomeReturned: ledger.Returned, core.OutcomeNacked: ledger.Nacked,
+	core.OutcomeNotSent: ledger.NotSent, core.OutcomeUnknown: ledger.Unknown,
 }
 
 // until waits for a condition.

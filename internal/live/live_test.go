@@ -156,7 +156,7 @@ func testPoison(e *env) {
 			receipts = append(receipts, r)
 		}
 		for i, r := range receipts {
-			if out, err := r.Wait(e.ctx); (out == core.Confirmed) == (r == bad) {
+			if out, err := r.Wait(e.ctx); (out == core.OutcomeConfirmed) == (r == bad) {
 				e.Errorf("message %d: %v, %v", i, out, err)
 			}
 		}
@@ -202,7 +202,7 @@ func testClosedByOperator(e *env) {
 		}
 	}
 	for i, r := range receipts {
-		if out, err := r.Wait(e.ctx); out != core.Confirmed {
+		if out, err := r.Wait(e.ctx); out != core.OutcomeConfirmed {
 			e.Errorf("message %d: %v, %v", i, out, err)
 		}
 	}

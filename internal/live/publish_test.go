@@ -141,7 +141,7 @@ func testClosedConnections(e *env) {
 	for _, test := range []struct {
 		exchange string
 		out      core.Outcome
-	}{{"", core.Nacked}, {"amq.fanout", core.Unknown}} { // the other queue of the exchange has it
+	}{{"", core.OutcomeNacked}, {"amq.fanout", core.OutcomeUnknown}} { // the other queue of the exchange has it
 		p := e.publisher()
 		if err := p.Publish(e.ctx, warren.Message{RoutingKey: "sound"}); err != nil {
 			e.Fatal(err)
@@ -165,7 +165,7 @@ func testClosedConnections(e *env) {
 			e.Errorf("exchange %q: %v, %v; want %v by 541", test.exchange, out, err, test.out)
 		}
 		for i, r := range sound {
-			if out, err := r.Wait(e.ctx); out != core.Confirmed {
+			if out, err := r.Wait(e.ctx); out != core.OutcomeConfirmed {
 				e.Errorf("message %d: %v, %v", i, out, err)
 			}
 		}
@@ -213,9 +213,9 @@ func testEqualReturns(e *env) {
 			e.Fatal(err)
 		}
 		for i, c := range all {
-			want := core.Confirmed
+			want := core.OutcomeConfirmed
 			if i >= copies {
-				want = core.Returned
+				want = core.OutcomeReturned
 			}
 			v, err := c.Wait(e.ctx)
 			if err != nil || v.Outcome != want {

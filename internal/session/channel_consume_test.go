@@ -48,7 +48,7 @@ func TestADeletedQueueComesBackWithItsConsumerIfTheClientDeclaredIt(t *testing.T
 		confirm, err := ch.PublishConfirm(t.Context(), &core.Publishing{Exchange: "x", RoutingKey: "k", Mandatory: true, Body: []byte("m")})
 		must(t, err)
 		v, _ := confirm.Wait(t.Context())
-		must(t, v.Error())
+		must(t, v.Err())
 		if got := receive(t, c); got != "m" {
 			t.Errorf("received %q", got)
 		}

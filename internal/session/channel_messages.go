@@ -17,7 +17,7 @@ func (ch *Channel) Publish(ctx context.Context, p *core.Publishing) error {
 }
 
 // PublishTo is [core.Channel.PublishTo]. The verdict belongs to the physical
-// channel: when that dies, it is Unknown or NotSent at once.
+// channel: when that dies, it is unknown or not sent at once.
 func (ch *Channel) PublishTo(ctx context.Context, p *core.Publishing, s core.Settler) error {
 	return ch.publish(ctx, func(physical *core.Channel) error { return physical.PublishTo(ctx, p, s) })
 }

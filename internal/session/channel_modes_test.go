@@ -160,10 +160,10 @@ func TestAModeAskedForWhileTheChannelIsReopenedIsInForce(t *testing.T) {
 		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
 		confirm, err := ch.PublishConfirm(t.Context(), &core.Publishing{RoutingKey: "q"})
 		must(t, err)
-		if v, _ := confirm.Wait(t.Context()); v.Outcome != core.Confirmed {
+		if v, _ := confirm.Wait(t.Context()); v.Outcome != core.OutcomeConfirmed {
 			confirm, err = ch.PublishConfirm(t.Context(), &core.Publishing{RoutingKey: "q"})
 			must(t, err)
-			if v, _ := confirm.Wait(t.Context()); v.Outcome != core.Confirmed {
+			if v, _ := confirm.Wait(t.Context()); v.Outcome != core.OutcomeConfirmed {
 				t.Errorf("verdict %v", v.Outcome)
 			}
 		}

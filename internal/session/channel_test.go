@@ -103,7 +103,7 @@ func send(t *testing.T, ch *Channel, queue, body string) {
 	must(t, err)
 	v, err := c.Wait(t.Context())
 	must(t, err)
-	must(t, v.Error())
+	must(t, v.Err())
 }
 
 // receive returns the next delivery's body, acked.
@@ -147,7 +147,7 @@ func TestAFailingCallGetsItsErrorAndTheChannelGoesOn(t *testing.T) {
 		}
 		confirm, err := ch.PublishConfirm(t.Context(), &core.Publishing{RoutingKey: "nowhere", Mandatory: true})
 		must(t, err)
-		if v, _ := confirm.Wait(t.Context()); v.Outcome != core.Returned || fmt.Sprint(returned) != "[nowhere]" {
+		if v, _ := confirm.Wait(t.Context()); v.Outcome != core.OutcomeReturned || fmt.Sprint(returned) != "[nowhere]" {
 			t.Errorf("%v, returned %v", v.Outcome, returned)
 		}
 		if took := time.Since(begun); took != 0 {
@@ -177,7 +177,7 @@ func TestAChannelGoesOnOverALostConnection(t *testing.T) {
 			b.ready(t) // else the exclusive queue is not there yet
 			confirm, err := ch.PublishConfirm(t.Context(), &core.Publishing{Exchange: "x", RoutingKey: "k", Body: fmt.Append(nil, i), Mandatory: true})
 			must(t, err)
-			if v, err := confirm.Wait(t.Context()); err != nil || v.Outcome != core.Confirmed {
+			if v, err := confirm.Wait(t.Context()); err != nil || v.Outcome != core.OutcomeConfirmed {
 				t.Errorf("verdict %v, %v", v.Outcome, err)
 			}
 			if got := receive(t, c); got != fmt.Sprint(i) {

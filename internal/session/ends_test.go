@@ -135,7 +135,7 @@ func TestNothingWaitsBehindAnEnd(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				return v.Err
+				return v.Cause
 			}},
 	}
 	for how, end := range ends {

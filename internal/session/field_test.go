@@ -107,7 +107,7 @@ func TestTopologyOfAClosedChannelComesBack(t *testing.T) {
 		b.ready(t)
 		confirm, err := ch.PublishConfirm(t.Context(), &core.Publishing{Exchange: "x", Mandatory: true, Body: []byte("m")})
 		must(t, err)
-		if v, _ := confirm.Wait(t.Context()); v.Outcome != core.Confirmed {
+		if v, _ := confirm.Wait(t.Context()); v.Outcome != core.OutcomeConfirmed {
 			t.Errorf("verdict %v", v.Outcome)
 		}
 		if got := receive(t, c); got != "m" {
@@ -182,7 +182,7 @@ func TestNothingIsPublishedBeforeConfirmModeIsBack(t *testing.T) {
 			(<-held)()
 		}
 		for range 10 {
-			if v := <-verdicts; v.Outcome != core.Confirmed {
+			if v := <-verdicts; v.Outcome != core.OutcomeConfirmed {
 				t.Errorf("verdict %v", v.Outcome)
 			}
 		}
@@ -208,7 +208,7 @@ func TestOutstandingPublishesAreSettledAtOnce(t *testing.T) {
 		begun := time.Now()
 		a.stop() // and nobody listens any more
 		v, err := confirm.Wait(t.Context())
-		if err != nil || v.Outcome != core.Unknown || errors.Is(v.Error(), core.ErrNacked) || time.Since(begun) != 0 {
+		if err != nil || v.Outcome != core.OutcomeUnknown || errors.Is(v.Err(), core.ErrNacked) || time.Since(begun) != 0 {
 			t.Errorf("%v, %v after %s", v.Outcome, err, time.Since(begun))
 		}
 	})

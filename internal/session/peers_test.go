@@ -73,7 +73,7 @@ func TestListenersStay(t *testing.T) {
 			a.peers[0].send(0, &wire.ConnectionUnblocked{})
 			confirm, err := ch.PublishConfirm(t.Context(), &core.Publishing{RoutingKey: "q"})
 			must(t, err)
-			if v, _ := confirm.Wait(t.Context()); v.Outcome != core.Confirmed {
+			if v, _ := confirm.Wait(t.Context()); v.Outcome != core.OutcomeConfirmed {
 				t.Errorf("verdict %v", v.Outcome)
 			}
 			synctest.Wait()
@@ -213,7 +213,7 @@ func TestWhatIsDeclaredWithoutWaitingComesBack(t *testing.T) {
 		must(t, err)
 		v, err := confirm.Wait(t.Context())
 		must(t, err)
-		must(t, v.Error())
+		must(t, v.Err())
 	})
 }
 
@@ -253,7 +253,7 @@ func TestAQueueThatVanishesBeforeItIsConsumedComesBack(t *testing.T) {
 			must(t, err)
 			v, err := confirm.Wait(t.Context())
 			must(t, err)
-			must(t, v.Error())
+			must(t, v.Err())
 			if got := receive(t, c); got != key {
 				t.Errorf("received %q; want %q", got, key)
 			}

@@ -92,7 +92,7 @@ func testFatalOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 		must(t, err)
 		v, err := confirm.Wait(t.Context())
 		must(t, err)
-		must(t, v.Error())
+		must(t, v.Err())
 		if d, err := ch.Get(t.Context(), core.BasicGet{Queue: q, NoAck: true}); err != nil || d == nil || string(d.Body) != q {
 			t.Errorf("get from %s: %v, %v", q, d, err)
 		}
@@ -413,7 +413,7 @@ func testRestartOfRabbitMQ(t *testing.T, broker *docker.Broker) {
 		must(t, err)
 		v, err := confirm.Wait(t.Context())
 		must(t, err)
-		must(t, v.Error())
+		must(t, v.Err())
 		if got := receive(t, cons); got != body {
 			t.Errorf("received %q; want %q", got, body)
 		}

@@ -175,7 +175,7 @@ func testWidthsRouteAlike(t *testing.T, conn *core.Conn) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if v, err := c.Wait(t.Context()); err != nil || v.Outcome != core.Confirmed {
+			if v, err := c.Wait(t.Context()); err != nil || v.Outcome != core.OutcomeConfirmed {
 				t.Errorf("bound with %T, sent with %T: %v, error %v", bound, sent, v.Outcome, err)
 			}
 		}

@@ -100,7 +100,7 @@ func warrenOne(ctx context.Context, ch *core.Channel, msg *core.Publishing) erro
 	if err != nil {
 		return err
 	}
-	return v.Error()
+	return v.Err()
 }
 
 // oneByOne times calls of publish, one after the other.

@@ -32,9 +32,9 @@ func testConfirms(t *testing.T, addr string) {
 	for i, c := range all {
 		v, err := c.Wait(s.ctx)
 		s.ok(err)
-		want := core.Confirmed
+		want := core.OutcomeConfirmed
 		if i%10 == 0 && i > 0 {
-			want = core.Nacked
+			want = core.OutcomeNacked
 		}
 		if v.Outcome != want {
 			t.Fatalf("message %d: %s, want %s", i, v.Outcome, want)
@@ -46,7 +46,7 @@ func testConfirms(t *testing.T, addr string) {
 	s.ok(s.Confirm(s.ctx, core.ConfirmSelect{})) // again: the sequence goes on
 	c, err := s.PublishConfirm(s.ctx, &core.Publishing{RoutingKey: open})
 	s.ok(err)
-	if v, err := c.Wait(s.ctx); err != nil || v.Outcome != core.Confirmed {
+	if v, err := c.Wait(s.ctx); err != nil || v.Outcome != core.OutcomeConfirmed {
 		t.Error(v, err)
 	}
 }
@@ -71,11 +71,11 @@ func testReturns(t *testing.T, addr string) {
 	for i, c := range all {
 		v, err := c.Wait(s.ctx)
 		s.ok(err)
-		want := []core.Outcome{core.Confirmed, core.Returned, core.Confirmed}[i%3]
+		want := []core.Outcome{core.OutcomeConfirmed, core.OutcomeReturned, core.OutcomeConfirmed}[i%3]
 		if v.Outcome != want {
 			t.Fatalf("message %d: %s, want %s", i, v.Outcome, want)
 		}
-		if want == core.Returned && string(v.Return.Body) != fmt.Sprint(i) {
+		if want == core.OutcomeReturned && string(v.Return.Body) != fmt.Sprint(i) {
 			t.Errorf("message %d got the return of %q", i, v.Return.Body)
 		}
 	}

@@ -98,11 +98,11 @@ func testExchanges(t *testing.T, addr string) {
 		t.Errorf("%+v", d)
 	}
 	s.fails(s.again().ExchangeDelete(s.ctx, core.ExchangeDelete{Exchange: source, IfUnused: true}), core.ErrPreconditionFailed, core.ScopeChannel)
-	s.routes(source, "a.b", core.Confirmed)
+	s.routes(source, "a.b", core.OutcomeConfirmed)
 	s.get(q)
 	s.ok(s.ExchangeBind(s.ctx, core.ExchangeBind{Destination: destination, Source: source, RoutingKey: "other"})) // it is deleted with its last one
 	s.ok(s.ExchangeUnbind(s.ctx, core.ExchangeUnbind{Destination: destination, Source: source, RoutingKey: "a.*"}))
-	s.routes(source, "a.b", core.Returned)
+	s.routes(source, "a.b", core.OutcomeReturned)
 	if n := s.count(q); n != 0 {
 		t.Errorf("%d messages were routed after the unbind", n)
 	}
@@ -143,10 +143,10 @@ func testQueues(t *testing.T, addr string) {
 	if n, err := s.QueuePurge(s.ctx, core.QueuePurge{}); err != nil || n != 2 {
 		t.Errorf("purged %d, %v", n, err)
 	}
-	s.routes("amq.topic", "k", core.Confirmed)
+	s.routes("amq.topic", "k", core.OutcomeConfirmed)
 	s.get("")
 	s.ok(s.QueueUnbind(s.ctx, core.QueueUnbind{Queue: q.Queue, Exchange: "amq.topic", RoutingKey: "k", Arguments: core.Table{"a": int32(1)}}))
-	s.routes("amq.topic", "k", core.Returned)
+	s.routes("amq.topic", "k", core.OutcomeReturned)
 	s.ok(s.QueueUnbind(s.ctx, core.QueueUnbind{Queue: q.Queue, Exchange: "amq.topic", RoutingKey: "never was"}))
 	s.ok(s.Publish(s.ctx, &core.Publishing{RoutingKey: q.Queue}))
 	s.get(q.Queue)

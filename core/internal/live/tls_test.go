@@ -84,7 +84,7 @@ func works(t *testing.T, cfg core.Config) *core.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v, err := conf.Wait(ctx); err != nil || v.Outcome != core.Confirmed {
+	if v, err := conf.Wait(ctx); err != nil || v.Outcome != core.OutcomeConfirmed {
 		t.Fatal(v, err)
 	}
 	d, err := ch.Get(ctx, core.BasicGet{Queue: q.Queue})
