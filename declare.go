@@ -102,11 +102,8 @@ func (c *Client) declareOn(ctx context.Context, s *session.Session, d *pending) 
 		for _, r := range append(results, d.blame(err)...) {
 			d.results[phase][places[r.Step.Method]] = &r
 			if r.Err == nil {
-				c.main.Record(r.Entity, r.QueueName())
+				c.main.Record(s.Conn, r.Entity, r.QueueName())
 			}
-		}
-		if len(results) > 0 && c.main.State().Epoch != s.Epoch {
-			c.main.Reconnect(errRecordedLate) // the next replay has it all
 		}
 		if err != nil {
 			return err
@@ -114,7 +111,3 @@ func (c *Client) declareOn(ctx context.Context, s *session.Session, d *pending) 
 	}
 	return nil
 }
-
-// errRecordedLate: a connection may have been restored without what was
-// declared on the one before and is recorded only now.
-var errRecordedLate = errors.New("what was declared on the last connection was recorded too late for this one")

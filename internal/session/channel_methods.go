@@ -53,14 +53,15 @@ var errNoQueue = errors.New(`no queue name, and no queue was declared on this ch
 
 // ExchangeDeclare is [core.Channel.ExchangeDeclare]; unless Passive it is recorded.
 func (ch *Channel) ExchangeDeclare(ctx context.Context, m core.ExchangeDeclare) error {
-	err := ch.call(ctx, &m, func(physical *core.Channel) error { return physical.ExchangeDeclare(ctx, m) })
-	if err == nil && !m.Passive {
-		x := topology.Exchange{
-			Name: m.Exchange, Type: m.Type, Transient: !m.Durable, AutoDelete: m.AutoDelete, Internal: m.Internal, Arguments: m.Arguments,
+	return ch.call(ctx, &m, func(physical *core.Channel) error {
+		err := physical.ExchangeDeclare(ctx, m)
+		if err == nil && !m.Passive {
+			ch.conn.Record(physical.Conn(), topology.Exchange{
+				Name: m.Exchange, Type: m.Type, Transient: !m.Durable, AutoDelete: m.AutoDelete, Internal: m.Internal, Arguments: m.Arguments,
+			}, "")
 		}
-		ch.conn.Record(x, "")
-	}
-	return err
+		return err
+	})
 }
 
 // ExchangeDelete is [core.Channel.ExchangeDelete]; the exchange is forgotten.
@@ -74,12 +75,15 @@ func (ch *Channel) ExchangeDelete(ctx context.Context, m core.ExchangeDelete) er
 
 // ExchangeBind is [core.Channel.ExchangeBind]; it is recorded.
 func (ch *Channel) ExchangeBind(ctx context.Context, m core.ExchangeBind) error {
-	err := ch.call(ctx, &m, func(physical *core.Channel) error { return physical.ExchangeBind(ctx, m) })
-	if err == nil {
-		b := topology.Binding{Source: m.Source, Destination: m.Destination, ToExchange: true, RoutingKey: m.RoutingKey, Arguments: m.Arguments}
-		ch.conn.Record(b, "")
-	}
-	return err
+	return ch.call(ctx, &m, func(physical *core.Channel) error {
+		err := physical.ExchangeBind(ctx, m)
+		if err == nil {
+			ch.conn.Record(physical.Conn(), topology.Binding{
+				Source: m.Source, Destination: m.Destination, ToExchange: true, RoutingKey: m.RoutingKey, Arguments: m.Arguments,
+			}, "")
+		}
+		return err
+	})
 }
 
 // ExchangeUnbind is [core.Channel.ExchangeUnbind]; the binding is forgotten.
@@ -96,11 +100,13 @@ func (ch *Channel) ExchangeUnbind(ctx context.Context, m core.ExchangeUnbind) er
 // With NoWait and an empty name it is refused: nobody would learn the name.
 func (ch *Channel) QueueDeclare(ctx context.Context, m core.QueueDeclare) (core.QueueDeclareOk, error) {
 	var ok core.QueueDeclareOk
+	var on *core.Conn
 	if m.NoWait && m.Queue == "" {
 		return ok, &core.ValidationError{Method: m.ID().String(), Err: errNoName}
 	}
 	m.Queue = ch.conn.Resolve(m.Queue)
 	err := ch.call(ctx, &m, func(physical *core.Channel) (err error) {
+		on = physical.Conn()
 		ok, err = physical.QueueDeclare(ctx, m)
 		return err
 	})
@@ -115,7 +121,7 @@ func (ch *Channel) QueueDeclare(ctx context.Context, m core.QueueDeclare) (core.
 	}
 	if !m.Passive {
 		q := topology.Queue{Name: m.Queue, Transient: !m.Durable, Exclusive: m.Exclusive, AutoDelete: m.AutoDelete, Arguments: m.Arguments}
-		ch.conn.Record(q, ok.Queue)
+		ch.conn.Record(on, q, ok.Queue)
 	}
 	return ok, nil
 }
@@ -124,12 +130,15 @@ var errNoName = errors.New("a queue that the broker is to name cannot be declare
 
 // QueueBind is [core.Channel.QueueBind]; it is recorded.
 func (ch *Channel) QueueBind(ctx context.Context, m core.QueueBind) error {
-	err := ch.bind(ctx, &m, &m.Queue, &m.RoutingKey, func(physical *core.Channel) error { return physical.QueueBind(ctx, m) })
-	if err == nil {
-		b := topology.Binding{Source: m.Exchange, Destination: m.Queue, RoutingKey: m.RoutingKey, Arguments: m.Arguments}
-		ch.conn.Record(b, "")
-	}
-	return err
+	return ch.bind(ctx, &m, &m.Queue, &m.RoutingKey, func(physical *core.Channel) error {
+		err := physical.QueueBind(ctx, m)
+		if err == nil {
+			ch.conn.Record(physical.Conn(), topology.Binding{
+				Source: m.Exchange, Destination: m.Queue, RoutingKey: m.RoutingKey, Arguments: m.Arguments,
+			}, "")
+		}
+		return err
+	})
 }
 
 // QueueUnbind is [core.Channel.QueueUnbind]; the binding is forgotten.

@@ -15,6 +15,7 @@ import (
 // that one look at the broker answers all that came before it began.
 type check struct {
 	asked, done uint64
+	whole       uint64        // the last that a survey does not answer, for it sees no bindings
 	due         time.Time     // after one that failed
 	wait        time.Duration // the last one
 }
@@ -61,7 +62,7 @@ func (s *supervision) checksAsked() uint64 {
 func (s *supervision) checked(asked uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.check = check{asked: s.check.asked, done: asked}
+	s.check = check{asked: s.check.asked, done: asked, whole: s.check.whole}
 	s.changed.Wake()
 }
 
@@ -100,6 +101,16 @@ func (s *supervision) checkNow(conn *core.Conn, now time.Time) error {
 	return nil
 }
 
+// presumedLoss returns what a look has to find out more than.
+func (s *supervision) presumedLoss() record.Loss {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.check.whole > s.check.done {
+		return record.LossEverything
+	}
+	return record.LossNone
+}
+
 // declareMissing declares what should be on the broker and is not, except for
 // what is in quarantine and tried again in its own time.
 func (s *supervision) declareMissing(conn *core.Conn) error {
@@ -108,7 +119,7 @@ func (s *supervision) declareMissing(conn *core.Conn) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
 	defer cancel()
-	phases, err := s.cfg.Recorder.Survey(ctx, conn, record.LossNone)
+	phases, err := s.cfg.Recorder.Survey(ctx, conn, s.presumedLoss())
 	if err != nil {
 		s.blind = closedOver(conn.Err())
 		return err

@@ -1,9 +1,10 @@
 package session
 
 import (
-	"github.com/warren-mq/warren/recovery"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/logging"
 )

@@ -3,19 +3,31 @@ package session
 import (
 	"time"
 
+	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 )
 
-// Record records an entity that was declared; queue is the name that the broker gave. What was quarantined is so
-// no more, and what missed it is tried again.
-func (c *Connection) Record(entity topology.Entity, queue string) {
+// Record records an entity that was declared on a physical connection; queue is the name that the broker gave. What
+// was quarantined is so no more, and what missed it is tried again. If that connection is not the present one,
+// the present one may have been restored without the entity: then everything is declared there once more.
+func (c *Connection) Record(on *core.Conn, entity topology.Entity, queue string) {
 	if c.cfg.Recorder == nil {
 		return
 	}
 	if err := c.cfg.Recorder.Record(entity, queue); err != nil {
 		c.Emit(recovery.Event{Kind: recovery.EventNotRecorded, Entity: entity.String(), Err: err})
+	}
+	c.mu.Lock()
+	late := c.conn != on
+	if late {
+		c.check.asked++
+		c.check.whole = c.check.asked
+	}
+	c.mu.Unlock()
+	if late {
+		c.review()
 	}
 	c.restored(entity)
 }

@@ -131,3 +131,26 @@ func TestWhatMissedSomethingIsTriedWhenThatIsBack(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatIsRecordedTooLateIsDeclaredOnThePresentConnection: an answer of the last connection may be recorded when the
+// present one is restored already. Nobody is disconnected for it, and a binding between survivors comes too.
+func TestWhatIsRecordedTooLateIsDeclaredOnThePresentConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, Config{})
+		last, err := b.conn.Session(t.Context())
+		must(t, err)
+		b.cut(t)
+		b.ready(t)
+		must(t, b.recorder.Exchange(topology.Exchange{Name: "x"}))
+		must(t, b.recorder.Queue(topology.Queue{Name: "q"}, "q"))
+		must(t, b.conn.Verify(t.Context())) // which are survivors from now on
+		for _, late := range []topology.Entity{topology.Queue{Name: "late", Exclusive: true}, topology.Binding{Source: "x", Destination: "q"}} {
+			b.conn.Record(last.Conn, late, "late")
+		}
+		synctest.Wait()
+		if _, ok := b.Queue("late"); !ok || len(b.Bindings()) != 1 || b.conn.State().Epoch != 2 {
+			t.Errorf("queue there: %t, bindings %v, state %+v", ok, b.Bindings(), b.conn.State())
+		}
+		must(t, b.conn.Close(t.Context()))
+	})
+}

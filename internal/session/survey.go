@@ -19,7 +19,7 @@ func (s *supervision) lossPlan(conn *core.Conn) ([]record.Phase, error) {
 		s.blind = false
 		return s.phases(), nil
 	}
-	loss := record.LossConnection
+	loss := max(record.LossConnection, s.presumedLoss())
 	if !s.complete || s.cfg.ReplayAll {
 		loss = record.LossEverything
 	}
