@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warren-mq/warren/internal/offsets"
 	"github.com/warren-mq/warren/internal/session"
 
 	"github.com/warren-mq/warren/core"
@@ -27,9 +28,8 @@ type Consumer struct {
 	queue  atomic.Pointer[string] // its latest name that was seen
 	cfg    config
 
-	kind     atomic.Int32 // of the queue of the latest subscription
-	offsets  *offsets     // of a stream
-	failures atomic.Int64 // of handlers, in a row
+	offsets  *offsets.Offsets // of a stream
+	failures atomic.Int64     // of handlers, in a row
 	counters counters
 	stop     chan struct{}  // closed by Stop
 	hurries  chan time.Time // capacity 1: when a stop must be over
@@ -61,7 +61,7 @@ func New(conn *session.Connection, queue string, opts ...Option) (*Consumer, err
 	}
 	c := &Consumer{conn: conn, cfg: cfg, stop: make(chan struct{}), hurries: make(chan time.Time, 1), done: make(chan struct{})}
 	c.queue.Store(&queue)
-	c.offsets = newOffsets()
+	c.offsets = offsets.New()
 	c.member = conn.Join(cfg.name)
 	return c, nil
 }
@@ -171,7 +171,7 @@ func (c *Consumer) All(ctx context.Context) iter.Seq2[*core.Delivery, error] {
 				return
 			}
 			if counts {
-				c.offsets.settled(offset)
+				c.offsets.Settled(offset)
 			}
 		}
 	}

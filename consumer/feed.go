@@ -192,8 +192,8 @@ func (f *feed) prepare(s *session.Session, err error, failures int) {
 	if failures > 1 {
 		f.pause(s, failures-1)
 	}
-	if f.c.isStream() && record.Gone(err) {
-		f.c.offsets.replaced() // whoever declares it again
+	if f.c.offsets.IsStream() && record.Gone(err) {
+		f.c.offsets.Replaced() // whoever declares it again
 	}
 	if errors.Is(err, core.ErrCancelled) || errors.Is(err, core.ErrNotFound) {
 		// What this does not restore shows when the subscription is tried.

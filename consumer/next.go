@@ -6,6 +6,7 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/gate"
+	"github.com/warren-mq/warren/internal/offsets"
 	"github.com/warren-mq/warren/recovery"
 )
 
@@ -41,7 +42,7 @@ func (f *feed) retried(sub *subscription) (inHand, bool) {
 	if !f.later.some.Load() {
 		return inHand{}, false
 	}
-	if f.turns.Add(1)%2 != 0 && f.c.kind.Load() == plain {
+	if f.turns.Add(1)%2 != 0 && f.c.offsets.Kind() == offsets.Plain {
 		if d, _ := sub.consumer.TryReceive(); d != nil {
 			return inHand{d: d, ctx: sub.ctx}, true
 		}

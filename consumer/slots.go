@@ -53,7 +53,7 @@ const (
 // lock is held.
 func (f *feed) wanted(sub *subscription) int {
 	have := len(sub.extra)
-	if f.c.cfg.autoAck || f.c.isStream() || f.c.cfg.exclusive || sub.known.single || sub.prefetch < 2 {
+	if f.c.cfg.autoAck || f.c.offsets.IsStream() || f.c.cfg.exclusive || sub.known.single || sub.prefetch < 2 {
 		return have
 	}
 	n, bytes := f.later.size(sub.ch)

@@ -123,7 +123,7 @@ func (f *feed) giveBack() {
 		f.c.giveBack(h, ErrRequeue)
 	}
 	sub := f.latestSubscription()
-	if sub == nil || f.c.cfg.autoAck || f.c.isStream() || sub.known.counts {
+	if sub == nil || f.c.cfg.autoAck || f.c.offsets.IsStream() || sub.known.counts {
 		return
 	}
 	for d, _ := sub.consumer.TryReceive(); d != nil; d, _ = sub.consumer.TryReceive() {

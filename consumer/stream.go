@@ -11,11 +11,8 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/errs"
+	"github.com/warren-mq/warren/internal/offsets"
 )
-
-// offsetHeader is the argument of basic.consume that says where in a stream to
-// begin, and the header with a delivery's offset. (RabbitMQ, "Streams".)
-const offsetHeader = "x-stream-offset"
 
 // FromOffset consumes a stream, from a place on: "first", "last" (the last
 // chunk), "next", a uint64 offset, a time.Time, or an interval such as "1h".
@@ -43,7 +40,7 @@ func FromOffset(from any) Option { return func(c *config) { c.stream, c.from = t
 
 // beginning settles where in a stream to begin, whichever option said so.
 func (c *config) beginning() (err error) {
-	if from, given := c.args[offsetHeader]; given && !c.stream {
+	if from, given := c.args[offsets.Header]; given && !c.stream {
 		c.stream, c.from = true, from
 	}
 	switch {
@@ -81,14 +78,6 @@ func offsetArgument(from any) (any, error) {
 	return nil, fmt.Errorf(`stream offset %v of type %T: want "first", "last", "next", an interval, an offset or a time.Time`, from, from)
 }
 
-// What is known of the queue's kind.
-const (
-	unknown int32 = iota // until it has delivered
-	stream
-	seen  // a stream, as far as its deliveries tell
-	plain // none
-)
-
 // kindOf settles what is known of the queue before it has delivered. What the
 // broker would close the connection over is refused.
 func (c *Consumer) kindOf(k knowledge) error {
@@ -96,76 +85,26 @@ func (c *Consumer) kindOf(k knowledge) error {
 	case k.stream && c.cfg.autoAck:
 		return &core.ValidationError{Method: "basic.consume", Err: fmt.Errorf("%q is a stream, which needs acks: leave out consumer.AutoAck", c.Queue())}
 	case c.cfg.stream || k.stream:
-		c.kind.Store(stream)
+		c.offsets.SetKind(offsets.Stream)
 	case k.plain || c.cfg.autoAck:
-		c.kind.Store(plain)
+		c.offsets.SetKind(offsets.Plain)
 	default:
-		c.kind.Store(unknown)
+		c.offsets.SetKind(offsets.Unknown)
 	}
 	return nil
 }
 
-// learn settles the queue's kind by a delivery: RabbitMQ gives each of a stream its
-// offset, and none of them twice. A message that was moved from a stream
-// elsewhere may have one too, but not for ever alone.
-func (c *Consumer) learn(d *core.Delivery) {
-	kind := c.kind.Load()
-	if kind == stream || kind == plain {
-		return
-	}
-	if _, numbered := offsetOf(d); numbered && !d.Redelivered {
-		c.kind.Store(seen)
-		return
-	}
-	c.kind.Store(plain)
-	c.offsets.forget()
-}
-
-// isStream reports whether the queue is known to be a stream.
-func (c *Consumer) isStream() bool {
-	kind := c.kind.Load()
-	return kind == stream || kind == seen
-}
-
 // Offset returns the offset of the first message of the stream that is not
 // settled; false until one was delivered, and where it is no stream: see [FromOffset].
-func (c *Consumer) Offset() (next uint64, known bool) { return c.offsets.position() }
+func (c *Consumer) Offset() (next uint64, known bool) { return c.offsets.Position() }
 
 // arguments returns the arguments of the next basic.consume, and which of them it is.
 func (c *Consumer) arguments() (core.Table, int) {
-	round, next, known := c.offsets.restart()
-	from := c.cfg.from
-	switch {
-	case c.kind.Load() == plain:
-		return c.cfg.args, round
-	case known:
-		from = int64(next)
-	case from == nil || from == "next":
-		if since := c.offsets.beginning(); !since.IsZero() {
-			from = interval(time.Since(since))
-		}
-	}
-	if from == nil {
+	if c.offsets.Kind() == offsets.Plain {
+		round, _, _ := c.offsets.Restart()
 		return c.cfg.args, round
 	}
-	args := core.Table{}
-	if len(c.cfg.args) > 0 {
-		args = c.cfg.args.Clone()
-	}
-	args[offsetHeader] = from
-	return args, round
-}
-
-// isNone learns from a refusal that the queue is no stream: RabbitMQ takes no offset for another one. It
-// reports whether to subscribe without.
-func (c *Consumer) isNone(err error) bool {
-	e, ok := errs.AsType[*core.Error](err)
-	if kind := c.kind.Load(); kind == stream || kind == plain || !ok || e.Code != core.ErrPreconditionFailed || !strings.Contains(e.Text, offsetHeader) {
-		return false
-	}
-	c.kind.Store(plain)
-	c.offsets.forget()
-	return true
+	return c.offsets.Arguments(c.cfg.args, c.cfg.from)
 }
 
 // explained adds what to do to the refusal of a stream that another service declared.
@@ -177,38 +116,32 @@ func (c *Consumer) explained(err error) error {
 	return err
 }
 
-// interval returns the place in a stream that was its end so long ago, by the
-// broker's clock, in whole seconds and with some to spare.
-func interval(ago time.Duration) string {
-	return fmt.Sprintf("%ds", int64(ago/time.Second)+3)
-}
-
 // checkReplaced begins a stream anew if it was gone, and declared again, since the
 // last subscription.
 func (f *feed) checkReplaced() {
 	if n := f.c.conn.Recreations(f.c.Queue()); n != f.recreations {
 		f.recreations = n
-		f.c.offsets.replaced()
+		f.c.offsets.Replaced()
 	}
 }
 
 // receive returns the next delivery of sub. Those of a stream are received one
 // at a time, so that they are noted in order; so is the first, which may be of one.
 func (c *Consumer) receive(ctx context.Context, sub *subscription) (*core.Delivery, error) {
-	if c.kind.Load() == plain {
+	if c.offsets.Kind() == offsets.Plain {
 		return sub.consumer.Receive(ctx)
 	}
 	select {
-	case c.offsets.turn <- struct{}{}:
-		defer func() { <-c.offsets.turn }()
+	case c.offsets.Turn <- struct{}{}:
+		defer func() { <-c.offsets.Turn }()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
 	d, err := sub.consumer.Receive(ctx)
 	if err == nil {
-		c.learn(d)
+		c.offsets.Learn(d)
 		if offset, ok := c.offset(d); ok {
-			c.offsets.delivered(sub.round, offset)
+			c.offsets.Delivered(sub.round, offset)
 		}
 	}
 	return d, err
@@ -217,22 +150,16 @@ func (c *Consumer) receive(ctx context.Context, sub *subscription) (*core.Delive
 // settled notes that a delivery of a stream is done with.
 func (c *Consumer) settled(d *core.Delivery) {
 	if offset, ok := c.offset(d); ok {
-		c.offsets.settled(offset)
+		c.offsets.Settled(offset)
 	}
 }
 
 // offset returns the offset of a stream's delivery; false: it is of no stream.
 func (c *Consumer) offset(d *core.Delivery) (uint64, bool) {
-	if !c.isStream() {
+	if !c.offsets.IsStream() {
 		return 0, false
 	}
-	return offsetOf(d)
-}
-
-func offsetOf(d *core.Delivery) (uint64, bool) {
-	v, _ := d.Header(offsetHeader)
-	offset, ok := v.(int64)
-	return uint64(offset), ok && offset >= 0
+	return offsets.Of(d)
 }
 
 // repeat calls the handler of a stream's delivery again and again until it

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/warren-mq/warren/internal/offsets"
 	"github.com/warren-mq/warren/internal/session"
 
 	"github.com/warren-mq/warren/core"
@@ -72,7 +73,7 @@ func (f *feed) subscribeOn(s *session.Session, ch *core.Channel, known knowledge
 		// The first error counts. A channel that is closed requeues whatever a
 		// consume-ok that came too late has started.
 		_ = ch.Close(f.handlers)
-		if !f.c.isNone(err) {
+		if !f.c.offsets.IsNone(err) {
 			return nil, guilty, f.c.explained(err)
 		}
 		if ch, err = s.Conn.Channel(f.ctx); err != nil {
@@ -80,9 +81,9 @@ func (f *feed) subscribeOn(s *session.Session, ch *core.Channel, known knowledge
 		}
 		return f.subscribeOn(s, ch, known)
 	}
-	f.c.offsets.subscribed(since)
+	f.c.offsets.Subscribed(since)
 	sub := &subscription{ch: ch, round: round, consumer: consumer, known: known, prefetch: prefetch, large: large}
-	sub.finishes = known.counts && f.c.handled && !f.c.cfg.autoAck && !f.c.isStream()
+	sub.finishes = known.counts && f.c.handled && !f.c.cfg.autoAck && !f.c.offsets.IsStream()
 	sub.ctx, sub.end = context.WithCancelCause(f.handlers)
 	go sub.runWatch()
 	return sub, false, nil
@@ -115,8 +116,8 @@ func (c *Consumer) consume(ctx context.Context, ch *core.Channel, args core.Tabl
 		}
 	}
 	options := []core.ConsumeOption{core.OnTooLarge(large.take)}
-	if !c.cfg.autoAck && c.kind.Load() != plain {
-		options = append(options, core.MaxBuffered(2*(prefetch+largestChunk), 0))
+	if !c.cfg.autoAck && c.offsets.Kind() != offsets.Plain {
+		options = append(options, offsets.Buffer(prefetch))
 	}
 	if c.handled {
 		options = append(options, core.KeepDeliveries())
@@ -125,7 +126,3 @@ func (c *Consumer) consume(ctx context.Context, ch *core.Channel, args core.Tabl
 		Queue: c.Queue(), ConsumerTag: c.cfg.tag, NoAck: c.cfg.autoAck, Exclusive: c.cfg.exclusive, Arguments: args,
 	}, options...)
 }
-
-// largestChunk is how many messages of a stream RabbitMQ stores together at most. Before
-// 4.0 it also delivers them together, however little of the prefetch is left.
-const largestChunk = 8192

@@ -57,7 +57,7 @@ func (c *Consumer) fate() recovery.Fate {
 	switch {
 	case c.cfg.autoAck:
 		return recovery.FateGone
-	case c.isStream():
+	case c.offsets.IsStream():
 		return recovery.FateSkipped
 	case c.cfg.rejectLarge:
 		return recovery.FateRejected

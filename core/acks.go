@@ -141,6 +141,13 @@ func (a *acks) knows() bool {
 	return !a.singly
 }
 
+// settledHere reports whether tag is settled, if that is known.
+func (a *acks) settledHere(tag uint64) (settled, known bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.isSettled(tag), !a.singly
+}
+
 // cover notes that a multiple settles everything up to tag; 0 is all that was
 // delivered. The lock is held.
 func (a *acks) cover(tag uint64) {

@@ -137,8 +137,8 @@ type ConsumeOption func(*Consumer)
 // properties, and 256 bytes for itself. The default is [DefaultConsumerBytes]
 // for automatic ack and where no prefetch is in force; with a prefetch the
 // broker keeps the bound itself. RabbitMQ before 4.0 does not for streams: it
-// sends what was stored together, up to 8,192 messages more. Package consumer
-// knows, here it takes a count.
+// sends what was stored together, up to 8,192 messages more. Where a queue is known to be a
+// stream, consumers that survive losses allow for that; here it takes a count.
 //
 // When a bound is met the consumer is cancelled: what has arrived can still be
 // received, with what the broker sends before it knows, and then it ends with

@@ -112,6 +112,10 @@ func (d *Delivery) Channel() *Channel { return d.ch }
 // a rollback undoes.
 func (d *Delivery) Settled() bool { return d.settled.Load() }
 
+// SettledHere reports whether the delivery with tag was settled on this channel, by whichever method. known is
+// false where the channel does not follow that: with consumers with automatic ack or transactions.
+func (ch *Channel) SettledHere(tag uint64) (settled, known bool) { return ch.acks.settledHere(tag) }
+
 // Stale returns nil while the delivery can be settled, else why not.
 func (d *Delivery) Stale() error {
 	if d.ch == nil {

@@ -34,8 +34,8 @@ var floors = []floor{
 	{"internal/demo", []string{".", "publisher", "consumer", "internal/session", "recovery", "topology", "core", "core/wire", "logging", "brokertest", "internal"}, []string{zap}},
 	{".", []string{"publisher", "consumer", "internal/session", "recovery", "topology/compare", "internal/record", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
 	{"publisher", []string{"internal/session", "recovery", "internal/record", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
-	{"consumer", []string{"internal/session", "recovery", "internal/record", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
-	{"internal/session", []string{"recovery", "internal/record", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
+	{"consumer", []string{"internal/offsets", "internal/session", "recovery", "internal/record", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
+	{"internal/session", []string{"internal/offsets", "recovery", "internal/record", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
 	{"recovery", []string{"topology", "core", "core/wire", "internal"}, []string{backoff}},
 	{"topology/compare", []string{"internal/record", "topology", "core", "core/wire", "internal"}, nil},
 	{"internal/record", []string{"topology", "core", "core/wire", "internal"}, nil},
@@ -45,6 +45,7 @@ var floors = []floor{
 	{"core/charset", nil, []string{text}}, // apart, so that nobody links charset tables who does not use them
 	{"logging", nil, []string{zap}},
 	{"brokertest", []string{"core/wire", "internal/memnet", "internal/pki", "internal/gate", "internal/hook", "internal/script"}, nil}, // never core: it must share no mistake with it
+	{"internal/offsets", []string{"core", "internal"}, nil},
 	{"internal", []string{"core/wire"}, nil},
 }
 

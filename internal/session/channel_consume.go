@@ -66,7 +66,8 @@ func (ch *Channel) Consume(ctx context.Context, m core.BasicConsume, opts ...cor
 	}
 	m.Arguments = m.Arguments.Clone()
 	c := &Consumer{channel: ch, args: m.Arguments, done: make(chan struct{})}
-	c.options = append([]core.ConsumeOption{core.OnTooLarge(c.holdTooLarge)}, opts...)
+	asked := time.Now()
+	c.chosen = opts
 	if err := ch.first(ctx, c, &m); err != nil {
 		ch.unreserve(m.ConsumerTag)
 		return nil, err
@@ -74,6 +75,7 @@ func (ch *Channel) Consume(ctx context.Context, m core.BasicConsume, opts ...cor
 	m.ConsumerTag = c.physical.Tag()
 	c.m = m
 	c.named.Store(&m.Queue)
+	c.position.started(c.physical.Channel(), asked)
 	ch.add(c)
 	return c, nil
 }
@@ -96,7 +98,8 @@ func (ch *Channel) first(ctx context.Context, c *Consumer, m *core.BasicConsume)
 			blame, err := ch.conn.attempt(ctx, physical.Conn(), suspect, func() (err error) {
 				sent = true
 				c.qos = ch.currentQos()
-				c.physical, err = physical.Consume(ctx, *m, c.options...)
+				c.position = ch.conn.positionOf(*m)
+				c.physical, err = physical.Consume(ctx, *m, c.options()...)
 				return err
 			})
 			suspect = suspect || blame == Suspect

@@ -112,7 +112,7 @@ func (ch *Channel) send(physical *core.Channel, consumers []*Consumer) (inFlight
 		if !ch.claim(c) {
 			continue
 		}
-		started, reply, err := physical.StartConsume(ch.ctx, c.method(ch.conn), c.options...)
+		started, reply, err := physical.StartConsume(ch.ctx, c.method(ch.conn), c.options()...)
 		if err != nil {
 			ch.release(c)
 		}
@@ -173,6 +173,7 @@ func (ch *Channel) attach(c *Consumer, physical *core.Consumer) (wanted bool) {
 	c.starting, c.untold = !wanted, wanted
 	c.physical, c.refusal, c.attempts, c.suspect, c.verified, c.refused = physical, nil, 0, false, false, false
 	c.due, c.started = time.Time{}, time.Now()
+	c.position.started(physical.Channel(), c.started)
 	c.changed.Wake()
 	return wanted
 }

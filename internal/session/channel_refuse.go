@@ -131,6 +131,9 @@ func (ch *Channel) putOff(c *Consumer, reason recovery.Reason, err error) {
 	}
 	c.wait = min(max(first, 2*c.wait), last)
 	c.due = time.Now().Add(c.wait)
+	if c.position.offsets.IsNone(err) { // it is asked for without an offset from now on
+		c.due = time.Time{}
+	}
 	c.refusal, c.suspect, c.verified = err, false, false
 	c.refused = c.refused || reason == recovery.ReasonFatal
 	attempts, wait := c.attempts, c.wait

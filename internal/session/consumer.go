@@ -14,30 +14,37 @@ import (
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/gate"
+	"github.com/warren-mq/warren/internal/offsets"
 )
 
 // Consumer is a consumer on a [Channel]. It goes on, under the same tag, when
 // its channel or connection is lost, and when the server cancels it: its queue
 // is then looked for, declared again if the client declared it, and consumed
-// again, after ever longer waits while that fails. Once refused, it is tried on a
+// again, after ever longer waits while that fails. On a stream, which delivers nothing again by
+// itself, it goes on at the first message that was received and not settled; a few that were
+// may come twice. With x-stream-offset "last" and nothing received yet it begins at the chunk that is
+// the last one then. Once refused, it is tried on a
 // channel of its own until it is taken there, so that others on its channel are left
 // alone; what arrives in that moment, one message at most, goes back to the queue. It ends by Cancel, with its
 // channel, when [Config].Semantic is spent, or with [core.ErrOverflow].
 // All methods are safe for concurrent use; several goroutines may receive.
 type Consumer struct {
 	channel *Channel
-	m       core.BasicConsume // with the tag that the broker confirmed
-	options []core.ConsumeOption
-	qos     core.BasicQos // in force when it was started
-	counted bool          // by the recorder
+	m       core.BasicConsume    // with the tag that the broker confirmed
+	chosen  []core.ConsumeOption // by the application
+	qos     core.BasicQos        // in force when it was started
+	counted bool                 // by the recorder
 	// named is its queue when it was started last. A server-named queue is
 	// known by its latest earlier names only.
 	named atomic.Pointer[string]
 	done  chan struct{}
 	once  sync.Once
+	// position is where it goes on if its queue is a stream.
+	position *position
 
 	// Guarded by the channel's lock.
 	args     core.Table     // with which it is started again
+	placed   bool           // args say where in a stream to go on
 	physical *core.Consumer // the present or last one
 	awaited  *core.Consumer // whose end the channel's goroutine is told of
 	started  time.Time      // physical
@@ -93,16 +100,30 @@ func (c *Consumer) method(conn *Connection) core.BasicConsume {
 	m.Queue = c.queue(conn)
 	m.NoWait = false
 	c.channel.mu.Lock()
-	defer c.channel.mu.Unlock()
-	m.Arguments = c.args
+	args, placed := c.args, c.placed
+	c.channel.mu.Unlock()
+	if !placed {
+		args = c.position.arguments(args, conn.Recreations(m.Queue), c.prefetch())
+	}
+	m.Arguments = args
 	return m
 }
 
+// options returns how its next subscription is buffered.
+func (c *Consumer) options() []core.ConsumeOption {
+	own := []core.ConsumeOption{core.OnTooLarge(c.holdTooLarge)}
+	if c.position.offsets.IsStream() && c.prefetch() > 0 {
+		own = append(own, offsets.Buffer(c.prefetch()))
+	}
+	return append(own, c.chosen...)
+}
+
+// prefetch is how many deliveries can be unsettled at once; 0: any number.
+func (c *Consumer) prefetch() int { return int(c.qos.PrefetchCount) }
+
 // SetArguments replaces the arguments of basic.consume for when the consumer is
-// started again after a loss. One of a stream goes on behind what was settled
-// if each time something was, x-stream-offset is set to the offset behind it
-// (package consumer does that by itself); else it begins where it began.
-// Arguments that cannot be sent are refused with a [*core.ValidationError].
+// started again after a loss. With an x-stream-offset among them a consumer of a
+// stream begins there, instead of where it would go on by itself. Arguments that cannot be sent are refused with a [*core.ValidationError].
 func (c *Consumer) SetArguments(args core.Table) error {
 	if err := validArguments(args); err != nil {
 		return err
@@ -111,6 +132,7 @@ func (c *Consumer) SetArguments(args core.Table) error {
 	c.channel.mu.Lock()
 	defer c.channel.mu.Unlock()
 	c.args = args
+	_, c.placed = args[offsets.Header]
 	return nil
 }
 
@@ -166,7 +188,7 @@ func (c *Consumer) Receive(ctx context.Context) (*core.Delivery, error) {
 			}
 			continue
 		}
-		d, err := physical.Receive(ctx)
+		d, err := c.position.receive(ctx, physical, c.prefetch())
 		if err == nil || ctx.Err() != nil {
 			return d, err
 		}
@@ -191,7 +213,7 @@ func (c *Consumer) TryReceive() (*core.Delivery, error) {
 	if physical == nil {
 		return nil, err
 	}
-	if d, err := physical.TryReceive(); err == nil {
+	if d, err := c.position.tryReceive(physical, c.prefetch()); err == nil {
 		return d, nil
 	}
 	return nil, c.Err()
