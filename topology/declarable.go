@@ -7,7 +7,7 @@ import (
 )
 
 // Declarable returns a copy of t without what a broker makes by itself and lists
-// among the rest, see [Inventory]: the default exchange with its bindings, the
+// among the rest: the default exchange with its bindings, the
 // predeclared exchanges, and queues under names that the broker chose, with their
 // bindings. What is left can be declared, and written to a file.
 func (t Topology) Declarable() Topology {

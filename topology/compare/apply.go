@@ -20,11 +20,14 @@ import (
 //   - [ActionDiffers], with the differences that are known;
 //   - [ActionRefused], with the broker's reason.
 //
-// The error is that of [Compare], or an [*record.InterruptedError]; then the
+// The error is that of [Compare], or an [*InterruptedError]; then the
 // comparison says what was reached: the rest still has the action it would
 // have had. If all was reached and something differs or was refused, it is an
 // [*UnsettledError], with the whole comparison. Applying records nothing.
 func Apply(ctx context.Context, conn *core.Conn, t topology.Topology, options ...Option) (*Comparison, error) {
+	if conn == nil {
+		return nil, errNoConn
+	}
 	c, err := Compare(ctx, conn, t, options...)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package compare
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/warren-mq/warren/core"
@@ -38,13 +39,19 @@ func Probe() Option { return func(c *comparing) { c.probe = true } }
 // Compare tells how t stands to what the broker of conn has, and changes
 // nothing there (but see [Probe]). Without an [Inventory] it looks with passive
 // declarations, a few round trips, which show only whether an exchange or a
-// queue exists. conn may be nil if there is an inventory and no [Probe].
+// queue exists. conn may be nil if there is an inventory and no [Probe]. A nil option is as if it were left out.
 //
-// The errors are those of [topology.Topology.Validate], the inventory's, and an [*InterruptedError].
+// The errors are those of [topology.Topology.Validate], the inventory's, an [*InterruptedError], and a
+// [*core.ValidationError] where a connection is needed and missing.
 func Compare(ctx context.Context, conn *core.Conn, t topology.Topology, options ...Option) (*Comparison, error) {
 	var how comparing
 	for _, o := range options {
-		o(&how)
+		if o != nil {
+			o(&how)
+		}
+	}
+	if conn == nil && (how.inventory == nil || how.probe) {
+		return nil, errNoConn
 	}
 	if err := t.Validate(); err != nil {
 		return nil, err
@@ -58,6 +65,8 @@ func Compare(ctx context.Context, conn *core.Conn, t topology.Topology, options 
 	}
 	return c, nil
 }
+
+var errNoConn = &core.ValidationError{Method: "compare", Err: errors.New("no connection; only an inventory does without")}
 
 func (how comparing) look(ctx context.Context, conn *core.Conn, t topology.Topology) (*Comparison, error) {
 	if how.inventory != nil {

@@ -311,6 +311,30 @@ func TestQueueTypesInAnInventory(t *testing.T) {
 	}
 }
 
+func TestAConnectionIsNeededToAskOrToChange(t *testing.T) {
+	there := compare.With(inventory{})
+	for name, f := range map[string]func() (*compare.Comparison, error){
+		"no inventory": func() (*compare.Comparison, error) { return compare.Compare(t.Context(), nil, topology.Topology{}) },
+		"an inventory of none": func() (*compare.Comparison, error) {
+			return compare.Compare(t.Context(), nil, topology.Topology{}, compare.With(nil))
+		},
+		"a probe": func() (*compare.Comparison, error) {
+			return compare.Compare(t.Context(), nil, topology.Topology{}, there, compare.Probe())
+		},
+		"apply": func() (*compare.Comparison, error) {
+			return compare.Apply(t.Context(), nil, topology.Topology{}, there)
+		},
+	} {
+		c, err := f()
+		if _, ok := errs.AsType[*core.ValidationError](err); !ok || c != nil {
+			t.Errorf("%s: %v, %v", name, c, err)
+		}
+	}
+	if _, err := compare.Compare(t.Context(), nil, topology.Topology{}, nil, there); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCompareRefusesWhatIsInvalid(t *testing.T) {
 	wrong := topology.Topology{Queues: []topology.Queue{{Name: "amq.q"}}}
 	if _, err := compare.Compare(t.Context(), nil, wrong); err == nil {

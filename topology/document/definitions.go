@@ -36,7 +36,8 @@ func NewDefinitions() *Definitions {
 // widths of numbers: each whole one is an int64, which is what RabbitMQ makes of it
 // when it imports them. The binding that was exported may have another width, and
 // RabbitMQ tells bindings apart by it, though it routes alike: so apply what was read
-// with an inventory, which finds it, see [compare.With].
+// with an inventory, which finds it, see
+// With of package topology/compare.
 func ParseDefinitions(data []byte) (*Definitions, error) {
 	root, err := readJSON(data)
 	if err != nil {

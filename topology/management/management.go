@@ -1,5 +1,5 @@
 // Package management asks RabbitMQ's management API what a virtual host has,
-// for [compare.Compare] and [compare.Apply].
+// for package topology/compare.
 package management
 
 import (
@@ -35,7 +35,7 @@ const maxAnswer = 256 << 20
 var defaultHTTP = &http.Client{Timeout: 30 * time.Second}
 
 // Topology returns the exchanges, queues and bindings of the virtual host,
-// the predeclared ones too. It implements [compare.Inventory].
+// the predeclared ones too. It is an inventory for package topology/compare.
 //
 // The API shows less of an argument than the broker knows: whole numbers and times
 // come as int64, whatever their width, other numbers as float64, bytes as text, nil
