@@ -168,15 +168,8 @@ const closeTimeout = 5 * time.Second
 // refusal reports whether err is the broker's answer to this consumer, or the
 // connection's that it has no channel for it, not a loss of the connection.
 func refusal(err error) bool {
-	if errors.Is(err, core.ErrChannelsExhausted) {
-		return true
-	}
-	e, ok := errs.AsType[*core.Error](err)
-	if ok {
-		return e.Scope == core.ScopeChannel
-	}
 	_, invalid := errs.AsType[*core.ValidationError](err)
-	return invalid
+	return invalid || errors.Is(err, core.ErrChannelsExhausted) || core.AsError(err).ClosedChannel()
 }
 
 // lost reports the loss of a subscription whose connection lives.

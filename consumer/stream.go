@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
-	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/offsets"
 )
 
@@ -109,8 +107,8 @@ func (c *Consumer) arguments() (core.Table, int) {
 
 // explained adds what to do to the refusal of a stream that another service declared.
 func (c *Consumer) explained(err error) error {
-	e, ok := errs.AsType[*core.Error](err)
-	if ok && c.cfg.autoAck && e.Method == wire.MethodBasicConsume.String() && strings.Contains(e.Text, "prefetch count is not set") {
+	e := core.AsError(err)
+	if c.cfg.autoAck && e.ClosedOver(wire.MethodBasicConsume) && e.Says(core.ErrPreconditionFailed, "prefetch count is not set") {
 		return fmt.Errorf("%w: it is a stream, which needs acks: leave out consumer.AutoAck", err)
 	}
 	return err

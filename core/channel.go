@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
-	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/gate"
 )
 
@@ -162,7 +161,7 @@ func (ch *Channel) condemn(cause error) {
 // sendClose tells the server that the channel was given up. The lock is held.
 func (ch *Channel) sendClose(cause error) {
 	m := &wire.ChannelClose{ReplyCode: 200, ReplyText: "given up"}
-	if e, ok := errs.AsType[*Error](cause); ok && !e.Server {
+	if e := AsError(cause); e != nil && !e.Server {
 		m.ReplyCode, m.ReplyText = uint16(e.Code), clip(e.Text, 255)
 	}
 	// An error means that the connection is dead, which frees the id as well.

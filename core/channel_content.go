@@ -5,13 +5,12 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
-	"github.com/warren-mq/warren/internal/errs"
 )
 
 // onContent handles a complete content.
 func (ch *Channel) onContent(complete bool, err error, in *inbound) error {
 	if err != nil {
-		if e, ok := errs.AsType[*Error](err); ok && e.Scope == ScopeChannel {
+		if e := AsError(err); e.ClosedChannel() {
 			e.Channel = ch.id
 			return ch.giveUp(in, e)
 		}

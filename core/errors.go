@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/warren-mq/warren/core/wire"
-	"github.com/warren-mq/warren/internal/errs"
 )
 
 // Code is an AMQP reply code. It is an error, so that the constants below
@@ -117,8 +116,7 @@ func (e *Error) Error() string {
 // Is reports whether target is this error's [Code], or [ErrAckTimeout] if it is that.
 func (e *Error) Is(target error) bool {
 	if target == ErrAckTimeout {
-		return e.Server && e.Code == ErrPreconditionFailed &&
-			strings.Contains(e.Text, "delivery acknowledgement") && strings.Contains(e.Text, "timed out")
+		return e.Server && e.Says(ErrPreconditionFailed, "delivery acknowledgement", "timed out")
 	}
 	code, ok := target.(Code)
 	return ok && code == e.Code
@@ -247,7 +245,7 @@ func bare(err error) string {
 
 // lost gives a connection's end a name if it has none: see [ErrLost].
 func lost(err error) error {
-	if _, named := errs.AsType[*Error](err); named {
+	if AsError(err) != nil {
 		return err
 	}
 	for _, named := range []error{ErrClosed, ErrSilent, ErrTimeout} {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/errs"
 )
 
@@ -119,5 +120,49 @@ func TestPrintable(t *testing.T) {
 	}
 	if n := len(printable(strings.Repeat("x", 100_000))); n > 600 {
 		t.Errorf("%d bytes", n)
+	}
+}
+
+// The predicates tell who ended what over which request; nil is none of it.
+func TestWhatAnErrorIsOver(t *testing.T) {
+	const id, other = wire.MethodQueueDeclare, wire.MethodQueueBind
+	closed := func(scope Scope, server bool, code Code, method string) error {
+		return fmt.Errorf("so: %w", &Error{Scope: scope, Server: server, Code: code, Method: method, Text: "no queue 'q' in vhost '/'"})
+	}
+	for name, tt := range map[string]struct {
+		err  error
+		want string // channel, connection, fault, request, over, may, other
+	}{
+		"no error":                   {nil, ""},
+		"another error":              {ErrLost, ""},
+		"a channel":                  {closed(ScopeChannel, true, ErrNotFound, id.String()), "channel request over may"},
+		"a channel, nothing named":   {closed(ScopeChannel, true, ErrNotFound, ""), "channel request may other"},
+		"a channel, another named":   {closed(ScopeChannel, true, ErrNotFound, other.String()), "channel request other"},
+		"a channel, on this side":    {closed(ScopeChannel, false, ErrNotFound, id.String()), "channel"},
+		"a connection":               {closed(ScopeConnection, true, ErrInternal, id.String()), "connection request over may"},
+		"a connection, nothing":      {closed(ScopeConnection, true, ErrInternal, ""), "connection request may other"},
+		"a connection, by operator":  {closed(ScopeConnection, true, ErrConnectionForced, ""), "connection"},
+		"a connection, on this side": {closed(ScopeConnection, false, ErrFrame, ""), "connection fault"},
+	} {
+		e := AsError(tt.err)
+		var got []string
+		for _, is := range []struct {
+			word string
+			is   bool
+		}{
+			{"channel", e.ClosedChannel()}, {"connection", e.ClosedConnection()}, {"fault", e.Fault()}, {"request", e.OverRequest()},
+			{"over", e.ClosedOver(id)}, {"may", e.MayBeOver(id)}, {"other", e.MayBeOver(other)},
+		} {
+			if is.is {
+				got = append(got, is.word)
+			}
+		}
+		if s := strings.Join(got, " "); s != tt.want {
+			t.Errorf("%s: %s, want %s", name, s, tt.want)
+		}
+	}
+	e := AsError(closed(ScopeChannel, true, ErrNotFound, ""))
+	if !e.Says(ErrNotFound) || !e.Says(ErrNotFound, "no queue", "vhost") || e.Says(ErrNotFound, "no queue", "exchange") || e.Says(ErrNotAllowed) || AsError(nil).Says(ErrNotFound) {
+		t.Error("what it says")
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core/wire"
-	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/gate"
 )
 
@@ -127,13 +126,13 @@ func isCancelled(calls []*pending, c *Consumer) bool {
 // several whose replies come late it may have refused any.
 func failCalls(calls []*pending, cause error) {
 	ignored := false
-	e, ok := errs.AsType[*Error](cause)
+	e := AsError(cause)
 	for _, p := range calls {
 		if ignored {
 			p.fail(because(ErrIgnored, cause))
 			continue
 		}
 		p.fail(cause)
-		ignored = ok && e.Server && e.Scope == ScopeChannel && e.Method == p.request.String() && !lateReply(p.request)
+		ignored = e.ClosedChannel() && e.ClosedOver(p.request) && !lateReply(p.request)
 	}
 }

@@ -145,8 +145,8 @@ func (c *Conn) onReply(m wire.Method) error {
 // complain tells the server why this client gives up, if it is the server's
 // bytes, and waits a moment for that to be written.
 func (c *Conn) complain(err error) {
-	e, ok := errs.AsType[*Error](err)
-	if !ok || e.Server {
+	e := AsError(err)
+	if !e.Fault() {
 		return
 	}
 	if c.out.last(&wire.ConnectionClose{ReplyCode: uint16(e.Code), ReplyText: clip(e.Text, 255)}, c.farewells(), err) == nil {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
-	"github.com/warren-mq/warren/internal/errs"
 )
 
 // search is what the death of a channel told about the message that is sought.
@@ -67,7 +66,7 @@ func (p *Publisher) collect(cause error) (found search) {
 			again = append(again, r)
 		}
 	}
-	if found != nothing && refusal.Scope == core.ScopeConnection {
+	if found != nothing && refusal.ClosedConnection() {
 		p.apart = p.apart || len(again) > 0
 	}
 	p.queue.pushFront(again...)
@@ -76,7 +75,7 @@ func (p *Publisher) collect(cause error) (found search) {
 
 // blames reports whether r, the only suspect of this publisher, is to blame. The lock is held.
 func (p *Publisher) blames(r *Receipt, refusal *core.Error) bool {
-	if refusal.Scope == core.ScopeChannel {
+	if refusal.ClosedChannel() {
 		return true
 	}
 	if p.apart { // else it may have been another publisher's
@@ -117,18 +116,11 @@ func names(text, exchange string) bool {
 // refusedPublish returns the broker's error if it closed the channel over a
 // publish, or the connection over what may have been one; else nil.
 func refusedPublish(cause error) *core.Error {
-	e, ok := errs.AsType[*core.Error](cause)
-	if !ok || !e.Server {
-		return nil
+	e := core.AsError(cause)
+	if e.ClosedOver(wire.MethodBasicPublish) || e.ClosedConnection() && e.MayBeOver(wire.MethodBasicPublish) && isFault(e.Code) {
+		return e
 	}
-	named := e.Method == wire.MethodBasicPublish.String()
-	if e.Scope == core.ScopeConnection && (e.Code == core.ErrConnectionForced || !named && (e.Method != "" || !isFault(e.Code))) {
-		return nil
-	}
-	if e.Scope == core.ScopeChannel && !named {
-		return nil
-	}
-	return e
+	return nil
 }
 
 // isFault reports whether a broker that closes the connection with this code

@@ -2,7 +2,6 @@ package recovery
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
@@ -49,11 +48,11 @@ func Classify(err error) Reason {
 	if _, ok := errs.AsType[*core.ValidationError](err); ok {
 		return ReasonInvalid
 	}
-	e, ok := errs.AsType[*core.Error](err)
-	if !ok {
+	e := core.AsError(err)
+	switch {
+	case e == nil:
 		return ReasonTemporary
-	}
-	if e.Scope == core.ScopeConnection {
+	case e.ClosedConnection():
 		return ReasonFatal
 	}
 	switch e.Code {
@@ -62,12 +61,12 @@ func Classify(err error) Reason {
 	case core.ErrNotFound:
 		return ReasonMissing
 	case core.ErrAccessRefused:
-		if e.Method == wire.MethodBasicConsume.String() && strings.Contains(e.Text, "in exclusive use") {
+		if e.ClosedOver(wire.MethodBasicConsume) && e.Says(e.Code, "in exclusive use") {
 			return ReasonLocked
 		}
 		return ReasonDenied
 	case core.ErrPreconditionFailed:
-		if strings.Contains(e.Text, "inequivalent") {
+		if e.Says(e.Code, "inequivalent") {
 			return ReasonDifferent
 		}
 		return ReasonInvalid

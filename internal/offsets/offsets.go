@@ -6,13 +6,11 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/internal/errs"
 )
 
 // Offsets follows the deliveries of a stream, to know where to go on after a
@@ -82,8 +80,8 @@ func (o *Offsets) Learn(d *core.Delivery) {
 // IsNone learns from a refusal that the queue is no stream: RabbitMQ takes no offset for another one. It
 // reports whether to subscribe without.
 func (o *Offsets) IsNone(err error) bool {
-	e, ok := errs.AsType[*core.Error](err)
-	if kind := o.Kind(); kind == Stream || kind == Plain || !ok || e.Code != core.ErrPreconditionFailed || !strings.Contains(e.Text, Header) {
+	refused := core.AsError(err).Says(core.ErrPreconditionFailed, Header)
+	if kind := o.Kind(); kind == Stream || kind == Plain || !refused {
 		return false
 	}
 	o.SetKind(Plain)

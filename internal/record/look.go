@@ -3,10 +3,8 @@ package record
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/internal/errs"
 )
 
 // Looking costs next to nothing on two channels while everything is there:
@@ -63,7 +61,6 @@ func unanswered(steps []Step, results []Result) []Step {
 // Gone reports whether err says that a queue does not exist. RabbitMQ refuses with 404 also a
 // queue of which the node that holds it is down: that one comes back, with its messages.
 func Gone(err error) bool {
-	e, ok := errs.AsType[*core.Error](err)
-	return ok && e.Code == core.ErrNotFound &&
-		!strings.Contains(e.Text, "is down or inaccessible") && !strings.Contains(e.Text, "is stopped by supervisor")
+	e, missing := core.AsError(err), core.ErrNotFound
+	return e.Says(missing) && !e.Says(missing, "is down or inaccessible") && !e.Says(missing, "is stopped by supervisor")
 }

@@ -165,13 +165,10 @@ func (e *InterruptedError) Unwrap() error { return e.Err }
 // declaration. One that names no method may mean any. Several are told apart by
 // declaring them one by one on the next connection: see [Replayer].
 func (e *InterruptedError) Suspects() []Step {
-	refusal, ok := errs.AsType[*core.Error](e.Err)
-	if !ok || !refusal.Server || refusal.Code == core.ErrConnectionForced {
-		return nil // the network, or an operator
-	}
+	refusal := core.AsError(e.Err)
 	var s []Step
 	for _, step := range e.InFlight {
-		if refusal.Method == "" || step.Method.ID().String() == refusal.Method {
+		if refusal.MayBeOver(step.Method.ID()) {
 			s = append(s, step)
 		}
 	}
@@ -205,10 +202,7 @@ func interrupted(lanes []*lane) error {
 // isRefusal reports whether err is about the entity: the broker closed the
 // channel over it, did not answer it in time, or it could not be encoded.
 func isRefusal(err error) bool {
-	if e, ok := errs.AsType[*core.Error](err); ok {
-		return e.Scope == core.ScopeChannel
-	}
-	return isInvalid(err) || errors.Is(err, core.ErrTimeout)
+	return core.AsError(err).ClosedChannel() || isInvalid(err) || errors.Is(err, core.ErrTimeout)
 }
 
 func isInvalid(err error) bool {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
-	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
@@ -32,8 +31,8 @@ func (ch *Channel) call(ctx context.Context, m wire.Method, f func(*core.Channel
 
 // ignored reports whether err says that the broker never looked at m.
 func ignored(m wire.Method, err error) bool {
-	e, ok := errs.AsType[*core.Error](err)
-	return errors.Is(err, core.ErrIgnored) || ok && e.Server && e.Scope == core.ScopeChannel && e.Method != "" && e.Method != m.ID().String()
+	e := core.AsError(err)
+	return errors.Is(err, core.ErrIgnored) || e.ClosedChannel() && e.OverRequest() && !e.MayBeOver(m.ID())
 }
 
 // queue returns the present name of a queue; "" is the one declared last.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
-	"github.com/warren-mq/warren/internal/errs"
 )
 
 // refuse notes which of the consumers in flight the physical channel, or the
@@ -29,7 +28,7 @@ func (ch *Channel) refuse(physical *core.Channel, inFlight []*Consumer, blame Bl
 	case physical.Conn().Err() != nil || !overConsumer(err):
 		return err
 	}
-	if _, ok := errs.AsType[*core.Error](err); ok && !alone {
+	if core.AsError(err) != nil && !alone {
 		ch.suspect(inFlight)
 		return errLeftOut{err} // so far none; the next channel tells which
 	}
@@ -42,11 +41,7 @@ func (ch *Channel) refuse(physical *core.Channel, inFlight []*Consumer, blame Bl
 
 // overConsumer reports whether err came of starting consumers.
 func overConsumer(err error) bool {
-	e, ok := errs.AsType[*core.Error](err)
-	if !ok {
-		return errors.Is(err, core.ErrTimeout) || invalid(err)
-	}
-	return e.Server && e.Method == wire.MethodBasicConsume.String()
+	return core.AsError(err).ClosedOver(wire.MethodBasicConsume) || errors.Is(err, core.ErrTimeout) || invalid(err)
 }
 
 // suspect has consumers started one by one from now on. The answers to those before

@@ -121,7 +121,7 @@ func (s *supervision) declareMissing(conn *core.Conn) error {
 	defer cancel()
 	phases, err := s.cfg.Recorder.Survey(ctx, conn, s.presumedLoss())
 	if err != nil {
-		s.blind = closedOver(conn.Err())
+		s.blind = core.AsError(conn.Err()).OverRequest()
 		return err
 	}
 	s.hookTime, s.report = s.cfg.ReplayTimeout, newReport() // nobody reads it

@@ -33,8 +33,8 @@ func classify(err error) class {
 	if errors.Is(err, core.ErrAuth) || errors.Is(err, core.ErrNoMechanism) {
 		return refused
 	}
-	if e, ok := errs.AsType[*core.Error](err); ok && e.Server {
-		if e.Code == core.ErrAccessRefused || e.Code == core.ErrNotAllowed || e.Code == core.ErrInvalidPath {
+	if e := core.AsError(err); e != nil && e.Server {
+		if e.Says(core.ErrAccessRefused) || e.Says(core.ErrNotAllowed) || e.Says(core.ErrInvalidPath) {
 			return refused
 		}
 		return passing

@@ -5,7 +5,6 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
-	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/gate"
 )
 
@@ -90,15 +89,11 @@ func (c *Connection) endAttempt() (alone bool) {
 // was under way; again: it was a suspect before. An error that names no method is
 // blamed on an attempt only the second time.
 func accuse(lost error, alone, again bool) Blame {
-	if !closedOver(lost) {
-		return NotBlamed
-	}
-	e, _ := errs.AsType[*core.Error](lost)
-	named := e.Method == wire.MethodBasicConsume.String()
+	e := core.AsError(lost)
 	switch {
-	case !named && e.Method != "":
+	case !e.ClosedConnection() || !e.MayBeOver(wire.MethodBasicConsume):
 		return NotBlamed
-	case alone && (named || again):
+	case alone && (again || e.ClosedOver(wire.MethodBasicConsume)):
 		return Offender
 	}
 	return Suspect

@@ -10,7 +10,6 @@ import (
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/hook"
 )
 
@@ -113,7 +112,7 @@ func (s *supervision) lost(cause error, uptime time.Duration) {
 	s.cause, s.lostAt, s.untrusted = cause, time.Now(), 0
 	s.triedAt = s.lostAt
 	s.schedule.lost(uptime)
-	if !isFault(cause) || uptime >= s.cfg.StableAfter {
+	if !core.AsError(cause).Fault() || uptime >= s.cfg.StableAfter {
 		s.faults = 0
 	}
 	s.count(cause)
@@ -249,15 +248,9 @@ func (s *supervision) pause(attempt int, last class, lastErr error) error {
 const maxFaults = 5
 
 func (s *supervision) count(err error) {
-	if isFault(err) {
+	if core.AsError(err).Fault() {
 		s.faults++
 	}
-}
-
-// isFault reports whether this side found that the server breaks the protocol.
-func isFault(err error) bool {
-	e, ok := errs.AsType[*core.Error](err)
-	return ok && !e.Server && e.Scope == core.ScopeConnection
 }
 
 // observed returns the endpoint with the blocked state reported as events.

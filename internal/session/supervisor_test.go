@@ -426,7 +426,7 @@ func TestAPeerThatBreaksTheProtocolIsMetInTheSlowLane(t *testing.T) {
 				t.Errorf("attempt %d came after %s", i, gap)
 			}
 		}
-		if e := j.last(t, recovery.EventRetrying); !isFault(e.Err) || e.Delay < 30*time.Second {
+		if e := j.last(t, recovery.EventRetrying); !core.AsError(e.Err).Fault() || e.Delay < 30*time.Second {
 			t.Errorf("event %v after %s", e.Err, e.Delay)
 		}
 		before := c.State().Epoch

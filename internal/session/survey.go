@@ -29,7 +29,7 @@ func (s *supervision) lossPlan(conn *core.Conn) ([]record.Phase, error) {
 	if err != nil {
 		// Nothing was changed, and the same would be asked again. If that is what the broker closes connections
 		// over it must not be: the replay finds out over which entity.
-		s.blind = closedOver(conn.Err())
+		s.blind = core.AsError(conn.Err()).OverRequest()
 		return nil, err
 	}
 	s.complete = false // until this replay is

@@ -32,13 +32,13 @@ func (s suspects) split(steps []record.Step) (sound, suspected []record.Step) {
 // accuse replaces the suspects by the steps in flight that the broker can have
 // meant. If that is one, it is returned as the culprit.
 func (s *suspects) accuse(cause error, inFlight []record.Step) (culprit record.Step, found bool) {
-	if !closedOver(cause) {
+	e := core.AsError(cause)
+	if !e.ClosedConnection() || !e.OverRequest() {
 		return culprit, false
 	}
-	e, _ := errs.AsType[*core.Error](cause)
 	var blamed []record.Step
 	for _, step := range inFlight {
-		if e.Method == "" || e.Method == step.Method.ID().String() {
+		if e.MayBeOver(step.Method.ID()) {
 			blamed = append(blamed, step)
 		}
 	}
@@ -51,13 +51,6 @@ func (s *suspects) accuse(cause error, inFlight []record.Step) (culprit record.S
 		(*s)[entityKey(step.Entity)] = true
 	}
 	return culprit, false
-}
-
-// closedOver reports whether the server closed the connection over something that was asked of it. The network,
-// and an operator, are nobody's fault.
-func closedOver(cause error) bool {
-	e, ok := errs.AsType[*core.Error](cause)
-	return ok && e.Server && e.Scope == core.ScopeConnection && e.Code != core.ErrConnectionForced
 }
 
 // blame looks for the entity that made the broker close the connection, and

@@ -9,7 +9,6 @@ import (
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
@@ -304,7 +303,7 @@ func (s *supervision) harmless(conn *core.Conn, step record.Step) bool {
 		if len(results) == 1 {
 			err = results[0].Err
 		}
-		if e, ok := errs.AsType[*core.Error](err); ok && e.Scope == core.ScopeChannel {
+		if core.AsError(err).ClosedChannel() {
 			err = nil
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"strconv"
 
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/rabbitmq"
 	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
@@ -89,8 +88,8 @@ var inequivalentText = regexp.MustCompile(`inequivalent arg '(.+?)' for (?:queue
 	`received (?:(none)|the value '(.*)' of type '\w+'|'(.*)') but current is (?:(none)|the value '(.*)' of type '(\w+)'|'(.*)')$`)
 
 func parseInequivalent(err error) (inequivalent, bool) {
-	e, ok := errs.AsType[*core.Error](err)
-	if !ok || e.Code != core.ErrPreconditionFailed {
+	e := core.AsError(err)
+	if !e.Says(core.ErrPreconditionFailed) {
 		return inequivalent{}, false
 	}
 	m := inequivalentText.FindStringSubmatch(e.Text)
