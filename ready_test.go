@@ -37,7 +37,7 @@ func TestReadyMeansEveryConsumerThatWasMade(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, core.ErrNotFound) || !strings.Contains(err.Error(), `"misspelt"`) {
 			t.Errorf("await: %v", err)
 		}
-		if s, h := client.State(), client.Health()[0]; s.Ready() || h.Ready || !errors.Is(h.Err(), core.ErrNotFound) {
+		if s, h := client.State(), client.Health(); s.Ready() || h.Ready || !errors.Is(h.Err(), core.ErrNotFound) {
 			t.Errorf("state %+v, health %v", s, h.Err())
 		}
 		e.close(client)

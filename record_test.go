@@ -160,7 +160,10 @@ func TestQueueName(t *testing.T) {
 func TestHealth(t *testing.T) {
 	inBubble(t, func(e *env) {
 		client := e.dial()
-		if h := client.Health(); len(h) != 1 || !h[0].Live || !h[0].Ready || h[0].Connection != "main" || h[0].Err() != nil {
+		if h := client.Health().Connections; len(h) != 1 || !h[0].Live || !h[0].Ready || h[0].Connection != "main" || h[0].Err() != nil {
+			t.Errorf("%+v", h)
+		}
+		if h := client.Health(); !h.Live || !h.Ready || h.Err() != nil || h.State.Stage != warren.StageConsumeReady {
 			t.Errorf("%+v", h)
 		}
 		e.declare(client, warren.Topology{Queues: []warren.Queue{{Name: "q"}}}) // which the main connection is to keep
@@ -174,12 +177,18 @@ func TestHealth(t *testing.T) {
 		e.broker.Stop()
 		synctest.Wait()
 		for i, name := range []string{"main", "publish"} {
-			if h := client.Health(); len(h) != 2 || h[i].Connection != name || !h[i].Live || h[i].Ready || h[i].Err() == nil {
+			if h := client.Health().Connections; len(h) != 2 || h[i].Connection != name || !h[i].Live || h[i].Ready || h[i].Err() == nil {
 				t.Errorf("%+v in an outage", h)
 			}
 		}
+		if h := client.Health(); !h.Live || h.Ready || h.Err() == nil || h.State.Stage != warren.StageConnecting {
+			t.Errorf("%+v in an outage", h)
+		}
 		e.close(client)
-		for _, h := range client.Health() {
+		if h := client.Health(); h.Live || h.Ready || !errors.Is(h.Err(), core.ErrClosed) {
+			t.Errorf("%+v after close", h)
+		}
+		for _, h := range client.Health().Connections {
 			if h.Live || h.Ready {
 				t.Errorf("%+v after close", h)
 			}

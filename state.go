@@ -12,35 +12,49 @@ import (
 	"github.com/warren-mq/warren/recovery"
 )
 
+// Health is what a probe wants to know of a client, at one moment.
+type Health struct {
+	// Live: no connection in use was closed or given up. If not, only a new
+	// client helps: restart.
+	Live bool
+	// Ready: everything is as the application declared it. If not, Err tells
+	// what is missing; it is being worked on.
+	Ready bool
+	// State is the client's, as of [Client.State].
+	State State
+	// Connections has one entry for each connection in use, the main one first.
+	Connections []recovery.Health
+}
+
+// Err returns nil if ready, else the reason in one line.
+func (h Health) Err() error { return h.State.Err() }
+
 // State returns how far the client is: the least ready of the connections in
 // use counts (see [Client.Health]), above all one that is closed for good, and
 // Degraded names what could not be restored on any of them.
-func (c *Client) State() State {
-	var least State
-	var degraded []Failure
-	for i, conn := range c.inUse() {
-		s := conn.State()
-		degraded = append(degraded, s.Degraded...)
-		if i == 0 || least.Stage != recovery.StageClosed && (s.Stage == recovery.StageClosed || s.Stage < least.Stage) {
-			least = s
-		}
-	}
-	least.Degraded = degraded
-	return least
-}
+func (c *Client) State() State { return c.Health().State }
 
-// Health returns what a probe wants to know of each connection in use. It costs
-// no I/O. Live and ready is the client whose connections all are.
+// Health returns what a probe wants to know. It costs no I/O. Live and ready is
+// the client whose connections in use all are.
 //
 // The connection to publish on is in use while there is a publisher, the main one
 // while there is a consumer, a channel or something declared, and if the
 // other is not. One that is closed for good always counts.
-func (c *Client) Health() []Health {
-	var all []Health
-	for _, conn := range c.inUse() {
-		all = append(all, conn.Health())
+func (c *Client) Health() Health {
+	h := Health{Live: true, Ready: true}
+	var degraded []Failure
+	for i, conn := range c.inUse() {
+		one := conn.Health()
+		s := one.State
+		degraded = append(degraded, s.Degraded...)
+		if i == 0 || h.State.Stage != recovery.StageClosed && (s.Stage == recovery.StageClosed || s.Stage < h.State.Stage) {
+			h.State = s
+		}
+		h.Live, h.Ready = h.Live && one.Live, h.Ready && one.Ready
+		h.Connections = append(h.Connections, one)
 	}
-	return all
+	h.State.Degraded = degraded
+	return h
 }
 
 // inUse returns the connections that count, the main one first.

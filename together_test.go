@@ -62,7 +62,7 @@ func TestAConnectionThatIsNotUsedDoesNotCount(t *testing.T) {
 	inBubble(t, func(e *env) {
 		client := e.dial()
 		connections := func() (names []string) {
-			for _, h := range client.Health() {
+			for _, h := range client.Health().Connections {
 				names = append(names, h.Connection)
 			}
 			return names
@@ -88,7 +88,7 @@ func TestAConnectionThatIsNotUsedDoesNotCount(t *testing.T) {
 		if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "nowhere"}); !errors.Is(err, core.ErrReturned) {
 			t.Error(err)
 		}
-		if s := client.State(); !s.Ready() || !client.Health()[0].Ready {
+		if s := client.State(); !s.Ready() || !client.Health().Ready {
 			t.Errorf("%+v while publishing works", s)
 		}
 		if err := client.AwaitReady(e.ctx); err != nil {
@@ -142,7 +142,7 @@ func TestAClientStartsWhileTheBrokerIsDown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s := client.State(); s.Stage != recovery.StageConnecting || s.Ready() || !client.Health()[0].Live || client.Health()[0].Err() == nil {
+		if s := client.State(); s.Stage != recovery.StageConnecting || s.Ready() || !client.Health().Live || client.Health().Err() == nil {
 			t.Errorf("%+v", s)
 		}
 		soon, cancel := context.WithTimeout(e.ctx, 5*time.Second)
@@ -214,7 +214,7 @@ func TestAWrongPasswordIsTold(t *testing.T) {
 				_, compare := client.Compare(ctx, warren.Topology{})
 				_, channel := client.Channel(ctx)
 				for what, err := range map[string]error{"declare": declare, "compare": compare, "channel": channel,
-					"state": client.State().Cause, "health": client.Health()[0].Err()} {
+					"state": client.State().Cause, "health": client.Health().Err()} {
 					if !errors.Is(err, core.ErrAuth) || !isDialError(err) {
 						t.Errorf("%s: %v", what, err)
 					}

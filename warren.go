@@ -18,33 +18,3 @@
 // What the library promises is listed in docs/guarantees.md, each promise with
 // the test that proves it.
 package warren
-
-import (
-	"github.com/warren-mq/warren/consumer"
-	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/internal/session"
-	"github.com/warren-mq/warren/publisher"
-	"github.com/warren-mq/warren/recovery"
-	"github.com/warren-mq/warren/topology"
-)
-
-// The types that users of a client meet, by one import.
-type (
-	Message    = publisher.Message
-	Properties = core.Properties
-	Table      = core.Table
-	Delivery   = core.Delivery
-	Handler    = consumer.Handler
-
-	Topology = topology.Topology
-	Exchange = topology.Exchange
-	Queue    = topology.Queue
-	Binding  = topology.Binding
-
-	Channel = session.Channel
-	Event   = recovery.Event
-	State   = recovery.State
-	Report  = recovery.Report
-	Failure = recovery.Failure
-	Health  = recovery.Health
-)
