@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"go.uber.org/zap"
@@ -18,11 +20,11 @@ import (
 // TestEmitMayAskTheConnection: what receives the events may ask for the state, and close, at each of them.
 func TestEmitMayAskTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		var c *Connection
 		var told []recovery.EventKind
 		log, logs := observer.New(zap.DebugLevel)
-		c = New(Config{Resolver: recovery.Endpoints(a.endpoint()), Recorder: recorded(t, queues("q")...), Log: zap.New(log), Emit: func(e recovery.Event) {
+		c = New(Config{Resolver: recovery.Endpoints(a.Endpoint()), Recorder: recorded(t, queues("q")...), Log: zap.New(log), Emit: func(e recovery.Event) {
 			told = append(told, e.Kind)
 			if s := c.State(); e.Kind == recovery.EventStageChanged && s.Stage < e.State.Stage {
 				t.Errorf("told %v, and the state is %v", e.State, s)

@@ -30,7 +30,7 @@ func TestOfSeveralConsumersOnlyTheRefusedOneIsPutOff(t *testing.T) {
 		b.DeleteQueue("gone")
 		b.Start()
 		time.Sleep(time.Minute)
-		for _, e := range b.journal.of(recovery.EventConsumerLost) {
+		for _, e := range b.journal.Of(recovery.EventConsumerLost) {
 			if !strings.Contains(e.Entity, "gone") {
 				t.Errorf("%s is lost: %v", e.Entity, e.Err)
 			}
@@ -86,7 +86,7 @@ func TestALockedOutConsumerLeavesItsSiblingAlone(t *testing.T) {
 				must(t, err)
 				time.Sleep(10 * time.Minute) // the work
 				must(t, d.Ack())
-				lost, tried := len(b.journal.of(recovery.EventChannelLost)), len(b.journal.of(recovery.EventConsumerLost))
+				lost, tried := len(b.journal.Of(recovery.EventChannelLost)), len(b.journal.Of(recovery.EventConsumerLost))
 				if physicalOf(ch, sibling) != physical || lost > 1 || tried < 10 || tried > 1000 {
 					t.Errorf("the channel was lost %d times over %d refusals", lost, tried)
 				}
@@ -164,12 +164,12 @@ func TestOfSeveralChannelsOnlyTheOffenderIsPutOff(t *testing.T) {
 			t.Errorf("consumers %s", got)
 		}
 		time.Sleep(time.Hour)
-		for _, e := range b.journal.of(recovery.EventConsumerLost) {
+		for _, e := range b.journal.Of(recovery.EventConsumerLost) {
 			if !strings.Contains(e.Entity, "bad") {
 				t.Errorf("%s is lost: %v", e.Entity, e.Err)
 			}
 		}
-		if n := len(b.journal.of(recovery.EventLost)); n > 25 {
+		if n := len(b.journal.Of(recovery.EventLost)); n > 25 {
 			t.Errorf("%d connections lost in an hour", n)
 		}
 		hook.Remove()

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/brokertest"
@@ -55,7 +57,7 @@ func TestADeletedQueueComesBackWithItsConsumerIfTheClientDeclaredIt(t *testing.T
 		if sibling.physical != physical || len(b.Connections()) != 1 {
 			t.Error("the sibling was hurt")
 		}
-		if e := b.journal.last(t, recovery.EventConsumerLost); !errors.Is(e.Err, core.ErrCancelled) {
+		if e := b.journal.Last(t, recovery.EventConsumerLost); !errors.Is(e.Err, core.ErrCancelled) {
 			t.Errorf("event %v", e.Err)
 		}
 	})
@@ -76,7 +78,7 @@ func TestADeletedQueueOfOthersIsWaitedForWithoutHurtingAnyone(t *testing.T) {
 		if s.Stage != recovery.StagePublishReady || len(s.Degraded) != 1 || !errors.Is(s.Degraded[0], core.ErrNotFound) {
 			t.Errorf("state %+v", s)
 		}
-		if n := len(b.journal.of(recovery.EventConsumerLost)); n < 10 || n > 60 {
+		if n := len(b.journal.Of(recovery.EventConsumerLost)); n < 10 || n > 60 {
 			t.Errorf("%d attempts in ten minutes", n)
 		}
 		foreign(t, b, "q")
@@ -148,17 +150,17 @@ func TestAConsumerEndsWhenItsBudgetIsSpent(t *testing.T) {
 		if _, err := c.Receive(t.Context()); !errors.Is(err, core.ErrNotFound) || !strings.Contains(err.Error(), "gave up after 3 attempts") {
 			t.Errorf("error %v", err)
 		}
-		if e := b.journal.of(recovery.EventConsumerEnded); len(e) != 1 || !errors.Is(e[0].Err, core.ErrNotFound) || e[0].Entity != c.String() {
+		if e := b.journal.Of(recovery.EventConsumerEnded); len(e) != 1 || !errors.Is(e[0].Err, core.ErrNotFound) || e[0].Entity != c.String() {
 			t.Errorf("events %v", e)
 		}
-		if n := len(b.journal.of(recovery.EventConsumerLost)); n != 3 { // its cancel, and two attempts after which it is tried again
+		if n := len(b.journal.Of(recovery.EventConsumerLost)); n != 3 { // its cancel, and two attempts after which it is tried again
 			t.Errorf("it is said to come back %d times", n)
 		}
 		b.ready(t) // nothing is missing any more
 		must(t, consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "other"}), "").Cancel(t.Context()))
 		consume(t, ch, "other", "")
 		must(t, ch.Close(t.Context()))
-		if n := len(b.journal.of(recovery.EventConsumerEnded)); n != 1 {
+		if n := len(b.journal.Of(recovery.EventConsumerEnded)); n != 1 {
 			t.Errorf("%d events; want none of what the application ends", n-1)
 		}
 	})
@@ -171,7 +173,7 @@ func TestConsumersOfAConnectionThatIsGivenUpEnd(t *testing.T) {
 		c := consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true}), "tag")
 		b.Stop()
 		<-c.Done()
-		if e := b.journal.of(recovery.EventConsumerEnded); len(e) != 1 || e[0].Err == nil || errors.Is(e[0].Err, core.ErrClosed) {
+		if e := b.journal.Of(recovery.EventConsumerEnded); len(e) != 1 || e[0].Err == nil || errors.Is(e[0].Err, core.ErrClosed) {
 			t.Errorf("events %v", e)
 		}
 	})
@@ -266,7 +268,7 @@ func TestACancelWhileAConsumerIsStartedAgain(t *testing.T) {
 					}
 				}
 				consume(t, ch, q, "tag") // the tag is free
-				if n := len(b.journal.of(recovery.EventLost)); n != 1 {
+				if n := len(b.journal.Of(recovery.EventLost)); n != 1 {
 					t.Errorf("%d connections lost", n)
 				}
 			})
@@ -370,7 +372,7 @@ func TestAnOverflowIsTold(t *testing.T) {
 		if len(got) < 2 {
 			t.Errorf("received %v", got)
 		}
-		if e := b.journal.last(t, recovery.EventConsumerEnded); !errors.Is(e.Err, core.ErrOverflow) || e.Entity != c.String() {
+		if e := b.journal.Last(t, recovery.EventConsumerEnded); !errors.Is(e.Err, core.ErrOverflow) || e.Entity != c.String() {
 			t.Errorf("event %+v", e)
 		}
 	})
@@ -378,19 +380,19 @@ func TestAnOverflowIsTold(t *testing.T) {
 
 func TestManyConsumersComeBackInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{}, a.endpoint())
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{}, a.Endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		const n = 1000
 		for i := range n {
 			consume(t, ch, "q", fmt.Sprintf("tag-%04d", i))
 		}
-		a.received()
-		a.drop()
+		a.Received()
+		a.Drop()
 		synctest.Wait()
 		must(t, c.Await(t.Context(), recovery.State.Ready))
-		got := a.received()
+		got := a.Received()
 		if len(got) != n {
 			t.Fatalf("%d methods", len(got))
 		}
@@ -418,7 +420,7 @@ func TestAThousandAndTwentyFourConsumersOfOneChannelComeBack(t *testing.T) {
 		if got := tags(b.Broker); got != want || len(b.Consumers()) != n {
 			t.Errorf("%d consumers: %s", len(b.Consumers()), got)
 		}
-		if told := b.journal.of(recovery.EventConsumerRestored); len(told) != n {
+		if told := b.journal.Of(recovery.EventConsumerRestored); len(told) != n {
 			t.Errorf("%d are said to be back", len(told))
 		}
 	})
@@ -484,10 +486,10 @@ func TestNoConsumerIsBlamedForAStalledConnection(t *testing.T) {
 		})
 		b.cut(t)
 		b.ready(t)
-		if stall.Hits() <= n || b.conn.State().Epoch != 3 || !errors.Is(b.journal.last(t, recovery.EventLost).Err, core.ErrTimeout) {
-			t.Errorf("epoch %d, lost for %v", b.conn.State().Epoch, b.journal.last(t, recovery.EventLost).Err)
+		if stall.Hits() <= n || b.conn.State().Epoch != 3 || !errors.Is(b.journal.Last(t, recovery.EventLost).Err, core.ErrTimeout) {
+			t.Errorf("epoch %d, lost for %v", b.conn.State().Epoch, b.journal.Last(t, recovery.EventLost).Err)
 		}
-		if lost := b.journal.of(recovery.EventConsumerLost); len(lost) != 0 || len(b.Consumers()) != n {
+		if lost := b.journal.Of(recovery.EventConsumerLost); len(lost) != 0 || len(b.Consumers()) != n {
 			t.Errorf("%d consumers are there, put off %+v", len(b.Consumers()), lost)
 		}
 	})
@@ -495,20 +497,20 @@ func TestNoConsumerIsBlamedForAStalledConnection(t *testing.T) {
 
 func TestAConsumerThatClosesConnectionsIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, j := connected(t, Config{}, a.Endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		for i := range 5 {
 			consume(t, ch, fmt.Sprintf("q%d", i), fmt.Sprintf("tag%d", i))
 		}
-		a.on(func(p *peer, _ uint16, m wire.Method) bool {
+		a.On(func(p *sessiontest.Peer, _ uint16, m wire.Method) bool {
 			if consume, ok := m.(*wire.BasicConsume); ok && consume.Queue == "q3" {
-				return p.kill(m, core.ErrInternal, "INTERNAL_ERROR")
+				return p.Kill(m, core.ErrInternal, "INTERNAL_ERROR")
 			}
 			return false
 		})
-		a.drop()
+		a.Drop()
 		time.Sleep(4 * time.Second) // less than until it is tried again
 		s := c.State()
 		if len(s.Degraded) != 1 || !strings.Contains(s.Degraded[0].Entity, "tag3") || s.Stage != recovery.StagePublishReady {
@@ -518,10 +520,10 @@ func TestAConsumerThatClosesConnectionsIsFound(t *testing.T) {
 			t.Errorf("%d connections were needed to find it", s.Epoch-1)
 		}
 		time.Sleep(time.Hour)
-		if n := len(j.of(recovery.EventLost)); n > 25 {
+		if n := len(j.Of(recovery.EventLost)); n > 25 {
 			t.Errorf("%d connections lost in an hour", n)
 		}
-		a.on(nil)
+		a.On(nil)
 		must(t, c.Await(t.Context(), recovery.State.Ready))
 	})
 }
@@ -529,8 +531,8 @@ func TestAConsumerThatClosesConnectionsIsFound(t *testing.T) {
 // What the next node's frames are too small for hurts no other consumer.
 func TestAConsumerThatCannotBeSentIsLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, j := connected(t, Config{}, a.Endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		var all []*Consumer
@@ -543,32 +545,32 @@ func TestAConsumerThatCannotBeSentIsLeftOut(t *testing.T) {
 			must(t, err)
 			all = append(all, consumer)
 		}
-		a.on(func(p *peer, _ uint16, m wire.Method) bool {
+		a.On(func(p *sessiontest.Peer, _ uint16, m wire.Method) bool {
 			_, ok := m.(*wire.ConnectionStartOk)
 			if ok {
-				p.send(0, &wire.ConnectionTune{FrameMax: 4096})
+				p.Send(0, &wire.ConnectionTune{FrameMax: 4096})
 			}
 			return ok
 		})
-		a.received()
-		a.drop()
+		a.Received()
+		a.Drop()
 		time.Sleep(time.Minute)
 		want := []string{"basic.consume q 0", "basic.consume q 1", "basic.consume q 4", "basic.consume q 5"}
-		got := slices.DeleteFunc(a.received(), func(m string) bool { return m == "queue.declare passive q" })
-		if !equal(got, want...) {
+		got := slices.DeleteFunc(a.Received(), func(m string) bool { return m == "queue.declare passive q" })
+		if !sessiontest.Equal(got, want...) {
 			t.Errorf("sent %v", got)
 		}
 		s := c.State()
 		if len(s.Degraded) != 2 || !strings.Contains(s.Degraded[0].Entity, `"2"`) || !strings.Contains(s.Degraded[1].Entity, `"3"`) {
 			t.Errorf("state %+v", s)
 		}
-		if lost := j.of(recovery.EventChannelLost); len(lost) != 0 {
+		if lost := j.Of(recovery.EventChannelLost); len(lost) != 0 {
 			t.Errorf("channels lost: %v", lost)
 		}
 		must(t, all[3].Cancel(t.Context()))
 		consume(t, ch, "q", "3") // its tag is free again
-		a.on(nil)
-		a.drop()
+		a.On(nil)
+		a.Drop()
 		must(t, c.Await(t.Context(), recovery.State.Ready))
 	})
 }

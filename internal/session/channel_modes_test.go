@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/brokertest"
@@ -143,16 +145,16 @@ func TestTheTransactionAfterALostCommitRunsOnTheNextChannel(t *testing.T) {
 
 func TestAModeAskedForWhileTheChannelIsReopenedIsInForce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{}, a.endpoint())
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{}, a.Endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 1}))
 		// Confirm succeeds on a channel that dies in the same instant.
-		a.on(func(p *peer, channel uint16, m wire.Method) bool {
-			if _, ok := m.(*wire.ConfirmSelect); ok && p.number == 1 {
-				p.answer(channel, m)
-				_ = p.nc.CloseWrite()
+		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
+			if _, ok := m.(*wire.ConfirmSelect); ok && p.Number == 1 {
+				p.Answer(channel, m)
+				_ = p.NC.CloseWrite()
 				return true
 			}
 			return false
@@ -167,7 +169,7 @@ func TestAModeAskedForWhileTheChannelIsReopenedIsInForce(t *testing.T) {
 				t.Errorf("verdict %v", v.Outcome)
 			}
 		}
-		if n := a.count("confirm.select"); n != 2 {
+		if n := a.Count("confirm.select"); n != 2 {
 			t.Errorf("confirm.select was sent %d times; want once on each channel", n)
 		}
 	})
@@ -175,32 +177,32 @@ func TestAModeAskedForWhileTheChannelIsReopenedIsInForce(t *testing.T) {
 
 func TestQosForTheWholeChannelIsDroppedWhereTheBrokerRefusesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, j := connected(t, Config{}, a.Endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 100, Global: true}))
 		must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 10}))
-		a.received()
-		a.drop()
+		a.Received()
+		a.Drop()
 		synctest.Wait()
 		_, err = ch.QueuePurge(t.Context(), core.QueuePurge{Queue: "q"})
 		must(t, err)
-		if got := a.received(); !equal(got, "basic.qos 100", "basic.qos 10", "queue.purge") {
+		if got := a.Received(); !sessiontest.Equal(got, "basic.qos 100", "basic.qos 10", "queue.purge") {
 			t.Errorf("sent %v", got)
 		}
-		a.on(func(p *peer, channel uint16, m wire.Method) bool { // an upgraded broker
+		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool { // an upgraded broker
 			q, ok := m.(*wire.BasicQos)
-			return ok && q.Global && p.refuse(channel, m, core.ErrNotImplemented, "NOT_IMPLEMENTED - global qos")
+			return ok && q.Global && p.Refuse(channel, m, core.ErrNotImplemented, "NOT_IMPLEMENTED - global qos")
 		})
-		a.drop()
+		a.Drop()
 		synctest.Wait()
 		_, err = ch.QueuePurge(t.Context(), core.QueuePurge{Queue: "q"})
 		must(t, err)
-		if got := a.received(); !equal(got, "basic.qos 100", "basic.qos 10", "queue.purge") {
+		if got := a.Received(); !sessiontest.Equal(got, "basic.qos 100", "basic.qos 10", "queue.purge") {
 			t.Errorf("sent %v", got)
 		}
-		if e := j.last(t, recovery.EventQosDropped); !errors.Is(e.Err, core.ErrNotImplemented) || e.Entity != "channel 1" {
+		if e := j.Last(t, recovery.EventQosDropped); !errors.Is(e.Err, core.ErrNotImplemented) || e.Entity != "channel 1" {
 			t.Errorf("event %+v", e)
 		}
 	})
@@ -211,42 +213,42 @@ func TestQosForTheWholeChannelIsDroppedWhereTheBrokerRefusesIt(t *testing.T) {
 func TestQosForTheWholeChannelOutlivesAConnection(t *testing.T) {
 	tests := []struct {
 		name string
-		end  func(p *peer, m wire.Method) bool
+		end  func(p *sessiontest.Peer, m wire.Method) bool
 		want []string // on the connection after
 	}{
-		{"an operator closes it", func(p *peer, _ wire.Method) bool {
-			p.closing[0] = true
-			p.send(0, &wire.ConnectionClose{ReplyCode: 320, ReplyText: "CONNECTION_FORCED - rolling restart"})
+		{"an operator closes it", func(p *sessiontest.Peer, _ wire.Method) bool {
+			p.Closing[0] = true
+			p.Send(0, &wire.ConnectionClose{ReplyCode: 320, ReplyText: "CONNECTION_FORCED - rolling restart"})
 			return true
 		}, []string{"basic.qos 100", "basic.qos 10"}},
-		{"it is closed over basic.qos", func(p *peer, m wire.Method) bool {
-			return p.kill(m, core.ErrNotImplemented, "NOT_IMPLEMENTED - global qos")
+		{"it is closed over basic.qos", func(p *sessiontest.Peer, m wire.Method) bool {
+			return p.Kill(m, core.ErrNotImplemented, "NOT_IMPLEMENTED - global qos")
 		}, []string{"basic.qos 10"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newServer(t, &memnet.Network{}, "a:1")
-				c, j := connected(t, Config{}, a.endpoint())
+				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+				c, j := connected(t, Config{}, a.Endpoint())
 				ch, err := c.Channel(t.Context())
 				must(t, err)
 				must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 100, Global: true}))
 				must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 10}))
-				a.on(func(p *peer, _ uint16, m wire.Method) bool {
+				a.On(func(p *sessiontest.Peer, _ uint16, m wire.Method) bool {
 					q, ok := m.(*wire.BasicQos)
-					if ok && q.Global && p.number == 2 {
-						a.received()
+					if ok && q.Global && p.Number == 2 {
+						a.Received()
 						return test.end(p, m)
 					}
 					return false
 				})
-				a.drop()
+				a.Drop()
 				awaitEpoch(t, c, 3)
 				synctest.Wait()
-				if got := a.received(); !equal(got, test.want...) {
+				if got := a.Received(); !sessiontest.Equal(got, test.want...) {
 					t.Errorf("sent %v; want %v", got, test.want)
 				}
-				if n := len(j.of(recovery.EventQosDropped)); n != 2-len(test.want) {
+				if n := len(j.Of(recovery.EventQosDropped)); n != 2-len(test.want) {
 					t.Errorf("%d events", n)
 				}
 			})
@@ -266,7 +268,7 @@ func TestACallIsRepeatedIfTheChannelDiedOfAnother(t *testing.T) {
 		if _, ok := b.Queue("q"); !ok {
 			t.Error("the queue was not declared")
 		}
-		if e := b.journal.last(t, recovery.EventChannelLost); !errors.Is(e.Err, core.ErrNotFound) {
+		if e := b.journal.Last(t, recovery.EventChannelLost); !errors.Is(e.Err, core.ErrNotFound) {
 			t.Errorf("event %v", e.Err)
 		}
 	})
@@ -383,32 +385,35 @@ func TestWhatIsRecorded(t *testing.T) {
 func TestChannelCloseEndsInEveryState(t *testing.T) {
 	tests := []struct {
 		name  string
-		reach func(t *testing.T, a *server, ch *Channel)
+		reach func(t *testing.T, a *sessiontest.Server, ch *Channel)
 	}{
-		{"open", func(*testing.T, *server, *Channel) {}},
-		{"without a connection", func(_ *testing.T, a *server, _ *Channel) { a.stop() }},
-		{"being opened", func(_ *testing.T, a *server, _ *Channel) {
-			a.on(func(p *peer, _ uint16, m wire.Method) bool {
+		{"open", func(*testing.T, *sessiontest.Server, *Channel) {}},
+		{"without a connection", func(_ *testing.T, a *sessiontest.Server, _ *Channel) { a.Stop() }},
+		{"being opened", func(_ *testing.T, a *sessiontest.Server, _ *Channel) {
+			a.On(func(p *sessiontest.Peer, _ uint16, m wire.Method) bool {
 				_, ok := m.(*wire.ChannelOpen)
-				return ok && p.number == 2
+				return ok && p.Number == 2
 			})
-			a.drop()
+			a.Drop()
 		}},
-		{"being set up", func(_ *testing.T, a *server, _ *Channel) {
-			a.on(func(p *peer, _ uint16, m wire.Method) bool { _, ok := m.(*wire.BasicQos); return ok && p.number == 2 })
-			a.drop()
+		{"being set up", func(_ *testing.T, a *sessiontest.Server, _ *Channel) {
+			a.On(func(p *sessiontest.Peer, _ uint16, m wire.Method) bool {
+				_, ok := m.(*wire.BasicQos)
+				return ok && p.Number == 2
+			})
+			a.Drop()
 		}},
-		{"consumers being restored", func(_ *testing.T, a *server, _ *Channel) {
-			a.on(func(p *peer, _ uint16, m wire.Method) bool {
+		{"consumers being restored", func(_ *testing.T, a *sessiontest.Server, _ *Channel) {
+			a.On(func(p *sessiontest.Peer, _ uint16, m wire.Method) bool {
 				_, ok := m.(*wire.BasicConsume)
-				return ok && p.number == 2
+				return ok && p.Number == 2
 			})
-			a.drop()
+			a.Drop()
 		}},
-		{"slowed down by the breaker", func(t *testing.T, a *server, ch *Channel) {
-			a.on(func(p *peer, channel uint16, m wire.Method) bool {
+		{"slowed down by the breaker", func(t *testing.T, a *sessiontest.Server, ch *Channel) {
+			a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 				_, ok := m.(*wire.BasicPublish)
-				return ok && p.refuse(channel, m, core.ErrNotFound, "")
+				return ok && p.Refuse(channel, m, core.ErrNotFound, "")
 			})
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
@@ -417,14 +422,14 @@ func TestChannelCloseEndsInEveryState(t *testing.T) {
 				synctest.Wait()
 			}
 		}},
-		{"closed", func(t *testing.T, _ *server, ch *Channel) { must(t, ch.Close(t.Context())) }},
-		{"with its connection", func(t *testing.T, _ *server, ch *Channel) { must(t, ch.conn.Close(t.Context())) }},
+		{"closed", func(t *testing.T, _ *sessiontest.Server, ch *Channel) { must(t, ch.Close(t.Context())) }},
+		{"with its connection", func(t *testing.T, _ *sessiontest.Server, ch *Channel) { must(t, ch.conn.Close(t.Context())) }},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newServer(t, &memnet.Network{}, "a:1")
-				c, _ := connected(t, Config{}, a.endpoint())
+				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+				c, _ := connected(t, Config{}, a.Endpoint())
 				ch, err := c.Channel(t.Context())
 				must(t, err)
 				must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 1}))
@@ -454,8 +459,8 @@ func TestChannelCloseEndsInEveryState(t *testing.T) {
 func TestAChannelThatCannotBeOpened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
-		a := newServer(t, n, "a:1")
-		endpoint := a.endpoint()
+		a := sessiontest.NewServer(t, n, "a:1")
+		endpoint := a.Endpoint()
 		endpoint.ChannelMax = 1
 		c, _ := connected(t, Config{}, endpoint)
 		_, err := c.Channel(t.Context())
@@ -463,7 +468,7 @@ func TestAChannelThatCannotBeOpened(t *testing.T) {
 		if _, err := c.Channel(t.Context()); !errors.Is(err, core.ErrChannelsExhausted) {
 			t.Errorf("a second channel of one: %v", err)
 		}
-		down, _ := start(t, Config{}, at(n, "nowhere:1"))
+		down, _ := start(t, Config{}, sessiontest.At(n, "nowhere:1"))
 		if _, err := down.Channel(t.Context()); err == nil || !strings.Contains(err.Error(), "refused") {
 			t.Errorf("no server: %v", err)
 		}
@@ -489,8 +494,8 @@ func TestAModeThatChangesDuringTheSetUpIsInForce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newServer(t, &memnet.Network{}, "a:1")
-				c, _ := connected(t, Config{}, a.endpoint())
+				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+				c, _ := connected(t, Config{}, a.Endpoint())
 				ch, err := c.Channel(t.Context())
 				must(t, err)
 				must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 100, Global: true}))
@@ -498,17 +503,17 @@ func TestAModeThatChangesDuringTheSetUpIsInForce(t *testing.T) {
 				consume(t, ch, "q", "tag")
 				var answer func() // for the consumer on the second connection
 				settingUp := make(chan struct{})
-				a.on(func(p *peer, channel uint16, m wire.Method) bool {
+				a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 					_, ok := m.(*wire.BasicConsume)
-					if ok && p.number == 2 {
-						answer = func() { p.answer(channel, m) }
+					if ok && p.Number == 2 {
+						answer = func() { p.Answer(channel, m) }
 						close(settingUp)
 					}
-					return ok && p.number == 2
+					return ok && p.Number == 2
 				})
-				a.received()
+				a.Received()
 				must(t, ch.change(t.Context(), &wire.BasicQos{}, func(*core.Channel) error { // succeeds as the connection is lost
-					a.drop()
+					a.Drop()
 					<-settingUp
 					return nil
 				}, tt.note))
@@ -516,8 +521,8 @@ func TestAModeThatChangesDuringTheSetUpIsInForce(t *testing.T) {
 				synctest.Wait()
 				must(t, ch.Publish(t.Context(), &core.Publishing{RoutingKey: "k"}))
 				synctest.Wait()
-				got := a.received()
-				if !equal(got, "basic.qos 100", "basic.qos 10", "basic.consume q tag", tt.want, "basic.publish k") {
+				got := a.Received()
+				if !sessiontest.Equal(got, "basic.qos 100", "basic.qos 10", "basic.consume q tag", tt.want, "basic.publish k") {
 					t.Errorf("sent %q, want %s in front of the publish", got, tt.want)
 				}
 			})
@@ -606,16 +611,16 @@ func TestABindingIsForgottenWithItsArguments(t *testing.T) {
 // Whatever a channel does goes out on the present physical one, and its answer comes back.
 func TestCallsReachThePhysicalChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{}, a.endpoint())
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{}, a.Endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		var flow atomic.Bool
-		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 			f, ok := m.(*wire.ChannelFlow)
 			if ok {
 				flow.Store(f.Active)
-				p.send(channel, &wire.ChannelFlowOk{Active: f.Active})
+				p.Send(channel, &wire.ChannelFlowOk{Active: f.Active})
 			}
 			return ok
 		})
@@ -630,10 +635,10 @@ func TestCallsReachThePhysicalChannel(t *testing.T) {
 			}
 			synctest.Wait()
 			want := []string{"basic.recover", "basic.recover-async", "basic.cancel of another"}
-			if got := a.received(); !equal(got, want...) {
+			if got := a.Received(); !sessiontest.Equal(got, want...) {
 				t.Errorf("sent %q, want %q", got, want)
 			}
-			a.drop()
+			a.Drop()
 			synctest.Wait()
 		}
 	})

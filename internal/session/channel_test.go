@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/brokertest"
@@ -22,7 +24,7 @@ import (
 type bed struct {
 	*brokertest.Broker
 	conn     *Connection
-	journal  *journal
+	journal  *sessiontest.Journal
 	recorder *record.Recorder
 }
 
@@ -156,7 +158,7 @@ func TestAFailingCallGetsItsErrorAndTheChannelGoesOn(t *testing.T) {
 		if got := b.Consumers(); len(got) != 1 || got[0].Tag != "tag" || got[0].Prefetch != 7 {
 			t.Errorf("consumers %+v", got)
 		}
-		if e := b.journal.last(t, recovery.EventChannelLost); !errors.Is(e.Err, core.ErrPreconditionFailed) || b.conn.State().Epoch != 1 {
+		if e := b.journal.Last(t, recovery.EventChannelLost); !errors.Is(e.Err, core.ErrPreconditionFailed) || b.conn.State().Epoch != 1 {
 			t.Errorf("event %v, epoch %d", e.Err, b.conn.State().Epoch)
 		}
 	})
@@ -336,7 +338,7 @@ func TestWhatIsBackIsTold(t *testing.T) {
 			t.Helper()
 			b.ready(t)
 			var all []string
-			for _, e := range b.journal.all() {
+			for _, e := range b.journal.All() {
 				switch e.Kind {
 				case recovery.EventChannelRestored:
 					all = append(all, e.Entity)
@@ -344,9 +346,7 @@ func TestWhatIsBackIsTold(t *testing.T) {
 					all = append(all, e.Name)
 				}
 			}
-			b.journal.mu.Lock()
-			defer b.journal.mu.Unlock()
-			b.journal.events = nil
+			b.journal.Clear()
 			slices.Sort(all)
 			return strings.Join(all, ", ")
 		}

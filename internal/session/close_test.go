@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/core"
@@ -19,12 +21,12 @@ import (
 // goroutine is left at its end.
 func TestCloseEndsInEveryState(t *testing.T) {
 	type fixture struct {
-		a *server
+		a *sessiontest.Server
 		c *Connection
-		j *journal
+		j *sessiontest.Journal
 	}
 	silentAt := func(f fixture, id wire.MethodID) {
-		f.a.on(func(_ *peer, _ uint16, m wire.Method) bool { return m != nil && m.ID() == id })
+		f.a.On(func(_ *sessiontest.Peer, _ uint16, m wire.Method) bool { return m != nil && m.ID() == id })
 	}
 	tests := []struct {
 		name    string
@@ -34,11 +36,11 @@ func TestCloseEndsInEveryState(t *testing.T) {
 	}{
 		{"idle", func(*testing.T, fixture) {}, 0, false},
 		{"mid-dial", func(t *testing.T, f fixture) {
-			f.a.listener.Hang(true)
+			f.a.Listener.Hang(true)
 			go func() { _ = f.c.Connect(t.Context()) }()
 		}, 0, false},
 		{"mid-handshake", func(t *testing.T, f fixture) {
-			f.a.on(silent)
+			f.a.On(sessiontest.Silent)
 			go func() { _ = f.c.Connect(t.Context()) }()
 		}, 0, false},
 		{"ready", func(t *testing.T, f fixture) { awaitEpoch(t, f.c, 1) }, 0, false},
@@ -59,7 +61,9 @@ func TestCloseEndsInEveryState(t *testing.T) {
 			go func() { _ = f.c.Connect(t.Context()) }()
 		}, 0, false},
 		{"mid-replay of a silent server", func(t *testing.T, f fixture) {
-			f.a.on(func(p *peer, _ uint16, m wire.Method) bool { return p.open && m.ID().Class() != wire.ClassChannel })
+			f.a.On(func(p *sessiontest.Peer, _ uint16, m wire.Method) bool {
+				return p.Open && m.ID().Class() != wire.ClassChannel
+			})
 			go func() { _ = f.c.Connect(t.Context()) }()
 		}, 5 * time.Second, true}, // of core.Config.CloseTimeout
 		{"mid-gate", func(t *testing.T, f fixture) {
@@ -68,17 +72,17 @@ func TestCloseEndsInEveryState(t *testing.T) {
 		}, 0, false},
 		{"mid-backoff", func(t *testing.T, f fixture) {
 			awaitEpoch(t, f.c, 1)
-			f.a.on(refusePassword)
-			f.a.drop()
+			f.a.On(sessiontest.RefusePassword)
+			f.a.Drop()
 			time.Sleep(10 * time.Second)
-			f.j.last(t, recovery.EventRetrying)
+			f.j.Last(t, recovery.EventRetrying)
 		}, 0, false},
 		{"mid-resolve", func(t *testing.T, f fixture) {
 			f.c.cfg.Resolver = func(ctx context.Context) ([]core.Config, error) { <-ctx.Done(); return nil, context.Cause(ctx) }
 			go func() { _ = f.c.Connect(t.Context()) }()
 		}, 0, false},
 		{"given up", func(t *testing.T, f fixture) {
-			f.a.stop()
+			f.a.Stop()
 			_ = f.c.Connect(t.Context())
 		}, 0, false},
 		{"closed", func(t *testing.T, f fixture) {
@@ -89,8 +93,8 @@ func TestCloseEndsInEveryState(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newServer(t, &memnet.Network{}, "a:1")
-				c, j := start(t, Config{Recorder: recorded(t, topology.Queue{Name: "q"})}, a.endpoint())
+				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+				c, j := start(t, Config{Recorder: recorded(t, topology.Queue{Name: "q"})}, a.Endpoint())
 				test.reach(t, fixture{a, c, j})
 				synctest.Wait()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -108,9 +112,9 @@ func TestCloseEndsInEveryState(t *testing.T) {
 				if _, err := c.Session(t.Context()); err == nil {
 					t.Error("a session after close")
 				}
-				dials := len(j.times())
+				dials := len(j.Times())
 				time.Sleep(time.Hour)
-				if again := len(j.times()); again != dials {
+				if again := len(j.Times()); again != dials {
 					t.Errorf("dialled %d times after close", again-dials)
 				}
 			})
@@ -120,9 +124,9 @@ func TestCloseEndsInEveryState(t *testing.T) {
 
 func TestCloseEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{}, a.endpoint())
-		a.on(silent)
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{}, a.Endpoint())
+		a.On(sessiontest.Silent)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		begun := time.Now()
@@ -138,7 +142,7 @@ func TestCloseEndsWithItsContext(t *testing.T) {
 func TestWaitersEndWithTheConnectionAndTheirContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
-		c, _ := start(t, Config{Config: recovery.Config{InitialPasses: -1}}, at(n, "a:1"))
+		c, _ := start(t, Config{Config: recovery.Config{InitialPasses: -1}}, sessiontest.At(n, "a:1"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := c.Session(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -204,17 +208,17 @@ func TestClosingWithAContextThatHasEnded(t *testing.T) {
 // Close marks the connection before it ends its context: nothing is begun in between.
 func TestNothingIsDialledWhileClosing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, j := connected(t, Config{}, a.Endpoint())
 		c.mu.Lock()
 		c.closed, c.err = true, core.ErrClosed // as Close does
 		c.mu.Unlock()
-		a.drop() // and the physical connection ends
+		a.Drop() // and the physical connection ends
 		synctest.Wait()
 		time.Sleep(time.Minute)
 		c.stop(core.ErrClosed)
 		synctest.Wait()
-		if n := len(j.times()); n != 1 {
+		if n := len(j.Times()); n != 1 {
 			t.Errorf("dialled %d times; want once", n)
 		}
 	})

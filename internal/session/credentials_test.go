@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/core"
@@ -80,7 +82,7 @@ func TestLookupsThatHangAreGivenUp(t *testing.T) {
 		}
 		t.Run(fmt.Sprintf("the resolver, deaf=%t", deaf), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newServer(t, &memnet.Network{}, "a:1")
+				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 				release := make(chan struct{})
 				defer close(release)
 				var calls atomic.Int64
@@ -90,7 +92,7 @@ func TestLookupsThatHangAreGivenUp(t *testing.T) {
 						if calls.Add(1) == 1 {
 							return nil, hang(ctx, release)
 						}
-						return []core.Config{a.endpoint()}, nil
+						return []core.Config{a.Endpoint()}, nil
 					},
 				})
 				begun := time.Now()
@@ -103,7 +105,7 @@ func TestLookupsThatHangAreGivenUp(t *testing.T) {
 		})
 		t.Run(fmt.Sprintf("fresh credentials, deaf=%t", deaf), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newServer(t, &memnet.Network{}, "a:1")
+				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 				release := make(chan struct{})
 				defer close(release)
 				c, j := connected(t, Config{
@@ -113,24 +115,24 @@ func TestLookupsThatHangAreGivenUp(t *testing.T) {
 						}
 						return recovery.Grant{Credentials: core.Credentials{Username: "u", Password: "p"}}, nil
 					}},
-				}, a.endpoint())
-				a.on(refusePassword)
-				a.drop()
+				}, a.Endpoint())
+				a.On(sessiontest.RefusePassword)
+				a.Drop()
 				time.Sleep(5 * time.Minute)
-				if n := len(j.times()); n < 3 {
+				if n := len(j.Times()); n < 3 {
 					t.Errorf("dialled %d times in five minutes", n)
 				}
-				a.on(nil)
+				a.On(nil)
 				awaitEpoch(t, c, 2)
 			})
 		})
 		t.Run(fmt.Sprintf("a renewal, deaf=%t", deaf), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newServer(t, &memnet.Network{}, "a:1")
+				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 				release := make(chan struct{})
 				defer close(release)
-				a.on(func(p *peer, channel uint16, m wire.Method) bool {
-					return bindsTo(m, "two") && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+				a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
+					return bindsTo(m, "two") && p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
 				})
 				c, j := connected(t, Config{
 					Config: recovery.Config{Credentials: func(ctx context.Context, renew bool) (recovery.Grant, error) {
@@ -140,13 +142,13 @@ func TestLookupsThatHangAreGivenUp(t *testing.T) {
 						return recovery.Grant{Credentials: core.Credentials{Username: "u", Password: "p"}, Expires: time.Now().Add(time.Minute)}, nil
 					}},
 					Recorder: recorded(t, queues("one two")...),
-				}, a.endpoint())
+				}, a.Endpoint())
 				time.Sleep(2 * time.Minute)
-				a.on(nil)
+				a.On(nil)
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 				defer cancel()
 				must(t, c.Await(ctx, recovery.State.Ready))
-				if e := j.last(t, recovery.EventSecretNotRenewed); !errors.Is(e.Err, core.ErrTimeout) {
+				if e := j.Last(t, recovery.EventSecretNotRenewed); !errors.Is(e.Err, core.ErrTimeout) {
 					t.Errorf("event with %v", e.Err)
 				}
 			})

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/core"
@@ -182,12 +184,12 @@ func TestACertificateIsOfOneEndpoint(t *testing.T) {
 		return nil, &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
 	}}
 	synctest.Test(t, func(t *testing.T) {
-		b := newServer(t, &memnet.Network{}, "b:1")
-		c, _ := connected(t, Config{}, untrusted, b.endpoint())
+		b := sessiontest.NewServer(t, &memnet.Network{}, "b:1")
+		c, _ := connected(t, Config{}, untrusted, b.Endpoint())
 		for epoch := range uint64(5) {
 			time.Sleep(time.Hour)
 			begun := time.Now()
-			b.drop()
+			b.Drop()
 			awaitEpoch(t, c, epoch+2)
 			if took := time.Since(begun); took > 0 {
 				t.Errorf("connected again after %v", took)
@@ -199,7 +201,7 @@ func TestACertificateIsOfOneEndpoint(t *testing.T) {
 		if err := c.Connect(t.Context()); !isCertificate(err) {
 			t.Errorf("connected to nobody: %v", err)
 		}
-		if n := len(j.of(recovery.EventRetrying)); n != 1 {
+		if n := len(j.Of(recovery.EventRetrying)); n != 1 {
 			t.Errorf("%d retries, want one for the other endpoint", n)
 		}
 	})

@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/core"
@@ -119,11 +121,11 @@ func TestTopologyOfAClosedChannelComesBack(t *testing.T) {
 // E: the next connection authenticates as the first did.
 func TestEveryConnectionUsesTheConfiguredMechanism(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		var got []string
-		a.on(func(p *peer, _ uint16, m wire.Method) bool {
+		a.On(func(p *sessiontest.Peer, _ uint16, m wire.Method) bool {
 			if m == nil {
-				p.send(0, &wire.ConnectionStart{VersionMinor: 9, Mechanisms: "PLAIN AMQPLAIN EXTERNAL", Locales: "en_US"})
+				p.Send(0, &wire.ConnectionStart{VersionMinor: 9, Mechanisms: "PLAIN AMQPLAIN EXTERNAL", Locales: "en_US"})
 				return true
 			}
 			if s, ok := m.(*wire.ConnectionStartOk); ok {
@@ -131,10 +133,10 @@ func TestEveryConnectionUsesTheConfiguredMechanism(t *testing.T) {
 			}
 			return false
 		})
-		endpoint := a.endpoint()
+		endpoint := a.Endpoint()
 		endpoint.Mechanisms = []core.Mechanism{core.AMQPlain()}
 		c, _ := connected(t, Config{}, endpoint)
-		a.drop()
+		a.Drop()
 		awaitEpoch(t, c, 2)
 		if fmt.Sprint(got) != "[AMQPLAIN AMQPLAIN]" {
 			t.Errorf("mechanisms %v", got)
@@ -145,25 +147,25 @@ func TestEveryConnectionUsesTheConfiguredMechanism(t *testing.T) {
 // F: nothing is published between channel.open and confirm.select.
 func TestNothingIsPublishedBeforeConfirmModeIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{}, a.endpoint())
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{}, a.Endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 5}))
 		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
 		held := make(chan func(), 1) // the answer to the last method that is not answered by itself
-		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 			switch m.(type) {
 			case *wire.ChannelOpen, *wire.BasicQos: // those that a channel waits for on its way
-				held <- func() { p.answer(channel, m) }
+				held <- func() { p.Answer(channel, m) }
 				return true
 			}
 			return false
 		})
 		time.Sleep(minCalm) // or the next connection comes later
-		a.drop()
+		a.Drop()
 		synctest.Wait() // the channel is being opened
-		a.received()
+		a.Received()
 		verdicts := make(chan core.Verdict, 10)
 		for i := range 10 {
 			go func() {
@@ -186,8 +188,8 @@ func TestNothingIsPublishedBeforeConfirmModeIsBack(t *testing.T) {
 				t.Errorf("verdict %v", v.Outcome)
 			}
 		}
-		got := a.received()
-		if len(got) != 12 || !equal(got[:2], "basic.qos 5", "confirm.select") {
+		got := a.Received()
+		if len(got) != 12 || !sessiontest.Equal(got[:2], "basic.qos 5", "confirm.select") {
 			t.Errorf("sent on the new channel: %v", got)
 		}
 	})
@@ -196,17 +198,17 @@ func TestNothingIsPublishedBeforeConfirmModeIsBack(t *testing.T) {
 // G: a publish has its verdict when its connection dies, not at the next one.
 func TestOutstandingPublishesAreSettledAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{}, a.endpoint())
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{}, a.Endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
-		a.on(func(_ *peer, _ uint16, m wire.Method) bool { _, ok := m.(*wire.BasicPublish); return ok }) // no verdict
+		a.On(func(_ *sessiontest.Peer, _ uint16, m wire.Method) bool { _, ok := m.(*wire.BasicPublish); return ok }) // no verdict
 		confirm, err := ch.PublishConfirm(t.Context(), &core.Publishing{RoutingKey: "q"})
 		must(t, err)
 		synctest.Wait()
 		begun := time.Now()
-		a.stop() // and nobody listens any more
+		a.Stop() // and nobody listens any more
 		v, err := confirm.Wait(t.Context())
 		if err != nil || v.Outcome != core.OutcomeUnknown || errors.Is(v.Err(), core.ErrNacked) || time.Since(begun) != 0 {
 			t.Errorf("%v, %v after %s", v.Outcome, err, time.Since(begun))
@@ -217,14 +219,14 @@ func TestOutstandingPublishesAreSettledAtOnce(t *testing.T) {
 // H: a consume that is never answered stops neither recovery nor Close.
 func TestAConsumeWithoutAnswerHangsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{}, a.endpoint())
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{}, a.Endpoint())
 		stuck, err := c.Channel(t.Context())
 		must(t, err)
 		consume(t, stuck, "leaderless", "stuck")
 		consume(t, stuck, "fine", "sibling")
 		hung := map[uint16]bool{}
-		a.on(func(_ *peer, channel uint16, m wire.Method) bool {
+		a.On(func(_ *sessiontest.Peer, channel uint16, m wire.Method) bool {
 			switch m := m.(type) {
 			case *wire.ChannelOpen, *wire.ChannelClose:
 				hung[channel] = false
@@ -233,7 +235,7 @@ func TestAConsumeWithoutAnswerHangsNothing(t *testing.T) {
 			}
 			return hung[channel]
 		})
-		a.drop()
+		a.Drop()
 		awaitEpoch(t, c, 2) // publishers do not wait for it
 		time.Sleep(16 * time.Second)
 		synctest.Wait()
@@ -241,7 +243,7 @@ func TestAConsumeWithoutAnswerHangsNothing(t *testing.T) {
 		if len(s.Degraded) != 1 || !errors.Is(s.Degraded[0], core.ErrTimeout) || !strings.Contains(s.Degraded[0].Entity, "stuck") {
 			t.Errorf("state %+v", s)
 		}
-		if got := fmt.Sprint(a.received()); !strings.Contains(got, "basic.consume fine sibling") {
+		if got := fmt.Sprint(a.Received()); !strings.Contains(got, "basic.consume fine sibling") {
 			t.Errorf("the sibling is not back: %s", got)
 		}
 		time.Sleep(2 * time.Second) // it is being tried again
@@ -255,15 +257,15 @@ func TestAConsumeWithoutAnswerHangsNothing(t *testing.T) {
 // I: a channel that is closed again and again is reopened ever more slowly.
 func TestASoftErrorStormMeetsABreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, j := connected(t, Config{}, a.Endpoint())
 		opened := 0
-		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 			switch m.(type) {
 			case *wire.ChannelOpen:
 				opened++
 			case *wire.BasicPublish:
-				return p.refuse(channel, m, core.ErrNotFound, "NOT_FOUND - no exchange 'gone'")
+				return p.Refuse(channel, m, core.ErrNotFound, "NOT_FOUND - no exchange 'gone'")
 			}
 			return false
 		})
@@ -279,7 +281,7 @@ func TestASoftErrorStormMeetsABreaker(t *testing.T) {
 		if opened > 10 || published > 10 {
 			t.Errorf("%d channels opened and %d messages lost in 2 s; want at most 10", opened, published)
 		}
-		if e := j.last(t, recovery.EventChannelLost); e.Delay == 0 || !errors.Is(e.Err, core.ErrNotFound) {
+		if e := j.Last(t, recovery.EventChannelLost); e.Delay == 0 || !errors.Is(e.Err, core.ErrNotFound) {
 			t.Errorf("event %v after %s", e.Err, e.Delay)
 		}
 		other, err := c.Channel(t.Context()) // it is this channel's trouble alone

@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/cenkalti/backoff/v4"
@@ -20,24 +22,24 @@ func patientRetry() backoff.BackOff { return backoff.NewConstantBackOff(time.Hou
 func TestASightingEndsTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
-		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
-		c, j := connected(t, Config{Config: recovery.Config{Retry: patientRetry}}, a.endpoint(), at(n, "x:1"), b.endpoint())
+		a, b := sessiontest.NewServer(t, n, "a:1"), sessiontest.NewServer(t, n, "b:1")
+		c, j := connected(t, Config{Config: recovery.Config{Retry: patientRetry}}, a.Endpoint(), sessiontest.At(n, "x:1"), b.Endpoint())
 		c.Found("b:1") // while it is connected: of no use later
 		time.Sleep(time.Minute)
-		b.stop()
-		a.stop()
+		b.Stop()
+		a.Stop()
 		time.Sleep(time.Minute)
-		if got := j.dialled(); len(got) != 4 {
+		if got := j.Dialled(); len(got) != 4 {
 			t.Fatalf("dialled %v; want each endpoint at once, and then none for an hour", got)
 		}
-		b.listen(t)
+		b.Listen(t)
 		found := time.Now()
 		c.Found("b:1")
 		awaitEpoch(t, c, 2)
 		if since := time.Since(found); since >= foundSpread || c.Health().Endpoint != "b:1" {
 			t.Errorf("back at %s after %s", c.Health().Endpoint, since)
 		}
-		if got := j.dialled(); len(got) != 5 {
+		if got := j.Dialled(); len(got) != 5 {
 			t.Errorf("dialled %v", got)
 		}
 	})
@@ -47,16 +49,16 @@ func TestASightingEndsTheWait(t *testing.T) {
 func TestSightingsAreSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
-		a := newServer(t, n, "a:1")
+		a := sessiontest.NewServer(t, n, "a:1")
 		var all []*Connection
 		for range 100 {
-			c, _ := connected(t, Config{Config: recovery.Config{Retry: patientRetry}}, a.endpoint())
+			c, _ := connected(t, Config{Config: recovery.Config{Retry: patientRetry}}, a.Endpoint())
 			all = append(all, c)
 		}
 		time.Sleep(time.Minute)
-		a.stop()
+		a.Stop()
 		time.Sleep(time.Minute)
-		a.listen(t)
+		a.Listen(t)
 		found := time.Now()
 		for _, c := range all {
 			c.Found("a:1")
@@ -75,21 +77,21 @@ func TestSightingsAreSpread(t *testing.T) {
 func TestAnAttemptThatHangsIsBrokenOffAtASighting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
-		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
-		c, j := connected(t, Config{Config: recovery.Config{Retry: patientRetry}}, a.endpoint(), b.endpoint())
+		a, b := sessiontest.NewServer(t, n, "a:1"), sessiontest.NewServer(t, n, "b:1")
+		c, j := connected(t, Config{Config: recovery.Config{Retry: patientRetry}}, a.Endpoint(), b.Endpoint())
 		time.Sleep(time.Minute)
-		b.on(silent)
-		a.stop()
-		a.drop()
+		b.On(sessiontest.Silent)
+		a.Stop()
+		a.Drop()
 		time.Sleep(time.Second) // it hangs at b
-		a.listen(t)
+		a.Listen(t)
 		found := time.Now()
 		c.Found("a:1")
 		awaitEpoch(t, c, 2)
 		if since := time.Since(found); since < stuckAfter-time.Second || since > stuckAfter+foundSpread {
 			t.Errorf("back after %s", since)
 		}
-		if e := j.last(t, recovery.EventRetrying); !errors.Is(e.Err, errFoundElsewhere) {
+		if e := j.Last(t, recovery.EventRetrying); !errors.Is(e.Err, errFoundElsewhere) {
 			t.Errorf("the attempt ended with %v", e.Err)
 		}
 	})

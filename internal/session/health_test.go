@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/brokertest"
@@ -23,8 +25,8 @@ import (
 
 func TestHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := start(t, Config{Recorder: recorded(t, queues("bad")...)}, a.endpoint())
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, _ := start(t, Config{Recorder: recorded(t, queues("bad")...)}, a.Endpoint())
 		check := func(when string, live, ready bool, problem string) recovery.Health {
 			t.Helper()
 			synctest.Wait()
@@ -40,28 +42,28 @@ func TestHealth(t *testing.T) {
 		if h := check("connected", true, true, ""); h.Endpoint != "a:1" || !h.Since.Equal(time.Now()) {
 			t.Errorf("%+v", h)
 		}
-		a.peers[0].send(0, &wire.ConnectionBlocked{Reason: "low on memory"})
+		a.Peers[0].Send(0, &wire.ConnectionBlocked{Reason: "low on memory"})
 		if h := check("blocked", true, true, ""); h.Blocked != "low on memory" {
 			t.Errorf("%+v", h)
 		}
 		time.Sleep(time.Minute)
-		a.stop()
+		a.Stop()
 		time.Sleep(10 * time.Second)
 		if h := check("down", true, false, "refused"); h.Losses != 1 || h.Attempts < 2 || h.Next.Before(time.Now()) || h.Blocked != "" || h.Endpoint != "" {
 			t.Errorf("%+v", h)
 		}
-		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 			d, ok := m.(*wire.QueueDeclare)
 			switch {
 			case !ok || d.Queue != "bad":
 				return false
 			case d.Passive:
-				return p.refuse(channel, m, core.ErrNotFound, "NOT_FOUND")
+				return p.Refuse(channel, m, core.ErrNotFound, "NOT_FOUND")
 			default:
-				return p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+				return p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
 			}
 		})
-		a.listen(t)
+		a.Listen(t)
 		awaitEpoch(t, c, 2)
 		check("degraded", true, false, `degraded, 1 missing, first queue "bad"`)
 		must(t, c.Close(t.Context()))
@@ -71,19 +73,19 @@ func TestHealth(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		r := recorded(t, topology.Queue{Name: "kept"}, topology.Queue{Exclusive: true})
-		c, j := connected(t, Config{Name: "main", Recorder: r}, a.endpoint())
-		if len(j.of(recovery.EventRecovered)) != 0 {
+		c, j := connected(t, Config{Name: "main", Recorder: r}, a.Endpoint())
+		if len(j.Of(recovery.EventRecovered)) != 0 {
 			t.Error("the first connect is no recovery")
 		}
-		a.stop()
+		a.Stop()
 		c.Tally(recovery.Tally{Unknown: 2, NotSent: 1})
 		c.Tally(recovery.Tally{StaleAcks: 3})
 		time.Sleep(time.Minute)
-		a.listen(t)
+		a.Listen(t)
 		awaitEpoch(t, c, 2)
-		e := j.last(t, recovery.EventRecovered)
+		e := j.Last(t, recovery.EventRecovered)
 		got := *e.Report
 		if got.Attempts < 3 || got.Endpoint != "a:1" || e.Connection != "main" || got.Total < time.Minute || got.Dial < time.Minute || got.Total != time.Since(got.Lost) {
 			t.Errorf("report %+v", got)
@@ -101,7 +103,7 @@ func TestReport(t *testing.T) {
 		}
 		c.Reconnect(errors.ErrUnsupported)
 		awaitEpoch(t, c, 3)
-		if got := j.last(t, recovery.EventRecovered).Report.Tally; got != (recovery.Tally{}) {
+		if got := j.Last(t, recovery.EventRecovered).Report.Tally; got != (recovery.Tally{}) {
 			t.Errorf("counted again: %+v", got)
 		}
 	})
@@ -109,7 +111,7 @@ func TestReport(t *testing.T) {
 
 func TestSecretsAreRenewedBeforeTheyExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		var mu sync.Mutex // guards the following
 		var secrets []string
 		sent := func() []string {
@@ -118,7 +120,7 @@ func TestSecretsAreRenewedBeforeTheyExpire(t *testing.T) {
 			defer mu.Unlock()
 			return slices.Clone(secrets)
 		}
-		a.on(func(_ *peer, _ uint16, m wire.Method) bool {
+		a.On(func(_ *sessiontest.Peer, _ uint16, m wire.Method) bool {
 			if u, ok := m.(*wire.ConnectionUpdateSecret); ok {
 				mu.Lock()
 				defer mu.Unlock()
@@ -140,9 +142,9 @@ func TestSecretsAreRenewedBeforeTheyExpire(t *testing.T) {
 					Expires:     time.Now().Add(life),
 				}, nil
 			}},
-		}, a.endpoint())
+		}, a.Endpoint())
 		time.Sleep(life - time.Second)
-		if fmt.Sprint(sent()) != "[token-2]" || len(j.of(recovery.EventSecretRenewed)) != 1 {
+		if fmt.Sprint(sent()) != "[token-2]" || len(j.Of(recovery.EventSecretRenewed)) != 1 {
 			t.Errorf("sent %v", sent())
 		}
 		time.Sleep(life)
@@ -152,11 +154,11 @@ func TestSecretsAreRenewedBeforeTheyExpire(t *testing.T) {
 		failing.Store(true)
 		time.Sleep(life - time.Minute)
 		synctest.Wait()
-		failed := len(j.of(recovery.EventSecretNotRenewed))
+		failed := len(j.Of(recovery.EventSecretNotRenewed))
 		if failed == 0 || failed > 20 {
 			t.Errorf("%d failures reported", failed)
 		}
-		if e := j.last(t, recovery.EventSecretNotRenewed); !errors.Is(e.Err, errors.ErrUnsupported) || strings.Contains(fmt.Sprintf("%+v", e), "token") {
+		if e := j.Last(t, recovery.EventSecretNotRenewed); !errors.Is(e.Err, errors.ErrUnsupported) || strings.Contains(fmt.Sprintf("%+v", e), "token") {
 			t.Errorf("event %+v", e)
 		}
 		failing.Store(false)
@@ -166,7 +168,7 @@ func TestSecretsAreRenewedBeforeTheyExpire(t *testing.T) {
 		}
 		// A new connection asks anew, without renew.
 		before := asked.Load()
-		a.drop()
+		a.Drop()
 		awaitEpoch(t, c, 2)
 		if asked.Load() != before+1 {
 			t.Errorf("asked %d times for one connection", asked.Load()-before)
@@ -181,14 +183,14 @@ func TestReportOfTheConsumers(t *testing.T) {
 		soon, late := b.channel(t), b.channel(t)
 		consume(t, soon, declare(t, soon, core.QueueDeclare{Queue: "a", Durable: true}), "soon")
 		consume(t, late, declare(t, late, core.QueueDeclare{Queue: "b", Durable: true}), "late")
-		if n := len(b.journal.of(recovery.EventResumed)); n != 0 {
+		if n := len(b.journal.Of(recovery.EventResumed)); n != 0 {
 			t.Errorf("%d events before any loss", n)
 		}
 		time.Sleep(time.Minute)
 		b.OnReceive(wire.MethodBasicConsume, brokertest.Nth(1, brokertest.Refuse(403, "ACCESS_REFUSED")))
 		b.cut(t)
 		b.ready(t)
-		first, full := b.journal.last(t, recovery.EventRecovered).Report, b.journal.last(t, recovery.EventResumed).Report
+		first, full := b.journal.Last(t, recovery.EventRecovered).Report, b.journal.Last(t, recovery.EventResumed).Report
 		if first.ConsumeReady != 0 || first.Consumers != nil {
 			t.Errorf("the report at publish-ready has %s, %v", first.ConsumeReady, first.Consumers)
 		}
@@ -211,14 +213,14 @@ func TestReportOfTheConsumers(t *testing.T) {
 		}
 		b.cut(t)
 		b.ready(t)
-		if again := b.journal.last(t, recovery.EventResumed).Report; again == full || again.ConsumeReady != again.Total || len(again.Consumers[0].Refused) > 0 {
+		if again := b.journal.Last(t, recovery.EventResumed).Report; again == full || again.ConsumeReady != again.Total || len(again.Consumers[0].Refused) > 0 {
 			t.Errorf("after another loss: %+v", again)
 		}
 		must(t, late.Close(t.Context()))
 		must(t, soon.Close(t.Context()))
 		b.cut(t)
 		b.ready(t)
-		if n := len(b.journal.of(recovery.EventResumed)); n != 2 {
+		if n := len(b.journal.Of(recovery.EventResumed)); n != 2 {
 			t.Errorf("%d events; want none without consumers", n)
 		}
 	})

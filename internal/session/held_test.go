@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/brokertest"
@@ -226,10 +228,10 @@ func TestExclusiveQueuesHeldForTheLostConnectionComeBackTogether(t *testing.T) {
 					t.Errorf("%d channels were closed", got)
 				}
 				roundTrips(t, ch, append(all, other))
-				if q, r := len(h.journal.of(recovery.EventQuarantined)), len(h.journal.of(recovery.EventRestored)); q < n || r != n {
+				if q, r := len(h.journal.Of(recovery.EventQuarantined)), len(h.journal.Of(recovery.EventRestored)); q < n || r != n {
 					t.Errorf("%d quarantined, %d restored; want %d", q, r, n)
 				}
-				if got := len(h.journal.of(recovery.EventConsumerLost)) + len(h.journal.of(recovery.EventChannelLost)); got > 0 {
+				if got := len(h.journal.Of(recovery.EventConsumerLost)) + len(h.journal.Of(recovery.EventChannelLost)); got > 0 {
 					t.Errorf("%d consumers and channels were lost", got)
 				}
 			})
@@ -329,40 +331,40 @@ func TestManyCutsOfExclusiveQueues(t *testing.T) {
 // A queue that came free just before the connection died is held again, on the next one, until it comes free there.
 func TestAQueueFreedOnALostConnectionIsHeldOnTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		mine := []topology.Queue{{Name: "one", Exclusive: true}, {Name: "two", Exclusive: true}}
-		c, j := connected(t, Config{Recorder: recorded(t, mine...)}, a.endpoint())
+		c, j := connected(t, Config{Recorder: recorded(t, mine...)}, a.Endpoint())
 		var free atomic.Bool
 		tries := 0
-		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 			d, ok := m.(*wire.QueueDeclare)
 			if !ok || free.Load() {
 				return false
 			}
-			if p.number == 2 && d.Queue == "one" {
+			if p.Number == 2 && d.Queue == "one" {
 				tries++
 			}
 			switch {
-			case p.number == 2 && tries == 2 && d.Queue == "one":
+			case p.Number == 2 && tries == 2 && d.Queue == "one":
 				return false // free
-			case p.number == 2 && tries == 2:
+			case p.Number == 2 && tries == 2:
 				time.Sleep(10 * time.Millisecond)
-				p.nc.Reset()
+				p.NC.Reset()
 				return true
 			}
-			return p.refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED")
+			return p.Refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED")
 		})
-		a.drop()
+		a.Drop()
 		awaitEpoch(t, c, 3)
-		a.received()
+		a.Received()
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
-		if binds, restored := a.count("queue.bind"), len(j.of(recovery.EventRestored)); binds != 0 || restored != 0 || len(c.State().Degraded) != 2 {
+		if binds, restored := a.Count("queue.bind"), len(j.Of(recovery.EventRestored)); binds != 0 || restored != 0 || len(c.State().Degraded) != 2 {
 			t.Errorf("%d bindings tried, %d restored, degraded %s; want both queues held", binds, restored, entities(c.State().Degraded))
 		}
 		free.Store(true)
 		must(t, c.Await(t.Context(), recovery.State.Ready))
-		if n := a.count("queue.bind"); n != 2 {
+		if n := a.Count("queue.bind"); n != 2 {
 			t.Errorf("%d bindings when they came free; want 2", n)
 		}
 	})
@@ -378,7 +380,7 @@ func TestTheConsumerOfAQueueThatIsRefusedOtherwiseIsStarted(t *testing.T) {
 		h.OnReceive(wire.MethodQueueDeclare, brokertest.Nth(1, brokertest.Refuse(403, "ACCESS_REFUSED")))
 		end()
 		h.ready(t)
-		if e := h.journal.last(t, recovery.EventQuarantined); !errors.Is(e.Err, core.ErrAccessRefused) {
+		if e := h.journal.Last(t, recovery.EventQuarantined); !errors.Is(e.Err, core.ErrAccessRefused) {
 			t.Errorf("refused at last with %v; want 403", e.Err)
 		}
 		roundTrips(t, ch, all)
@@ -418,10 +420,10 @@ func TestWhatCannotBeTriedIsPutOff(t *testing.T) {
 // Own queues that are refused for another reason than a lock keep no other waiting, however many they are.
 func TestManyOwnQueuesRefusedOtherwiseKeepNoneWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 			d, ok := m.(*wire.QueueDeclare)
-			return ok && strings.HasPrefix(d.Queue, "bad") && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+			return ok && strings.HasPrefix(d.Queue, "bad") && p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
 		})
 		var all []topology.Queue
 		for i := range 4 * heldRefusals {
@@ -431,9 +433,9 @@ func TestManyOwnQueuesRefusedOtherwiseKeepNoneWaiting(t *testing.T) {
 			}
 			all = append(all, topology.Queue{Name: fmt.Sprint(name, i), Exclusive: true})
 		}
-		c, _ := connected(t, Config{Recorder: recorded(t, all...)}, a.endpoint())
+		c, _ := connected(t, Config{Recorder: recorded(t, all...)}, a.Endpoint())
 		tried := map[string]bool{}
-		for _, m := range a.received() {
+		for _, m := range a.Received() {
 			tried[strings.TrimPrefix(m, "queue.declare ")] = true
 		}
 		for _, q := range all {

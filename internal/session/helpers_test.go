@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/core"
@@ -12,11 +14,11 @@ import (
 )
 
 // start returns a connection to list with a journal; cfg says the rest.
-func start(t *testing.T, cfg Config, list ...core.Config) (*Connection, *journal) {
+func start(t *testing.T, cfg Config, list ...core.Config) (*Connection, *sessiontest.Journal) {
 	t.Helper()
-	j := &journal{}
-	cfg.Resolver = recovery.Endpoints(j.watched(list...)...)
-	cfg.Emit = j.emit
+	j := &sessiontest.Journal{}
+	cfg.Resolver = recovery.Endpoints(j.Watched(list...)...)
+	cfg.Emit = j.Emit
 	c := New(cfg)
 	t.Cleanup(func() {
 		if err := c.Close(context.Background()); err != nil {
@@ -27,7 +29,7 @@ func start(t *testing.T, cfg Config, list ...core.Config) (*Connection, *journal
 }
 
 // connected is start, with the first session made.
-func connected(t *testing.T, cfg Config, list ...core.Config) (*Connection, *journal) {
+func connected(t *testing.T, cfg Config, list ...core.Config) (*Connection, *sessiontest.Journal) {
 	t.Helper()
 	c, j := start(t, cfg, list...)
 	if err := c.Connect(t.Context()); err != nil {

@@ -97,7 +97,7 @@ func TestAGateThatExitsIsTold(t *testing.T) {
 			core.Config{Addr: "broker:5672", DialContext: b.DialContext})
 		err := c.Connect(t.Context())
 		synctest.Wait() // events are told after the state has changed
-		if !errors.Is(err, hook.ErrExited) || !errors.Is(j.last(t, recovery.EventEnded).Err, hook.ErrExited) {
+		if !errors.Is(err, hook.ErrExited) || !errors.Is(j.Last(t, recovery.EventEnded).Err, hook.ErrExited) {
 			t.Errorf("connect: %v", err)
 		}
 	})
@@ -144,7 +144,7 @@ func TestAReturnListenerThatExitsIsTold(t *testing.T) {
 		ch.OnReturn(func(*core.Return) { left.maybe() })
 		must(t, ch.Publish(t.Context(), &core.Publishing{RoutingKey: "nowhere", Mandatory: true}))
 		synctest.Wait()
-		if err := b.journal.last(t, recovery.EventLost).Err; err == nil {
+		if err := b.journal.Last(t, recovery.EventLost).Err; err == nil {
 			t.Error("no cause")
 		}
 		b.ready(t)

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/core"
@@ -27,23 +29,23 @@ func TestALossAtEveryStepStartsOver(t *testing.T) {
 		cut := false
 		t.Run(fmt.Sprintf("step %d", step), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newServer(t, &memnet.Network{}, "a:1")
-				c, _ := connected(t, Config{Recorder: recorder(t)}, a.endpoint())
+				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+				c, _ := connected(t, Config{Recorder: recorder(t)}, a.Endpoint())
 				seen, changed := 0, false
-				a.on(func(p *peer, _ uint16, m wire.Method) bool {
-					if p.number != 2 {
+				a.On(func(p *sessiontest.Peer, _ uint16, m wire.Method) bool {
+					if p.Number != 2 {
 						return false
 					}
 					changed = changed || alters(m)
 					if seen++; seen == step {
 						cut = true
-						p.nc.Reset()
+						p.NC.Reset()
 						return true
 					}
 					return false
 				})
-				a.received()
-				a.drop()
+				a.Received()
+				a.Drop()
 				s, err := c.SessionAfter(t.Context(), 1)
 				if err != nil {
 					t.Fatal(err)
@@ -52,7 +54,7 @@ func TestALossAtEveryStepStartsOver(t *testing.T) {
 					awaitEpoch(t, c, s.Epoch+1)
 				}
 				synctest.Wait()
-				got := fmt.Sprint(a.received())
+				got := fmt.Sprint(a.Received())
 				wanted := []string{"exchange.declare ", "queue.declare ", "queue.bind amq.gen-"}
 				if cut && changed { // what is there now is not known
 					wanted = append(wanted, "exchange.declare x", "queue.declare q", "queue.bind q x k")
@@ -65,7 +67,7 @@ func TestALossAtEveryStepStartsOver(t *testing.T) {
 				if d := c.State().Degraded; len(d) != 0 {
 					t.Errorf("degraded: %v", d)
 				}
-				a.on(nil) // the steps of closing are no part of it
+				a.On(nil) // the steps of closing are no part of it
 			})
 		})
 		if !cut {
@@ -92,30 +94,30 @@ func alters(m wire.Method) bool {
 
 func TestBlockedEndsWithTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
-		a.peers[0].send(0, &wire.ConnectionBlocked{Reason: "low on memory"})
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, j := connected(t, Config{}, a.Endpoint())
+		a.Peers[0].Send(0, &wire.ConnectionBlocked{Reason: "low on memory"})
 		synctest.Wait()
-		if e := j.last(t, recovery.EventBlocked); e.Err.Error() != "low on memory" {
+		if e := j.Last(t, recovery.EventBlocked); e.Err.Error() != "low on memory" {
 			t.Errorf("reason %v", e.Err)
 		}
-		a.drop()
+		a.Drop()
 		awaitEpoch(t, c, 2)
-		j.last(t, recovery.EventUnblocked)
+		j.Last(t, recovery.EventUnblocked)
 	})
 }
 
 func TestASilentServerIsGivenUpAtEveryStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
-		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
-		c, _ := connected(t, Config{Config: recovery.Config{ReplayTimeout: 40 * time.Second}, Recorder: recorded(t, topology.Queue{Name: "q", Exclusive: true})}, a.endpoint(), b.endpoint())
-		b.on(silent)
-		a.on(func(_ *peer, _ uint16, m wire.Method) bool { // answers no declaration
+		a, b := sessiontest.NewServer(t, n, "a:1"), sessiontest.NewServer(t, n, "b:1")
+		c, _ := connected(t, Config{Config: recovery.Config{ReplayTimeout: 40 * time.Second}, Recorder: recorded(t, topology.Queue{Name: "q", Exclusive: true})}, a.Endpoint(), b.Endpoint())
+		b.On(sessiontest.Silent)
+		a.On(func(_ *sessiontest.Peer, _ uint16, m wire.Method) bool { // answers no declaration
 			_, ok := m.(*wire.QueueBind)
 			return ok
 		})
-		a.drop()
+		a.Drop()
 		s := awaitEpoch(t, c, 2)
 		if d := c.State().Degraded; len(d) != 1 || !errors.Is(d[0], core.ErrTimeout) || s.Conn.Err() != nil {
 			t.Errorf("degraded: %v; connection %v", d, s.Conn.Err())
@@ -126,14 +128,14 @@ func TestASilentServerIsGivenUpAtEveryStep(t *testing.T) {
 // However many declarations are not answered, they are found, and set aside.
 func TestManyDeclarationsWithoutAnAnswerDoNotStopRecovery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		var silence atomic.Bool
 		silence.Store(true)
-		a.on(func(_ *peer, _ uint16, m wire.Method) bool {
+		a.On(func(_ *sessiontest.Peer, _ uint16, m wire.Method) bool {
 			_, ok := m.(*wire.QueueBind)
 			return ok && silence.Load()
 		})
-		c, _ := start(t, Config{Recorder: recorded(t, queues("a b c d e f")...)}, a.endpoint())
+		c, _ := start(t, Config{Recorder: recorded(t, queues("a b c d e f")...)}, a.Endpoint())
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
 		must(t, c.Connect(ctx))

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/brokertest"
@@ -56,8 +58,8 @@ func TestManyChannelsWithTheirQueuesAndConsumersComeBack(t *testing.T) {
 
 func TestListenersStay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, j := connected(t, Config{}, a.Endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
@@ -65,19 +67,19 @@ func TestListenersStay(t *testing.T) {
 		ch.OnReturn(func(*core.Return) { returned++ })
 		for epoch := range uint64(3) {
 			if epoch > 0 {
-				a.drop()
+				a.Drop()
 				awaitEpoch(t, c, epoch+1)
 				synctest.Wait()
 			}
-			a.peers[0].send(0, &wire.ConnectionBlocked{Reason: "low on memory"})
-			a.peers[0].send(0, &wire.ConnectionUnblocked{})
+			a.Peers[0].Send(0, &wire.ConnectionBlocked{Reason: "low on memory"})
+			a.Peers[0].Send(0, &wire.ConnectionUnblocked{})
 			confirm, err := ch.PublishConfirm(t.Context(), &core.Publishing{RoutingKey: "q"})
 			must(t, err)
 			if v, _ := confirm.Wait(t.Context()); v.Outcome != core.OutcomeConfirmed {
 				t.Errorf("verdict %v", v.Outcome)
 			}
 			synctest.Wait()
-			if b, u := len(j.of(recovery.EventBlocked)), len(j.of(recovery.EventUnblocked)); b != int(epoch)+1 || u != b {
+			if b, u := len(j.Of(recovery.EventBlocked)), len(j.Of(recovery.EventUnblocked)); b != int(epoch)+1 || u != b {
 				t.Errorf("on connection %d: blocked %d, unblocked %d times", epoch+1, b, u)
 			}
 		}
@@ -226,7 +228,7 @@ func TestAQueueWithANameIsNeverRenamed(t *testing.T) {
 			b.cut(t)
 			b.ready(t)
 		}
-		if e := b.journal.of(recovery.EventRenamed); len(e) != 0 || len(b.Consumers()) != 1 {
+		if e := b.journal.Of(recovery.EventRenamed); len(e) != 0 || len(b.Consumers()) != 1 {
 			t.Errorf("renamed %v; consumers %v", e, b.Consumers())
 		}
 	})
@@ -265,22 +267,22 @@ func TestAQueueThatVanishesBeforeItIsConsumedComesBack(t *testing.T) {
 // yet. So what waits is published when the consumers are back.
 func TestDirectReplyToIsThereBeforeARequestIsPublished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{}, a.endpoint())
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{}, a.Endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		_, err = ch.Consume(t.Context(), core.BasicConsume{Queue: "amq.rabbitmq.reply-to", ConsumerTag: "replies", NoAck: true})
 		must(t, err)
-		a.stop()
+		a.Stop()
 		synctest.Wait() // or the request goes to the old connection
-		a.received()
+		a.Received()
 		published := make(chan error)
 		go func() { published <- ch.Publish(t.Context(), &core.Publishing{RoutingKey: "requests"}) }()
 		time.Sleep(time.Minute)
-		a.listen(t)
+		a.Listen(t)
 		must(t, <-published)
 		synctest.Wait()
-		if got := a.received(); !equal(got, "basic.consume amq.rabbitmq.reply-to replies", "basic.publish requests") {
+		if got := a.Received(); !sessiontest.Equal(got, "basic.consume amq.rabbitmq.reply-to replies", "basic.publish requests") {
 			t.Errorf("sent %v", got)
 		}
 	})
@@ -289,15 +291,15 @@ func TestDirectReplyToIsThereBeforeARequestIsPublished(t *testing.T) {
 // Where a stream goes on is for its reader to say.
 func TestArgumentsOfTheNextConsume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		var from []any
-		a.on(func(_ *peer, _ uint16, m wire.Method) bool {
+		a.On(func(_ *sessiontest.Peer, _ uint16, m wire.Method) bool {
 			if c, ok := m.(*wire.BasicConsume); ok {
 				from = append(from, c.Arguments["x-stream-offset"])
 			}
 			return false
 		})
-		c, _ := connected(t, Config{}, a.endpoint())
+		c, _ := connected(t, Config{}, a.Endpoint())
 		ch, err := c.Channel(t.Context())
 		must(t, err)
 		first := core.Table{"x-stream-offset": "first"}
@@ -310,7 +312,7 @@ func TestArgumentsOfTheNextConsume(t *testing.T) {
 				must(t, cons.SetArguments(args))
 				args["x-stream-offset"] = "changed"
 			}
-			a.drop()
+			a.Drop()
 			awaitEpoch(t, c, epoch+2)
 			synctest.Wait()
 		}

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/core"
@@ -41,7 +43,7 @@ func TestWithRabbitMQ(t *testing.T) {
 }
 
 // rabbit returns a connection to the broker, connected within half a minute.
-func rabbit(t *testing.T, broker *docker.Broker, cfg Config, change func(*core.Config)) (*Connection, *journal) {
+func rabbit(t *testing.T, broker *docker.Broker, cfg Config, change func(*core.Config)) (*Connection, *sessiontest.Journal) {
 	t.Helper()
 	endpoint := core.Config{Addr: broker.Addr(), DialContext: (&net.Dialer{}).DialContext}
 	if change != nil {
@@ -79,7 +81,7 @@ func testFatalOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	if s.Stage != recovery.StageConsumeReady || !strings.Contains(got, `queue "bad-1"`) || !strings.Contains(got, `queue "bad-2"`) || strings.Contains(got, "good") {
 		t.Errorf("degraded: %s", got)
 	}
-	e := j.of(recovery.EventQuarantined)[0]
+	e := j.Of(recovery.EventQuarantined)[0]
 	if refusal, ok := errs.AsType[*core.Error](e.Err); !ok || refusal.Code != core.ErrInternal || refusal.Scope != core.ScopeConnection {
 		t.Errorf("event %v", e.Err)
 	}
@@ -179,11 +181,11 @@ func testLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	begun := time.Now()
 	awaitEpoch(t, c, 2)
 	await(t, c, recovery.State.Ready)
-	t.Logf("ready after %s, tried %d times", time.Since(begun).Round(time.Millisecond), len(j.of(recovery.EventQuarantined)))
-	if e := j.of(recovery.EventQuarantined); len(e) == 0 || !errors.Is(e[0].Err, core.ErrResourceLocked) {
+	t.Logf("ready after %s, tried %d times", time.Since(begun).Round(time.Millisecond), len(j.Of(recovery.EventQuarantined)))
+	if e := j.Of(recovery.EventQuarantined); len(e) == 0 || !errors.Is(e[0].Err, core.ErrResourceLocked) {
 		t.Errorf("events %v: the broker had given the queue up already", e)
 	}
-	if len(j.of(recovery.EventRestored)) == 0 {
+	if len(j.Of(recovery.EventRestored)) == 0 {
 		t.Error("nothing was restored")
 	}
 }
@@ -203,7 +205,7 @@ func testManyLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	all := exclusive(t, ch, queues)
 	for range cuts {
 		epoch := c.State().Epoch
-		refused := len(j.of(recovery.EventQuarantined))
+		refused := len(j.Of(recovery.EventQuarantined))
 		proxy.Reset()
 		begun := time.Now()
 		awaitEpoch(t, c, epoch+1)
@@ -213,10 +215,10 @@ func testManyLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 		if err != nil {
 			t.Fatalf("%v: %+v", err, c.State())
 		}
-		t.Logf("ready after %s, %d queues were held", time.Since(begun).Round(time.Millisecond), len(j.of(recovery.EventQuarantined))-refused)
+		t.Logf("ready after %s, %d queues were held", time.Since(begun).Round(time.Millisecond), len(j.Of(recovery.EventQuarantined))-refused)
 		roundTrips(t, ch, all)
 	}
-	if n := len(j.of(recovery.EventConsumerLost)) + len(j.of(recovery.EventChannelLost)); n > 0 {
+	if n := len(j.Of(recovery.EventConsumerLost)) + len(j.Of(recovery.EventChannelLost)); n > 0 {
 		t.Errorf("%d consumers and channels were lost", n)
 	}
 	must(t, ch.Close(t.Context()))
@@ -245,7 +247,7 @@ func testAckTimeoutOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 		t.Errorf("the late ack: %v", err)
 	}
 	must(t, again.Ack())
-	t.Logf("%d channels, %d consumers lost", len(j.of(recovery.EventChannelLost)), len(j.of(recovery.EventConsumerLost)))
+	t.Logf("%d channels, %d consumers lost", len(j.Of(recovery.EventChannelLost)), len(j.Of(recovery.EventConsumerLost)))
 	send(t, ch, "slow", "next")
 	if d, err := cons.Receive(ctx); err != nil || string(d.Body) != "next" {
 		t.Errorf("then %v, %v", d, err)
@@ -364,8 +366,8 @@ func TestAckTimeoutThatClosesTheChannel(t *testing.T) {
 		t.Errorf("the late ack: %v", err)
 	}
 	must(t, again.Ack())
-	if e := j.last(t, recovery.EventChannelLost); !errors.Is(e.Err, core.ErrAckTimeout) || len(j.of(recovery.EventLost)) != 0 {
-		t.Errorf("lost the channel of %v, connections %v", e.Err, j.of(recovery.EventLost))
+	if e := j.Last(t, recovery.EventChannelLost); !errors.Is(e.Err, core.ErrAckTimeout) || len(j.Of(recovery.EventLost)) != 0 {
+		t.Errorf("lost the channel of %v, connections %v", e.Err, j.Of(recovery.EventLost))
 	}
 	send(t, ch, q, "next")
 	if got := receive(t, cons); got != "next" || cons.Tag() != "tag" {
@@ -389,10 +391,10 @@ func testEndedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if _, err := cons.Receive(ctx); !errors.Is(err, core.ErrNotFound) {
-		t.Fatalf("ended with %v, in state %+v after %+v", err, c.State(), j.all())
+		t.Fatalf("ended with %v, in state %+v after %+v", err, c.State(), j.All())
 	}
 	<-cons.Done()
-	if e := j.of(recovery.EventConsumerEnded); len(e) != 1 || !errors.Is(e[0].Err, core.ErrNotFound) || e[0].Entity != cons.String() {
+	if e := j.Of(recovery.EventConsumerEnded); len(e) != 1 || !errors.Is(e[0].Err, core.ErrNotFound) || e[0].Entity != cons.String() {
 		t.Errorf("events %v", e)
 	}
 }
@@ -431,8 +433,8 @@ func testRestartOfRabbitMQ(t *testing.T, broker *docker.Broker) {
 	awaitEpoch(t, c, 2)
 	await(t, c, recovery.State.Ready)
 	round("three")
-	if now := c.Resolve(first); now == first || j.last(t, recovery.EventRenamed).Name != now {
+	if now := c.Resolve(first); now == first || j.Last(t, recovery.EventRenamed).Name != now {
 		t.Errorf("the queue is still called %s", now)
 	}
-	t.Log(j.last(t, recovery.EventRecovered).Report)
+	t.Log(j.Last(t, recovery.EventRecovered).Report)
 }

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/brokertest"
@@ -38,26 +40,26 @@ func chained() *record.Recorder {
 // and takes the auto-delete exchange along.
 func TestABindingIsRetriedWithItsEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, &memnet.Network{}, "rabbit:5672")
+		s := sessiontest.NewServer(t, &memnet.Network{}, "rabbit:5672")
 		var gone atomic.Bool // exchange b, after the replay has found it
 		gone.Store(true)
-		s.on(refusing(func(m wire.Method) bool {
+		s.On(refusing(func(m wire.Method) bool {
 			b, toQueue := m.(*wire.QueueBind)
 			_, toExchange := m.(*wire.ExchangeBind)
 			return gone.Load() && (toExchange || toQueue && b.Exchange == "b")
 		}, core.ErrNotFound))
-		c, j := connected(t, Config{Recorder: chained()}, s.endpoint())
-		if got := len(j.of(recovery.EventQuarantined)); got != 2 {
+		c, j := connected(t, Config{Recorder: chained()}, s.Endpoint())
+		if got := len(j.Of(recovery.EventQuarantined)); got != 2 {
 			t.Fatalf("%d quarantined, want both bindings of b", got)
 		}
-		s.received()
+		s.Received()
 		gone.Store(false)
 		time.Sleep(firstRetry)
 		synctest.Wait()
 		want := []string{
 			"exchange.declare a", "exchange.declare b", "queue.declare q", "exchange.bind", "queue.bind q b ",
 		}
-		if got := s.received(); !slices.Equal(sorted(got), sorted(want)) {
+		if got := s.Received(); !slices.Equal(sorted(got), sorted(want)) {
 			t.Errorf("retried %q, want %q", got, want)
 		}
 		if s := c.State(); !s.Ready() {
@@ -68,9 +70,9 @@ func TestABindingIsRetriedWithItsEnds(t *testing.T) {
 
 func TestRedeclareBringsBackWhatLeadsToTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, &memnet.Network{}, "rabbit:5672")
-		c, _ := connected(t, Config{Recorder: chained()}, s.endpoint())
-		s.received()
+		s := sessiontest.NewServer(t, &memnet.Network{}, "rabbit:5672")
+		c, _ := connected(t, Config{Recorder: chained()}, s.Endpoint())
+		s.Received()
 		recorded, err := c.Redeclare(context.Background(), awaitEpoch(t, c, 1), "q")
 		if !recorded || err != nil {
 			t.Errorf("Redeclare = %t, %v", recorded, err)
@@ -78,7 +80,7 @@ func TestRedeclareBringsBackWhatLeadsToTheQueue(t *testing.T) {
 		want := []string{
 			"exchange.declare a", "exchange.declare b", "queue.declare passive q", "queue.declare q", "exchange.bind", "queue.bind q b ",
 		}
-		if got := s.received(); !slices.Equal(sorted(got), sorted(want)) {
+		if got := s.Received(); !slices.Equal(sorted(got), sorted(want)) {
 			t.Errorf("declared %q, want %q", got, want)
 		}
 		if recorded, err := c.Redeclare(context.Background(), awaitEpoch(t, c, 1), "unknown"); recorded || err != nil {
@@ -89,18 +91,18 @@ func TestRedeclareBringsBackWhatLeadsToTheQueue(t *testing.T) {
 
 func TestRedeclareNamesTheFirstRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, &memnet.Network{}, "rabbit:5672")
-		c, _ := connected(t, Config{Recorder: chained()}, s.endpoint())
-		s.on(refusing(func(m wire.Method) bool {
+		s := sessiontest.NewServer(t, &memnet.Network{}, "rabbit:5672")
+		c, _ := connected(t, Config{Recorder: chained()}, s.Endpoint())
+		s.On(refusing(func(m wire.Method) bool {
 			e, ok := m.(*wire.ExchangeDeclare)
 			return ok && e.Exchange == "b"
 		}, core.ErrAccessRefused))
-		s.received()
+		s.Received()
 		recorded, err := c.Redeclare(context.Background(), awaitEpoch(t, c, 1), "q")
 		if !recorded || !errors.Is(err, core.ErrAccessRefused) {
 			t.Errorf("Redeclare = %t, %v", recorded, err)
 		}
-		if got := s.count("queue.declare q"); got != 1 {
+		if got := s.Count("queue.declare q"); got != 1 {
 			t.Errorf("the queue was declared %d times after the refusal of an exchange", got)
 		}
 	})
@@ -158,7 +160,7 @@ func TestAnExclusiveQueueIsNotDoubledByARefusedConsumer(t *testing.T) {
 		b.SetPermissions("guest", "/", ".*", ".*", "^x$")
 		b.CancelConsumer("tag")
 		time.Sleep(10 * time.Minute)
-		if n := len(b.journal.of(recovery.EventConsumerLost)); n < 5 {
+		if n := len(b.journal.Of(recovery.EventConsumerLost)); n < 5 {
 			t.Fatalf("it was tried %d times", n)
 		}
 		if got := bound(b); len(got) != 1 || got[0] != q {
@@ -190,9 +192,9 @@ func TestAnExclusiveQueueIsNotDoubledByItsBinding(t *testing.T) {
 
 // refusing is a script that refuses some methods, and ignores what follows on
 // the channel as a broker does.
-func refusing(what func(wire.Method) bool, code core.Code) func(*peer, uint16, wire.Method) bool {
+func refusing(what func(wire.Method) bool, code core.Code) func(*sessiontest.Peer, uint16, wire.Method) bool {
 	closing := map[uint16]bool{}
-	return func(p *peer, channel uint16, m wire.Method) bool {
+	return func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 		switch m.(type) {
 		case *wire.ChannelOpen, *wire.ChannelCloseOk:
 			delete(closing, channel)
@@ -202,7 +204,7 @@ func refusing(what func(wire.Method) bool, code core.Code) func(*peer, uint16, w
 		}
 		if m != nil && what(m) {
 			closing[channel] = true
-			return p.refuse(channel, m, code, "refused")
+			return p.Refuse(channel, m, code, "refused")
 		}
 		return false
 	}

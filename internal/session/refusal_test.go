@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/brokertest"
@@ -45,18 +47,18 @@ func entities(failures []recovery.Failure) string {
 
 func TestARefusedEntityIsIsolatedAndTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 			switch {
 			case declaresQueue(m, "bad"):
-				return p.refuse(channel, m, core.ErrPreconditionFailed, "PRECONDITION_FAILED - inequivalent arg 'durable'")
-			case strings.HasPrefix(describeMethod(methodOr(m)), "queue.bind bad"):
-				return p.refuse(channel, m, core.ErrNotFound, "NOT_FOUND - no queue 'bad'")
+				return p.Refuse(channel, m, core.ErrPreconditionFailed, "PRECONDITION_FAILED - inequivalent arg 'durable'")
+			case strings.HasPrefix(sessiontest.DescribeMethod(methodOr(m)), "queue.bind bad"):
+				return p.Refuse(channel, m, core.ErrNotFound, "NOT_FOUND - no queue 'bad'")
 			}
 			return false
 		})
-		c, j := connected(t, Config{Recorder: recorded(t, queues("one bad two")...)}, a.endpoint())
-		got := fmt.Sprint(a.received())
+		c, j := connected(t, Config{Recorder: recorded(t, queues("one bad two")...)}, a.Endpoint())
+		got := fmt.Sprint(a.Received())
 		for _, want := range []string{"queue.declare one", "queue.declare two", "queue.bind one x k", "queue.bind two x k"} {
 			if !strings.Contains(got, want) {
 				t.Errorf("%q is missing in %s", want, got)
@@ -66,16 +68,16 @@ func TestARefusedEntityIsIsolatedAndTriedAgain(t *testing.T) {
 		if s.Stage != recovery.StageConsumeReady || s.Ready() || entities(s.Degraded) != `queue "bad", binding of queue "bad" to "x" with key "k"` {
 			t.Errorf("state %+v", s)
 		}
-		if n := len(j.of(recovery.EventQuarantined)); n != 2 {
+		if n := len(j.Of(recovery.EventQuarantined)); n != 2 {
 			t.Errorf("%d events", n)
 		}
 		time.Sleep(10 * time.Minute)
-		if n := a.count("queue.declare bad"); n < 15 || n > 30 {
+		if n := a.Count("queue.declare bad"); n < 15 || n > 30 {
 			t.Errorf("tried %d times in ten minutes", n)
 		}
-		a.on(nil)
+		a.On(nil)
 		must(t, c.Await(t.Context(), recovery.State.Ready))
-		if got := fmt.Sprint(len(j.of(recovery.EventRestored)), c.State().Epoch); got != "2 1" {
+		if got := fmt.Sprint(len(j.Of(recovery.EventRestored)), c.State().Epoch); got != "2 1" {
 			t.Errorf("restored and epoch: %s; want 2 1", got)
 		}
 	})
@@ -90,14 +92,14 @@ func methodOr(m wire.Method) wire.Method {
 
 func TestAnOwnExclusiveQueueIsRetriedUntilTheOldConnectionIsReaped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{Recorder: recorded(t, topology.Queue{Name: "mine", Exclusive: true})}, a.endpoint())
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{Recorder: recorded(t, topology.Queue{Name: "mine", Exclusive: true})}, a.Endpoint())
 		reaped := time.Now().Add(20 * time.Second)
-		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 			return declaresQueue(m, "mine") && time.Now().Before(reaped) &&
-				p.refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'mine'")
+				p.Refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'mine'")
 		})
-		a.drop()
+		a.Drop()
 		awaitEpoch(t, c, 2)
 		must(t, c.Await(t.Context(), recovery.State.Ready))
 		if late := time.Since(reaped); late < 0 || late > lastLocked {
@@ -120,7 +122,7 @@ func TestTheApplicationDecidesAboutRefusedEntities(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.decision.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newServer(t, &memnet.Network{}, "a:1")
+				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 				var c *Connection
 				var asked []recovery.Refusal
 				c, j := connected(t, Config{
@@ -133,20 +135,20 @@ func TestTheApplicationDecidesAboutRefusedEntities(t *testing.T) {
 						return test.decision
 					}, ReplayTimeout: 10 * time.Second},
 					Recorder: recorded(t, queues("one bad")...),
-				}, a.endpoint())
-				a.on(func(p *peer, channel uint16, m wire.Method) bool {
+				}, a.Endpoint())
+				a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 					d, ok := m.(*wire.QueueDeclare)
 					if ok && d.Queue == "bad" && d.Passive && len(asked) == 0 {
-						return p.refuse(channel, m, core.ErrNotFound, "NOT_FOUND")
+						return p.Refuse(channel, m, core.ErrNotFound, "NOT_FOUND")
 					}
-					return declaresQueue(m, "bad") && p.refuse(channel, m, core.ErrPreconditionFailed, "inequivalent arg")
+					return declaresQueue(m, "bad") && p.Refuse(channel, m, core.ErrPreconditionFailed, "inequivalent arg")
 				})
-				a.drop()
+				a.Drop()
 				awaitEpoch(t, c, 2)
 				if len(asked) == 0 || asked[0].Reason != recovery.ReasonDifferent || asked[0].Attempts != 1 || asked[0].Entity.String() != `queue "bad"` {
 					t.Errorf("asked about %+v", asked)
 				}
-				r := j.last(t, recovery.EventRecovered).Report
+				r := j.Last(t, recovery.EventRecovered).Report
 				if got := test.report(r); got != test.want {
 					t.Errorf("reported %s; want %s", got, test.want)
 				}
@@ -160,21 +162,21 @@ func TestTheApplicationDecidesAboutRefusedEntities(t *testing.T) {
 
 func TestTheApplicationMayFailTheConnectionOverAnEntity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		a.on(func(p *peer, channel uint16, m wire.Method) bool {
-			return declaresQueue(m, "bad") && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
+			return declaresQueue(m, "bad") && p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
 		})
 		c, j := start(t, Config{
 			Config:   recovery.Config{Refused: func(context.Context, recovery.Refusal) recovery.Decision { return recovery.DecisionFail }},
 			Recorder: recorded(t, queues("bad")...),
-		}, a.endpoint())
+		}, a.Endpoint())
 		err := c.Connect(t.Context())
 		if !errors.Is(err, core.ErrAccessRefused) || !strings.Contains(err.Error(), `queue "bad"`) {
 			t.Errorf("connect: %v", err)
 		}
 		time.Sleep(time.Hour)
-		if len(j.times()) != 1 {
-			t.Errorf("dialled %d times", len(j.times()))
+		if len(j.Times()) != 1 {
+			t.Errorf("dialled %d times", len(j.Times()))
 		}
 	})
 }
@@ -183,23 +185,23 @@ func TestAnEntityThatClosesTheConnectionIsFoundAndTheClientStaysUp(t *testing.T)
 	for _, n := range []int{1, 3, 100} {
 		t.Run(fmt.Sprintf("among %d", n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newServer(t, &memnet.Network{}, "a:1")
+				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 				var all []topology.Queue
 				for i := range n {
 					all = append(all, topology.Queue{Name: fmt.Sprintf("q%d", i), Exclusive: true})
 				}
 				bad := all[n/2].Name
-				c, j := connected(t, Config{Recorder: recorded(t, all...)}, a.endpoint())
-				a.on(func(p *peer, channel uint16, m wire.Method) bool {
+				c, j := connected(t, Config{Recorder: recorded(t, all...)}, a.Endpoint())
+				a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 					switch {
 					case declaresQueue(m, bad):
-						return p.kill(m, core.ErrInternal, "INTERNAL_ERROR - feature `transient_nonexcl_queues` is deprecated")
-					case strings.HasPrefix(describeMethod(methodOr(m)), "queue.bind "+bad+" "):
-						return p.refuse(channel, m, core.ErrNotFound, "NOT_FOUND")
+						return p.Kill(m, core.ErrInternal, "INTERNAL_ERROR - feature `transient_nonexcl_queues` is deprecated")
+					case strings.HasPrefix(sessiontest.DescribeMethod(methodOr(m)), "queue.bind "+bad+" "):
+						return p.Refuse(channel, m, core.ErrNotFound, "NOT_FOUND")
 					}
 					return false
 				})
-				a.drop()
+				a.Drop()
 				s := awaitEpoch(t, c, 2)
 				synctest.Wait()
 				state := c.State()
@@ -209,22 +211,22 @@ func TestAnEntityThatClosesTheConnectionIsFoundAndTheClientStaysUp(t *testing.T)
 				if want := uint64(4); s.Epoch > want {
 					t.Errorf("%d connections were needed", s.Epoch-1)
 				}
-				if e := j.of(recovery.EventQuarantined)[0]; !strings.Contains(e.Err.Error(), "deprecated") {
+				if e := j.Of(recovery.EventQuarantined)[0]; !strings.Contains(e.Err.Error(), "deprecated") {
 					t.Errorf("event %v", e.Err)
 				}
 				// It is tried again, on a connection of its own, and hurts nobody.
-				before, up := len(j.times()), c.State().Epoch
+				before, up := len(j.Times()), c.State().Epoch
 				time.Sleep(2 * time.Hour)
-				if trials := len(j.times()) - before; trials < 5 || trials > 8 || c.State().Epoch != up {
+				if trials := len(j.Times()) - before; trials < 5 || trials > 8 || c.State().Epoch != up {
 					t.Errorf("%d trials in two hours, epoch %d; want 6 and %d", trials, c.State().Epoch, up)
 				}
 				// Another loss does not try it again.
-				a.drop()
+				a.Drop()
 				awaitEpoch(t, c, up+1)
 				if got := entities(c.State().Degraded); !strings.HasPrefix(got, fmt.Sprintf("queue %q", bad)) {
 					t.Errorf("degraded: %s", got)
 				}
-				a.on(nil)
+				a.On(nil)
 				must(t, c.Await(t.Context(), recovery.State.Ready))
 				if c.State().Epoch != up+1 {
 					t.Errorf("epoch %d; want %d", c.State().Epoch, up+1)
@@ -266,16 +268,16 @@ func TestABindingOfAnExclusiveQueueThatClosedTheConnectionComesBack(t *testing.T
 
 func TestSeveralEntitiesThatCloseTheConnectionAreFoundOneByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{Recorder: recorded(t, queues("a b c d e f g h")...)}, a.endpoint())
-		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{Recorder: recorded(t, queues("a b c d e f g h")...)}, a.Endpoint())
+		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 			d, ok := m.(*wire.QueueDeclare)
 			if ok && d.Passive {
-				return p.refuse(channel, m, core.ErrNotFound, "NOT_FOUND") // a new disk
+				return p.Refuse(channel, m, core.ErrNotFound, "NOT_FOUND") // a new disk
 			}
-			return (declaresQueue(m, "b") || declaresQueue(m, "g")) && p.kill(m, core.ErrNotImplemented, "NOT_IMPLEMENTED")
+			return (declaresQueue(m, "b") || declaresQueue(m, "g")) && p.Kill(m, core.ErrNotImplemented, "NOT_IMPLEMENTED")
 		})
-		a.drop()
+		a.Drop()
 		s := awaitEpoch(t, c, 2)
 		if got := entities(c.State().Degraded); got != `queue "b", queue "g"` {
 			t.Errorf("degraded: %s", got)
@@ -299,11 +301,11 @@ func TestQueuesThatSurvivedAreToldFromThoseRecreated(t *testing.T) {
 		b.Start()
 		synctest.Wait()
 		b.ready(t)
-		r := b.journal.last(t, recovery.EventRecovered).Report
+		r := b.journal.Last(t, recovery.EventRecovered).Report
 		if r.Survived != 1 || !slices.Equal(r.Recreated, []string{`queue "gone"`}) {
 			t.Errorf("survived %d, recreated %v", r.Survived, r.Recreated)
 		}
-		if e := b.journal.last(t, recovery.EventRecreated); e.Entity != `queue "gone"` {
+		if e := b.journal.Last(t, recovery.EventRecreated); e.Entity != `queue "gone"` {
 			t.Errorf("event %v", e)
 		}
 		if len(b.Queues()) != 3 {
@@ -327,11 +329,11 @@ func TestAQueueWhoseNodeIsDownIsNotTakenForRecreated(t *testing.T) {
 			await(t, b.conn, func(s recovery.State) bool { return len(s.Degraded) > 0 }) // named, and tried again
 			down.Remove()
 			b.ready(t)
-			if r := b.journal.last(t, recovery.EventRecovered).Report; len(r.Recreated) > 0 || len(b.journal.of(recovery.EventRecreated)) > 0 {
-				t.Errorf("recreated %v, of which events tell %v", r.Recreated, b.journal.of(recovery.EventRecreated))
+			if r := b.journal.Last(t, recovery.EventRecovered).Report; len(r.Recreated) > 0 || len(b.journal.Of(recovery.EventRecreated)) > 0 {
+				t.Errorf("recreated %v, of which events tell %v", r.Recreated, b.journal.Of(recovery.EventRecreated))
 			}
-			if len(b.journal.of(recovery.EventRestored)) != 1 {
-				t.Errorf("events %v", b.journal.of(recovery.EventRestored))
+			if len(b.journal.Of(recovery.EventRestored)) != 1 {
+				t.Errorf("events %v", b.journal.Of(recovery.EventRestored))
 			}
 		})
 	}
@@ -348,7 +350,7 @@ func TestAWipedBrokerIsNotAskedForEveryQueue(t *testing.T) {
 		b.Restart(0) // Forget
 		synctest.Wait()
 		b.ready(t)
-		r := b.journal.last(t, recovery.EventRecovered).Report
+		r := b.journal.Last(t, recovery.EventRecovered).Report
 		if len(b.Queues()) != n || r.Declared != n {
 			t.Errorf("%d queues, %d declared; want %d", len(b.Queues()), r.Declared, n)
 		}

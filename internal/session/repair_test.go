@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/brokertest"
@@ -91,7 +93,7 @@ func TestAQueueThatIsDeclaredLateIsBoundAgain(t *testing.T) {
 		if q, ok := b.Queue("late"); !ok || q.Ready != 1 {
 			t.Errorf("queue %+v", q)
 		}
-		if n := len(b.journal.of(recovery.EventRestored)); n != 1 {
+		if n := len(b.journal.Of(recovery.EventRestored)); n != 1 {
 			t.Errorf("restored %d times", n)
 		}
 	})
@@ -100,15 +102,15 @@ func TestAQueueThatIsDeclaredLateIsBoundAgain(t *testing.T) {
 // What missed an entity that comes back is tried at once, not when its own wait is over.
 func TestWhatMissedSomethingIsTriedWhenThatIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		var down atomic.Bool
 		down.Store(true)
-		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 			switch m.(type) {
 			case *wire.ExchangeDeclare:
-				return down.Load() && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+				return down.Load() && p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
 			case *wire.QueueBind:
-				return down.Load() && p.refuse(channel, m, core.ErrNotFound, "NOT_FOUND - no exchange 'x'")
+				return down.Load() && p.Refuse(channel, m, core.ErrNotFound, "NOT_FOUND - no exchange 'x'")
 			}
 			return false
 		})
@@ -116,11 +118,11 @@ func TestWhatMissedSomethingIsTriedWhenThatIsBack(t *testing.T) {
 		must(t, r.Exchange(topology.Exchange{Name: "x"}))
 		must(t, r.Queue(topology.Queue{Name: "q"}, "q"))
 		must(t, r.Binding(topology.Binding{Source: "x", Destination: "q"}))
-		c, j := connected(t, Config{Recorder: r}, a.endpoint())
+		c, j := connected(t, Config{Recorder: r}, a.Endpoint())
 		time.Sleep(10 * time.Minute) // both are tried every half minute by now, not in step
 		down.Store(false)
 		for range 60_000 {
-			if len(j.of(recovery.EventRestored)) > 0 {
+			if len(j.Of(recovery.EventRestored)) > 0 {
 				break
 			}
 			time.Sleep(time.Millisecond)

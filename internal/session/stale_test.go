@@ -49,7 +49,7 @@ func TestAMultipleOfAStaleDeliveryIsRefused(t *testing.T) {
 				}
 			}
 		}
-		if n := len(b.journal.of(recovery.EventChannelLost)); n != 0 {
+		if n := len(b.journal.Of(recovery.EventChannelLost)); n != 0 {
 			t.Errorf("%d channels lost", n)
 		}
 	})

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/core"
@@ -92,15 +94,15 @@ func TestCountsOfMembersAgreeWithMembers(t *testing.T) {
 
 func TestReadinessComesInStages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		hold := make(chan struct{})
-		a.on(func(_ *peer, _ uint16, m wire.Method) bool {
+		a.On(func(_ *sessiontest.Peer, _ uint16, m wire.Method) bool {
 			if _, ok := m.(*wire.QueueBind); ok {
 				<-hold
 			}
 			return false
 		})
-		c, j := start(t, Config{Recorder: recorded(t, topology.Queue{Name: "q"})}, a.endpoint())
+		c, j := start(t, Config{Recorder: recorded(t, topology.Queue{Name: "q"})}, a.Endpoint())
 		var stages []string
 		at := func(want recovery.Stage) {
 			t.Helper()
@@ -122,12 +124,12 @@ func TestReadinessComesInStages(t *testing.T) {
 		}
 		m.Restored(awaitEpoch(t, c, 1))
 		at(recovery.StageConsumeReady)
-		a.drop()
+		a.Drop()
 		awaitEpoch(t, c, 2)
 		at(recovery.StagePublishReady) // the consumer has no consume-ok on this connection
 		m.Leave()
 		at(recovery.StageConsumeReady)
-		for _, e := range j.of(recovery.EventStageChanged) {
+		for _, e := range j.Of(recovery.EventStageChanged) {
 			stages = append(stages, e.State.Stage.String())
 		}
 		want := "[connected publish-ready publish-ready consume-ready connecting connected publish-ready consume-ready]"
@@ -139,17 +141,17 @@ func TestReadinessComesInStages(t *testing.T) {
 
 func TestTheGateHoldsTheSessionBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b := newServer(t, &memnet.Network{}, "a:1"), newServer(t, &memnet.Network{}, "b:1")
-		main, _ := start(t, Config{}, a.endpoint())
+		a, b := sessiontest.NewServer(t, &memnet.Network{}, "a:1"), sessiontest.NewServer(t, &memnet.Network{}, "b:1")
+		main, _ := start(t, Config{}, a.Endpoint())
 		publish, _ := start(t, Config{Gate: func(ctx context.Context) error {
 			return main.Await(ctx, func(s recovery.State) bool { return s.Stage.Reached(recovery.StagePublishReady) })
-		}}, b.endpoint())
+		}}, b.Endpoint())
 		go func() { _ = publish.Connect(t.Context()) }()
 		synctest.Wait()
 		if s := publish.State().Stage; s != recovery.StageConnected {
 			t.Errorf("stage %v; want %v", s, recovery.StageConnected)
 		}
-		b.drop() // while it waits
+		b.Drop() // while it waits
 		synctest.Wait()
 		if err := main.Connect(t.Context()); err != nil {
 			t.Fatal(err)
@@ -171,19 +173,19 @@ func TestStagesThatAreReached(t *testing.T) {
 func TestAGateThatWillNotOpenGivesTheConnectionUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
-		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
-		main, _ := connected(t, Config{Config: recovery.Config{Recover: func(context.Context, error) bool { return false }}}, a.endpoint())
+		a, b := sessiontest.NewServer(t, n, "a:1"), sessiontest.NewServer(t, n, "b:1")
+		main, _ := connected(t, Config{Config: recovery.Config{Recover: func(context.Context, error) bool { return false }}}, a.Endpoint())
 		publish, j := connected(t, Config{Gate: func(ctx context.Context) error {
 			return main.Await(ctx, func(s recovery.State) bool { return s.Stage.Reached(recovery.StagePublishReady) })
-		}}, b.endpoint())
-		a.drop()
+		}}, b.Endpoint())
+		a.Drop()
 		synctest.Wait()
-		b.drop()
+		b.Drop()
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		s := publish.State()
-		if s.Stage != recovery.StageClosed || !errors.Is(s.Cause, core.ErrLost) || len(j.of(recovery.EventEnded)) != 1 {
-			t.Errorf("state %+v, ended %v; want it given up with the other's cause", s, j.of(recovery.EventEnded))
+		if s.Stage != recovery.StageClosed || !errors.Is(s.Cause, core.ErrLost) || len(j.Of(recovery.EventEnded)) != 1 {
+			t.Errorf("state %+v, ended %v; want it given up with the other's cause", s, j.Of(recovery.EventEnded))
 		}
 	})
 }

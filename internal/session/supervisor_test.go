@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/cenkalti/backoff/v4"
@@ -24,16 +26,16 @@ import (
 func TestFirstRetryIsAtOnceOnAnotherEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
-		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
-		c, j := connected(t, Config{}, a.endpoint(), b.endpoint())
+		a, b := sessiontest.NewServer(t, n, "a:1"), sessiontest.NewServer(t, n, "b:1")
+		c, j := connected(t, Config{}, a.Endpoint(), b.Endpoint())
 		time.Sleep(time.Minute)
 		lost := time.Now()
-		a.drop()
+		a.Drop()
 		awaitEpoch(t, c, 2)
-		if got := fmt.Sprint(j.dialled()); got != "[a:1 b:1]" || !time.Now().Equal(lost) {
+		if got := fmt.Sprint(j.Dialled()); got != "[a:1 b:1]" || !time.Now().Equal(lost) {
 			t.Errorf("dialled %s, back after %s; want [a:1 b:1] at once", got, time.Since(lost))
 		}
-		if r := j.last(t, recovery.EventRecovered).Report; r.Attempts != 1 || r.Endpoint != "b:1" || r.Cause == nil {
+		if r := j.Last(t, recovery.EventRecovered).Report; r.Attempts != 1 || r.Endpoint != "b:1" || r.Cause == nil {
 			t.Errorf("report %+v", r)
 		}
 	})
@@ -42,12 +44,12 @@ func TestFirstRetryIsAtOnceOnAnotherEndpoint(t *testing.T) {
 func TestAnOutageIsRetriedWithFullJitterForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
-		a := newServer(t, n, "a:1")
-		c, j := connected(t, Config{}, a.endpoint(), at(n, "b:1"))
+		a := sessiontest.NewServer(t, n, "a:1")
+		c, j := connected(t, Config{}, a.Endpoint(), sessiontest.At(n, "b:1"))
 		time.Sleep(time.Minute)
-		a.stop()
+		a.Stop()
 		time.Sleep(time.Hour)
-		times := j.times()[1:]
+		times := j.Times()[1:]
 		if times[0] != times[1] {
 			t.Errorf("the two endpoints were tried %s apart; want both at once", times[1].Sub(times[0]))
 		}
@@ -60,9 +62,9 @@ func TestAnOutageIsRetriedWithFullJitterForever(t *testing.T) {
 		if len(times) < 150 || len(times) > 400 { // 240 on average
 			t.Errorf("%d attempts in an hour", len(times))
 		}
-		a.listen(t)
+		a.Listen(t)
 		awaitEpoch(t, c, 2)
-		if r := j.last(t, recovery.EventRecovered).Report; r.Attempts < len(times) {
+		if r := j.Last(t, recovery.EventRecovered).Report; r.Attempts < len(times) {
 			t.Errorf("the report counts %d attempts of %d", r.Attempts, len(times)+1)
 		}
 	})
@@ -71,28 +73,28 @@ func TestAnOutageIsRetriedWithFullJitterForever(t *testing.T) {
 func TestAConnectionThatFlapsIsRetriedEverMoreSlowly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
-		a := newServer(t, n, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
-		a.on(func(p *peer, _ uint16, m wire.Method) bool { // accepted, and hung up
+		a := sessiontest.NewServer(t, n, "a:1")
+		c, j := connected(t, Config{}, a.Endpoint())
+		a.On(func(p *sessiontest.Peer, _ uint16, m wire.Method) bool { // accepted, and hung up
 			if _, ok := m.(*wire.ConnectionOpen); ok {
-				p.answer(0, m)
-				p.nc.Reset()
+				p.Answer(0, m)
+				p.NC.Reset()
 				return true
 			}
 			return false
 		})
-		a.drop()
+		a.Drop()
 		time.Sleep(time.Hour)
-		if got := len(j.times()); got > 300 {
+		if got := len(j.Times()); got > 300 {
 			t.Errorf("%d connections in an hour; want at most 300", got)
 		}
 		// Stable again: the next loss is retried at once.
-		a.on(nil)
+		a.On(nil)
 		time.Sleep(time.Minute)
 		_ = awaitEpoch(t, c, 1)
 		time.Sleep(2 * time.Minute)
 		lost, before := time.Now(), c.State().Epoch
-		a.drop()
+		a.Drop()
 		awaitEpoch(t, c, before+1)
 		if since := time.Since(lost); since != 0 {
 			t.Errorf("after a stable uptime the retry came after %s; want at once", since)
@@ -103,16 +105,16 @@ func TestAConnectionThatFlapsIsRetriedEverMoreSlowly(t *testing.T) {
 func TestRefusedCredentialsAreNotHammered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
-		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
-		c, j := connected(t, Config{}, a.endpoint(), b.endpoint())
-		a.on(refusePassword)
-		b.on(refusePassword)
-		a.drop()
+		a, b := sessiontest.NewServer(t, n, "a:1"), sessiontest.NewServer(t, n, "b:1")
+		c, j := connected(t, Config{}, a.Endpoint(), b.Endpoint())
+		a.On(sessiontest.RefusePassword)
+		b.On(sessiontest.RefusePassword)
+		a.Drop()
 		time.Sleep(time.Hour)
-		if got := len(j.times()); got > 120 {
+		if got := len(j.Times()); got > 120 {
 			t.Errorf("%d logins in an hour; want at most one in 30 s", got)
 		}
-		for _, e := range j.of(recovery.EventRetrying)[1:] {
+		for _, e := range j.Of(recovery.EventRetrying)[1:] {
 			if !errors.Is(e.Err, core.ErrAuth) || e.Delay < 30*time.Second {
 				t.Errorf("event %v after %s", e.Err, e.Delay)
 			}
@@ -120,8 +122,8 @@ func TestRefusedCredentialsAreNotHammered(t *testing.T) {
 		if err := c.State().Cause; !errors.Is(err, core.ErrAuth) {
 			t.Errorf("the state says %v", err)
 		}
-		a.on(nil)
-		b.on(nil)
+		a.On(nil)
+		b.On(nil)
 		awaitEpoch(t, c, 2)
 	})
 }
@@ -131,7 +133,7 @@ func TestFreshCredentialsAreTriedAtOnceButOnlyOnce(t *testing.T) {
 		t.Run(fmt.Sprintf("good=%t", good), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := &memnet.Network{}
-				a := newServer(t, n, "a:1")
+				a := sessiontest.NewServer(t, n, "a:1")
 				password, asked := "old", 0
 				c, j := connected(t, Config{
 					Config: recovery.Config{Credentials: func(_ context.Context, renew bool) (recovery.Grant, error) {
@@ -141,19 +143,19 @@ func TestFreshCredentialsAreTriedAtOnceButOnlyOnce(t *testing.T) {
 						}
 						return recovery.Grant{Credentials: core.Credentials{Username: "u", Password: core.Secret(password)}}, nil
 					}},
-				}, a.endpoint())
-				a.on(func(p *peer, channel uint16, m wire.Method) bool {
+				}, a.Endpoint())
+				a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 					if s, ok := m.(*wire.ConnectionStartOk); ok && good && strings.HasSuffix(string(s.Response), "new") {
 						return false
 					}
-					return refusePassword(p, channel, m)
+					return sessiontest.RefusePassword(p, channel, m)
 				})
 				time.Sleep(time.Minute)
 				before := asked
 				lost := time.Now()
-				a.drop()
+				a.Drop()
 				synctest.Wait()
-				if dials := j.times()[1:]; len(dials) != 2 || dials[1] != lost {
+				if dials := j.Times()[1:]; len(dials) != 2 || dials[1] != lost {
 					t.Errorf("dialled %d times at once; want twice", len(dials))
 				}
 				if asked != before+2 {
@@ -169,15 +171,15 @@ func TestFreshCredentialsAreTriedAtOnceButOnlyOnce(t *testing.T) {
 
 func TestCredentialsAreAskedForOnceAnAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		asked := 0
-		endpoint := a.endpoint()
+		endpoint := a.Endpoint()
 		endpoint.Credentials = func(context.Context) (core.Credentials, error) {
 			asked++
 			return core.Credentials{Username: "u", Password: "p"}, nil
 		}
 		c, _ := connected(t, Config{}, endpoint)
-		a.drop()
+		a.Drop()
 		awaitEpoch(t, c, 2)
 		if asked != 2 {
 			t.Errorf("asked %d times for two connections", asked)
@@ -186,12 +188,14 @@ func TestCredentialsAreAskedForOnceAnAttempt(t *testing.T) {
 }
 
 func TestInitialConnectHasItsOwnBudget(t *testing.T) {
-	refusing := func(p *peer, channel uint16, m wire.Method) bool { return refusePassword(p, channel, m) }
+	refusing := func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
+		return sessiontest.RefusePassword(p, channel, m)
+	}
 	tests := []struct {
 		name   string
 		passes int
-		script func(*peer, uint16, wire.Method) bool // of b; nil: nobody listens
-		want   int                                   // attempts
+		script func(*sessiontest.Peer, uint16, wire.Method) bool // of b; nil: nobody listens
+		want   int                                               // attempts
 		err    error
 	}{
 		{"one pass over the endpoints", 0, nil, 2, syscall.ECONNREFUSED},
@@ -203,12 +207,12 @@ func TestInitialConnectHasItsOwnBudget(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := &memnet.Network{}
 				if test.script != nil {
-					newServer(t, n, "b:1").on(test.script)
+					sessiontest.NewServer(t, n, "b:1").On(test.script)
 				}
-				c, j := start(t, Config{Config: recovery.Config{InitialPasses: test.passes}}, at(n, "a:1"), at(n, "b:1"))
+				c, j := start(t, Config{Config: recovery.Config{InitialPasses: test.passes}}, sessiontest.At(n, "a:1"), sessiontest.At(n, "b:1"))
 				err := c.Connect(t.Context())
-				if !errors.Is(err, test.err) || len(j.times()) != test.want {
-					t.Errorf("%v after %d attempts; want %v after %d", err, len(j.times()), test.err, test.want)
+				if !errors.Is(err, test.err) || len(j.Times()) != test.want {
+					t.Errorf("%v after %d attempts; want %v after %d", err, len(j.Times()), test.err, test.want)
 				}
 				<-c.Done()
 				if s := c.State(); s.Stage != recovery.StageClosed || !errors.Is(s.Cause, test.err) {
@@ -225,13 +229,13 @@ func TestInitialConnectHasItsOwnBudget(t *testing.T) {
 func TestInitialConnectMayTakeAsLongAsItTakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
-		c, _ := start(t, Config{Config: recovery.Config{InitialPasses: -1}}, at(n, "a:1"))
+		c, _ := start(t, Config{Config: recovery.Config{InitialPasses: -1}}, sessiontest.At(n, "a:1"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		if err := c.Connect(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("connect: %v", err)
 		}
-		newServer(t, n, "a:1")
+		sessiontest.NewServer(t, n, "a:1")
 		if err := c.Connect(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -243,8 +247,8 @@ func TestAnImpossibleConfigurationIsNotRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, j := start(t, Config{Config: recovery.Config{InitialPasses: -1}}, core.Config{Addr: "no port"})
 		err := c.Connect(t.Context())
-		if _, ok := errs.AsType[*core.ValidationError](err); !ok || len(j.of(recovery.EventRetrying)) != 0 {
-			t.Errorf("connect: %v after %d retries", err, len(j.of(recovery.EventRetrying)))
+		if _, ok := errs.AsType[*core.ValidationError](err); !ok || len(j.Of(recovery.EventRetrying)) != 0 {
+			t.Errorf("connect: %v after %d retries", err, len(j.Of(recovery.EventRetrying)))
 		}
 	})
 }
@@ -263,19 +267,19 @@ func TestBudgetsAndPoliciesGiveUp(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newServer(t, &memnet.Network{}, "a:1")
-				c, j := connected(t, test.cfg, a.endpoint())
+				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+				c, j := connected(t, test.cfg, a.Endpoint())
 				time.Sleep(time.Minute)
-				a.stop()
+				a.Stop()
 				<-c.Done()
-				if got := len(j.times()) - 1; got != test.want {
+				if got := len(j.Times()) - 1; got != test.want {
 					t.Errorf("%d attempts; want %d", got, test.want)
 				}
 				if _, err := c.Session(t.Context()); !errors.Is(err, syscall.ECONNREFUSED) || !strings.Contains(err.Error(), "gave up after") {
 					t.Errorf("error %v", err)
 				}
 				synctest.Wait()
-				if e := j.last(t, recovery.EventEnded); !errors.Is(e.Err, syscall.ECONNREFUSED) {
+				if e := j.Last(t, recovery.EventEnded); !errors.Is(e.Err, syscall.ECONNREFUSED) {
 					t.Errorf("ended with %v", e.Err)
 				}
 			})
@@ -285,7 +289,7 @@ func TestBudgetsAndPoliciesGiveUp(t *testing.T) {
 
 func TestTheApplicationMayDecideNotToRecover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		var c *Connection
 		c, _ = connected(t, Config{
 			Config: recovery.Config{Recover: func(ctx context.Context, cause error) bool {
@@ -294,8 +298,8 @@ func TestTheApplicationMayDecideNotToRecover(t *testing.T) {
 				}
 				return errors.Is(cause, syscall.ECONNRESET)
 			}},
-		}, a.endpoint())
-		a.drop()
+		}, a.Endpoint())
+		a.Drop()
 		awaitEpoch(t, c, 2)
 		c.Reconnect(errors.ErrUnsupported)
 		<-c.Done()
@@ -307,11 +311,11 @@ func TestTheApplicationMayDecideNotToRecover(t *testing.T) {
 
 func TestReconnectDropsTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, j := connected(t, Config{}, a.Endpoint())
 		first := awaitEpoch(t, c, 1)
 		hold := make(chan struct{})
-		a.on(func(_ *peer, _ uint16, m wire.Method) bool {
+		a.On(func(_ *sessiontest.Peer, _ uint16, m wire.Method) bool {
 			if _, ok := m.(*wire.ConnectionOpen); ok {
 				<-hold
 			}
@@ -327,25 +331,25 @@ func TestReconnectDropsTheConnection(t *testing.T) {
 			t.Errorf("it took %s", took)
 		}
 		time.Sleep(time.Minute)
-		if c.State().Epoch != 2 || first.Conn.Err() == nil || !errors.Is(j.last(t, recovery.EventRecovered).Report.Cause, errors.ErrUnsupported) {
-			t.Errorf("epoch %d, report %v", c.State().Epoch, j.last(t, recovery.EventRecovered).Report)
+		if c.State().Epoch != 2 || first.Conn.Err() == nil || !errors.Is(j.Last(t, recovery.EventRecovered).Report.Cause, errors.ErrUnsupported) {
+			t.Errorf("epoch %d, report %v", c.State().Epoch, j.Last(t, recovery.EventRecovered).Report)
 		}
 	})
 }
 
 func TestReconnectCutsAWaitShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		a.on(refusePassword)
-		c, j := start(t, Config{Config: recovery.Config{InitialPasses: -1}}, a.endpoint())
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		a.On(sessiontest.RefusePassword)
+		c, j := start(t, Config{Config: recovery.Config{InitialPasses: -1}}, a.Endpoint())
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_ = c.Connect(ctx)
-		a.on(nil)
+		a.On(nil)
 		c.Reconnect(nil)
 		synctest.Wait()
-		if c.State().Epoch != 1 || len(j.times()) != 2 {
-			t.Errorf("epoch %d after %d attempts; want 1 after 2", c.State().Epoch, len(j.times()))
+		if c.State().Epoch != 1 || len(j.Times()) != 2 {
+			t.Errorf("epoch %d after %d attempts; want 1 after 2", c.State().Epoch, len(j.Times()))
 		}
 	})
 }
@@ -353,12 +357,12 @@ func TestReconnectCutsAWaitShort(t *testing.T) {
 // A mistake in what a resolver returns is its mistake of the moment: only the first connect ends over it.
 func TestAnInvalidEndpointDuringAnOutageIsPassedOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		list := []core.Config{a.endpoint()}
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		list := []core.Config{a.Endpoint()}
 		c := New(Config{Resolver: func(context.Context) ([]core.Config, error) { return list, nil }})
 		must(t, c.Connect(t.Context()))
-		list = []core.Config{{Addr: "no port"}, a.endpoint()}
-		a.drop()
+		list = []core.Config{{Addr: "no port"}, a.Endpoint()}
+		a.Drop()
 		awaitEpoch(t, c, 2)
 		must(t, c.Close(t.Context()))
 	})
@@ -366,9 +370,9 @@ func TestAnInvalidEndpointDuringAnOutageIsPassedOver(t *testing.T) {
 
 func TestAPolicyThatAllowsNoAttemptNamesTheLoss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{Config: recovery.Config{Retry: func() backoff.BackOff { return &backoff.StopBackOff{} }}}, a.endpoint())
-		a.drop() // too soon to be retried at once
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, _ := connected(t, Config{Config: recovery.Config{Retry: func() backoff.BackOff { return &backoff.StopBackOff{} }}}, a.Endpoint())
+		a.Drop() // too soon to be retried at once
 		<-c.Done()
 		if _, err := c.Session(t.Context()); !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("error %v; want why the connection was lost", err)
@@ -379,26 +383,26 @@ func TestAPolicyThatAllowsNoAttemptNamesTheLoss(t *testing.T) {
 func TestTheResolverIsAskedAtEachAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
-		a, b := newServer(t, n, "a:1"), newServer(t, n, "b:1")
-		j := &journal{}
+		a, b := sessiontest.NewServer(t, n, "a:1"), sessiontest.NewServer(t, n, "b:1")
+		j := &sessiontest.Journal{}
 		var moved atomic.Bool
 		var calls atomic.Int64
-		c := New(Config{Emit: j.emit, Resolver: func(context.Context) ([]core.Config, error) {
+		c := New(Config{Emit: j.Emit, Resolver: func(context.Context) ([]core.Config, error) {
 			calls.Add(1)
 			if moved.Load() {
-				return j.watched(b.endpoint()), nil
+				return j.Watched(b.Endpoint()), nil
 			}
-			return j.watched(a.endpoint()), nil
+			return j.Watched(a.Endpoint()), nil
 		}})
 		must(t, c.Connect(t.Context()))
-		a.stop()
+		a.Stop()
 		time.Sleep(10 * time.Minute)
-		if dials := int64(len(j.times())); dials < 10 || calls.Load() != dials {
+		if dials := int64(len(j.Times())); dials < 10 || calls.Load() != dials {
 			t.Errorf("asked %d times for %d attempts", calls.Load(), dials)
 		}
 		moved.Store(true)
 		awaitEpoch(t, c, 2)
-		if dials := j.dialled(); dials[len(dials)-1] != "b:1" || calls.Load() != int64(len(dials)) {
+		if dials := j.Dialled(); dials[len(dials)-1] != "b:1" || calls.Load() != int64(len(dials)) {
 			t.Errorf("asked %d times for %d attempts, the last one to %s", calls.Load(), len(dials), dials[len(dials)-1])
 		}
 		must(t, c.Close(t.Context()))
@@ -408,33 +412,33 @@ func TestTheResolverIsAskedAtEachAttempt(t *testing.T) {
 // A peer that breaks the protocol on one connection after another is asked rarely, and never given up.
 func TestAPeerThatBreaksTheProtocolIsMetInTheSlowLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
-		a.on(func(p *peer, _ uint16, m wire.Method) bool {
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, j := connected(t, Config{}, a.Endpoint())
+		a.On(func(p *sessiontest.Peer, _ uint16, m wire.Method) bool {
 			if _, ok := m.(*wire.ConnectionOpen); ok {
-				p.answer(0, m)
-				_, _ = p.nc.Write([]byte("HTTP/1.1 400 Bad Request"))
+				p.Answer(0, m)
+				_, _ = p.NC.Write([]byte("HTTP/1.1 400 Bad Request"))
 				return true
 			}
 			return false
 		})
-		a.drop()
+		a.Drop()
 		time.Sleep(time.Hour)
-		times := j.times()
+		times := j.Times()
 		for i := maxFaults + 2; i < len(times); i++ { // the first connection, and the one after its loss
 			if gap := times[i].Sub(times[i-1]); gap < 30*time.Second {
 				t.Errorf("attempt %d came after %s", i, gap)
 			}
 		}
-		if e := j.last(t, recovery.EventRetrying); !core.AsError(e.Err).Fault() || e.Delay < 30*time.Second {
+		if e := j.Last(t, recovery.EventRetrying); !core.AsError(e.Err).Fault() || e.Delay < 30*time.Second {
 			t.Errorf("event %v after %s", e.Err, e.Delay)
 		}
 		before := c.State().Epoch
-		a.on(nil)
+		a.On(nil)
 		awaitEpoch(t, c, before+1)
 		time.Sleep(2 * time.Minute)
 		lost := time.Now()
-		a.drop()
+		a.Drop()
 		awaitEpoch(t, c, c.State().Epoch+1)
 		if late := time.Since(lost); late != 0 {
 			t.Errorf("the loss of a sound connection is retried after %s", late)
@@ -445,13 +449,13 @@ func TestAPeerThatBreaksTheProtocolIsMetInTheSlowLane(t *testing.T) {
 // A secret that is rotated again and again is asked for at each refusal: one loss uses up nothing of the next.
 func TestFreshCredentialsAreTriedAtOnceAfterEachLoss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		var rotation atomic.Int64
-		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 			if s, ok := m.(*wire.ConnectionStartOk); ok && strings.HasSuffix(string(s.Response), fmt.Sprint("secret-", rotation.Load())) {
 				return false
 			}
-			return refusePassword(p, channel, m)
+			return sessiontest.RefusePassword(p, channel, m)
 		})
 		cached := rotation.Load()
 		c, _ := connected(t, Config{
@@ -461,11 +465,11 @@ func TestFreshCredentialsAreTriedAtOnceAfterEachLoss(t *testing.T) {
 				}
 				return recovery.Grant{Credentials: core.Credentials{Username: "u", Password: core.Secret(fmt.Sprint("secret-", cached))}}, nil
 			}},
-		}, a.endpoint())
+		}, a.Endpoint())
 		for range 3 {
 			time.Sleep(time.Minute)
 			rotation.Add(1)
-			a.drop()
+			a.Drop()
 			synctest.Wait()
 			if s := c.State(); s.Stage < recovery.StagePublishReady {
 				t.Fatalf("after rotation %d: %+v", rotation.Load(), s)

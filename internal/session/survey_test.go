@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/brokertest"
@@ -29,13 +31,13 @@ func TestOnlyWhatTheLossTookIsDeclared(t *testing.T) {
 	for _, test := range tests {
 		t.Run(fmt.Sprintf("ReplayAll=%t", test.all), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newServer(t, &memnet.Network{}, "a:1")
+				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 				r := recorded(t, topology.Queue{Name: "kept"}, topology.Queue{Name: "mine", Exclusive: true})
-				c, _ := connected(t, Config{Config: recovery.Config{ReplayAll: test.all}, Recorder: r}, a.endpoint())
-				a.received()
-				a.drop()
+				c, _ := connected(t, Config{Config: recovery.Config{ReplayAll: test.all}, Recorder: r}, a.Endpoint())
+				a.Received()
+				a.Drop()
 				awaitEpoch(t, c, 2)
-				if got := strings.Join(a.received(), ", "); got != test.want {
+				if got := strings.Join(a.Received(), ", "); got != test.want {
 					t.Errorf("sent %s; want %s", got, test.want)
 				}
 			})
@@ -45,25 +47,25 @@ func TestOnlyWhatTheLossTookIsDeclared(t *testing.T) {
 
 func TestWhatWasRefusedBeforeTheLossIsDeclaredAfterIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		refuse := func(p *peer, channel uint16, m wire.Method) bool {
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		refuse := func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 			b, ok := m.(*wire.QueueBind)
-			return ok && b.Queue == "two" && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+			return ok && b.Queue == "two" && p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
 		}
-		a.on(refuse)
-		c, _ := connected(t, Config{Recorder: recorded(t, queues("one two")...)}, a.endpoint())
+		a.On(refuse)
+		c, _ := connected(t, Config{Recorder: recorded(t, queues("one two")...)}, a.Endpoint())
 		for epoch := range uint64(3) {
 			if got := entities(c.State().Degraded); got != `binding of queue "two" to "x" with key "k"` {
 				t.Errorf("degraded: %s", got)
 			}
-			a.drop()
+			a.Drop()
 			awaitEpoch(t, c, epoch+2)
 		}
-		a.on(nil)
-		a.received()
-		a.drop()
+		a.On(nil)
+		a.Received()
+		a.Drop()
 		awaitEpoch(t, c, 5)
-		if got := strings.Join(a.received(), ", "); !strings.Contains(got, "queue.bind two x k") || strings.Contains(got, "queue.bind one") {
+		if got := strings.Join(a.Received(), ", "); !strings.Contains(got, "queue.bind two x k") || strings.Contains(got, "queue.bind one") {
 			t.Errorf("sent %s", got)
 		}
 		if s := c.State(); !s.Ready() {
@@ -75,24 +77,24 @@ func TestWhatWasRefusedBeforeTheLossIsDeclaredAfterIt(t *testing.T) {
 // What was refused is asked for again even if the next connection dies before anything could be planned.
 func TestWhatWasRefusedIsNotForgottenWhenASurveyFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		a.on(func(p *peer, channel uint16, m wire.Method) bool {
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 			switch m := m.(type) {
 			case *wire.QueueBind:
-				return p.number == 1 && m.Queue == "two" && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+				return p.Number == 1 && m.Queue == "two" && p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
 			case *wire.QueueDeclare:
-				if p.number == 2 || p.number == 3 { // lost in the survey
-					p.nc.Reset()
+				if p.Number == 2 || p.Number == 3 { // lost in the survey
+					p.NC.Reset()
 					return true
 				}
 			}
 			return false
 		})
-		c, _ := connected(t, Config{Recorder: recorded(t, queues("one two")...)}, a.endpoint())
-		a.received()
-		a.drop()
+		c, _ := connected(t, Config{Recorder: recorded(t, queues("one two")...)}, a.Endpoint())
+		a.Received()
+		a.Drop()
 		awaitEpoch(t, c, 4)
-		if got := strings.Join(a.received(), ", "); !strings.Contains(got, "queue.bind two x k") || strings.Contains(got, "queue.bind one") {
+		if got := strings.Join(a.Received(), ", "); !strings.Contains(got, "queue.bind two x k") || strings.Contains(got, "queue.bind one") {
 			t.Errorf("sent %s; want the refused binding again, and no other", got)
 		}
 		if s := c.State(); !s.Ready() {
@@ -104,29 +106,29 @@ func TestWhatWasRefusedIsNotForgottenWhenASurveyFails(t *testing.T) {
 // What the application skipped is left alone until the next connection, and asked for again then.
 func TestWhatWasSkippedIsAskedForOnTheNextConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		a.on(refusing(func(m wire.Method) bool {
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		a.On(refusing(func(m wire.Method) bool {
 			b, ok := m.(*wire.QueueBind)
 			return declaresQueue(m, "three") || ok && b.Queue == "two"
 		}, core.ErrAccessRefused))
 		c, _ := connected(t, Config{
 			Config:   recovery.Config{Refused: func(context.Context, recovery.Refusal) recovery.Decision { return recovery.DecisionSkip }},
 			Recorder: recorded(t, queues("one two three")...),
-		}, a.endpoint())
+		}, a.Endpoint())
 		time.Sleep(time.Hour)
-		a.received()
-		a.on(nil)
-		a.drop()
+		a.Received()
+		a.On(nil)
+		a.Drop()
 		awaitEpoch(t, c, 2)
-		got := strings.Join(a.received(), ", ")
+		got := strings.Join(a.Received(), ", ")
 		for _, want := range []string{"queue.declare three", "queue.bind two x k"} {
 			if !strings.Contains(got, want) {
 				t.Errorf("sent %s; without %s", got, want)
 			}
 		}
-		a.drop()
+		a.Drop()
 		awaitEpoch(t, c, 3)
-		if got := strings.Join(a.received(), ", "); strings.Contains(got, "queue.bind") {
+		if got := strings.Join(a.Received(), ", "); strings.Contains(got, "queue.bind") {
 			t.Errorf("sent %s, though nothing was refused any more", got)
 		}
 	})
@@ -158,7 +160,7 @@ func TestAStreamThatIsReplacedIsNoticed(t *testing.T) {
 				}
 				b.Restart(brokertest.Forget)
 				b.ready(t)
-				if n, r := b.conn.Recreations("s"), b.journal.last(t, recovery.EventRecovered).Report; n != 1 || !slices.Contains(r.Recreated, `queue "s"`) {
+				if n, r := b.conn.Recreations("s"), b.journal.Last(t, recovery.EventRecovered).Report; n != 1 || !slices.Contains(r.Recreated, `queue "s"`) {
 					t.Errorf("counted as replaced %d times, reported %v", n, r.Recreated)
 				}
 			})

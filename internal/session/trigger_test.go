@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/brokertest"
@@ -94,10 +96,10 @@ func TestWhateverEndsAConnectionIsRecoveredFromOnce(t *testing.T) {
 				awaitEpoch(t, b.conn, 2)
 				b.ready(t)
 				time.Sleep(time.Minute)
-				if lost := b.journal.of(recovery.EventLost); len(lost) != 1 || !test.is(lost[0].Err) {
+				if lost := b.journal.Of(recovery.EventLost); len(lost) != 1 || !test.is(lost[0].Err) {
 					t.Errorf("lost %+v; want once, with the cause", lost)
 				}
-				if n := len(b.journal.of(recovery.EventOpened)); n != 2 || len(b.Connections()) != 1 {
+				if n := len(b.journal.Of(recovery.EventOpened)); n != 2 || len(b.Connections()) != 1 {
 					t.Errorf("%d connections opened, %d open; want 2 and 1", n, len(b.Connections()))
 				}
 			})
@@ -128,7 +130,7 @@ func TestRecoveryIsSingleFlight(t *testing.T) {
 				t.Errorf("sessions %v and %v", s, first)
 			}
 		}
-		if n, open := len(b.journal.of(recovery.EventOpened)), len(b.Connections()); n != 2 || open != 1 || len(b.Consumers()) != 20 {
+		if n, open := len(b.journal.Of(recovery.EventOpened)), len(b.Connections()); n != 2 || open != 1 || len(b.Consumers()) != 20 {
 			t.Errorf("%d connections opened, %d open, %d consumers; want 2, 1 and 20", n, open, len(b.Consumers()))
 		}
 	})
@@ -141,10 +143,10 @@ func TestClosingIsNoLoss(t *testing.T) {
 		b.channel(t)
 		must(t, b.conn.Close(t.Context()))
 		time.Sleep(time.Hour)
-		if asked != 0 || len(b.journal.of(recovery.EventLost)) != 0 || len(b.journal.of(recovery.EventOpened)) != 1 {
-			t.Errorf("asked %d times, lost %v, opened %d", asked, b.journal.of(recovery.EventLost), len(b.journal.of(recovery.EventOpened)))
+		if asked != 0 || len(b.journal.Of(recovery.EventLost)) != 0 || len(b.journal.Of(recovery.EventOpened)) != 1 {
+			t.Errorf("asked %d times, lost %v, opened %d", asked, b.journal.Of(recovery.EventLost), len(b.journal.Of(recovery.EventOpened)))
 		}
-		if e := b.journal.last(t, recovery.EventEnded); !errors.Is(e.Err, core.ErrClosed) {
+		if e := b.journal.Last(t, recovery.EventEnded); !errors.Is(e.Err, core.ErrClosed) {
 			t.Errorf("ended with %v", e.Err)
 		}
 	})
@@ -164,7 +166,7 @@ func TestEventsComeInTheOrderOfWhatHappens(t *testing.T) {
 		}
 		must(t, b.conn.Close(t.Context()))
 		var got []recovery.EventKind
-		for _, e := range b.journal.all() {
+		for _, e := range b.journal.All() {
 			if e.Kind != recovery.EventStageChanged && e.Kind != recovery.EventResumed { // which is told while channels and consumers are
 				got = append(got, e.Kind)
 			}
@@ -173,7 +175,7 @@ func TestEventsComeInTheOrderOfWhatHappens(t *testing.T) {
 		if want := slices.Concat([]recovery.EventKind{recovery.EventOpened}, once, once, []recovery.EventKind{recovery.EventEnded}); !slices.Equal(got, want) {
 			t.Errorf("events %v; want %v", got, want)
 		}
-		if n := len(b.journal.of(recovery.EventResumed)); n != 2 {
+		if n := len(b.journal.Of(recovery.EventResumed)); n != 2 {
 			t.Errorf("resumed %d times; want once for each loss", n)
 		}
 	})
@@ -181,18 +183,18 @@ func TestEventsComeInTheOrderOfWhatHappens(t *testing.T) {
 
 func TestEveryConnectionHasTheSameName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		var names []any
-		a.on(func(_ *peer, _ uint16, m wire.Method) bool {
+		a.On(func(_ *sessiontest.Peer, _ uint16, m wire.Method) bool {
 			if s, ok := m.(*wire.ConnectionStartOk); ok {
 				names = append(names, s.ClientProperties["connection_name"])
 			}
 			return false
 		})
-		endpoint := a.endpoint()
+		endpoint := a.Endpoint()
 		endpoint.Name = "orders"
 		c, _ := connected(t, Config{}, endpoint)
-		a.drop()
+		a.Drop()
 		awaitEpoch(t, c, 2)
 		if !slices.Equal(names, []any{"orders", "orders"}) {
 			t.Errorf("names %v", names)
@@ -265,15 +267,15 @@ func TestARefusalCanBeRepaired(t *testing.T) {
 // Who closes a connection that is being made hears nothing of another attempt.
 func TestClosingWhileConnectingAnnouncesNoRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		c, j := connected(t, Config{}, a.endpoint())
-		a.on(func(_ *peer, _ uint16, m wire.Method) bool { return m == nil }) // it accepts, and says nothing
-		a.drop()
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, j := connected(t, Config{}, a.Endpoint())
+		a.On(func(_ *sessiontest.Peer, _ uint16, m wire.Method) bool { return m == nil }) // it accepts, and says nothing
+		a.Drop()
 		time.Sleep(time.Second)
-		before := len(j.of(recovery.EventRetrying))
+		before := len(j.Of(recovery.EventRetrying))
 		must(t, c.Close(t.Context()))
 		time.Sleep(time.Hour)
-		if after := j.of(recovery.EventRetrying); len(after) != before {
+		if after := j.Of(recovery.EventRetrying); len(after) != before {
 			t.Errorf("announced after the close: %+v", after[before:])
 		}
 	})

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/core"
@@ -25,33 +27,33 @@ func bindsTo(m wire.Method, queue string) bool {
 func TestARetryThatCannotBeMadeCostsNoConnection(t *testing.T) {
 	tests := []struct {
 		name string
-		hurt func(t *testing.T, c *Connection, a *server) (heal func())
+		hurt func(t *testing.T, c *Connection, a *sessiontest.Server) (heal func())
 	}{
-		{"all channels are in use", func(t *testing.T, c *Connection, a *server) func() {
-			a.on(nil)
+		{"all channels are in use", func(t *testing.T, c *Connection, a *sessiontest.Server) func() {
+			a.On(nil)
 			first, err := c.Channel(t.Context())
 			must(t, err)
 			_, err = c.Channel(t.Context())
 			must(t, err)
 			return func() { must(t, first.Close(t.Context())) }
 		}},
-		{"no channel is opened", func(_ *testing.T, _ *Connection, a *server) func() {
-			a.on(func(_ *peer, _ uint16, m wire.Method) bool { _, ok := m.(*wire.ChannelOpen); return ok })
-			return func() { a.on(nil) }
+		{"no channel is opened", func(_ *testing.T, _ *Connection, a *sessiontest.Server) func() {
+			a.On(func(_ *sessiontest.Peer, _ uint16, m wire.Method) bool { _, ok := m.(*wire.ChannelOpen); return ok })
+			return func() { a.On(nil) }
 		}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newServer(t, &memnet.Network{}, "a:1")
-				a.on(func(p *peer, channel uint16, m wire.Method) bool {
-					return bindsTo(m, "two") && p.refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+				a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
+					return bindsTo(m, "two") && p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
 				})
-				endpoint := a.endpoint()
+				endpoint := a.Endpoint()
 				endpoint.ChannelMax = 2
 				c, _ := connected(t, Config{Recorder: recorded(t, queues("one two")...)}, endpoint)
 				heal := test.hurt(t, c, a)
-				a.received()
+				a.Received()
 				time.Sleep(10 * time.Minute)
 				if s := c.State(); s.Epoch != 1 || len(s.Degraded) != 1 {
 					t.Errorf("after ten minutes: epoch %d, degraded %s; want 1 and the binding", s.Epoch, entities(s.Degraded))
@@ -70,11 +72,11 @@ func TestARetryThatCannotBeMadeCostsNoConnection(t *testing.T) {
 // What is refused again and again in the background leaves nothing behind.
 func TestRetriesDoNotPileUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
-		a.on(func(p *peer, channel uint16, m wire.Method) bool {
-			return declaresQueue(m, "two") && p.refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED")
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
+			return declaresQueue(m, "two") && p.Refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED")
 		})
-		c := New(Config{Resolver: recovery.Endpoints(a.endpoint()), Recorder: recorded(t, queues("one two")...)})
+		c := New(Config{Resolver: recovery.Endpoints(a.Endpoint()), Recorder: recorded(t, queues("one two")...)})
 		s := newSupervision(c)
 		conn, err := s.connect()
 		must(t, err)
@@ -96,10 +98,10 @@ func TestTheApplicationMayDecideOtherwiseLater(t *testing.T) {
 	for _, decision := range []recovery.Decision{recovery.DecisionAdopt, recovery.DecisionSkip, recovery.DecisionFail} {
 		t.Run(decision.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newServer(t, &memnet.Network{}, "a:1")
-				a.on(func(p *peer, channel uint16, m wire.Method) bool {
+				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+				a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 					d, ok := m.(*wire.QueueDeclare)
-					return ok && d.Queue == "bad" && !d.Passive && p.refuse(channel, m, core.ErrPreconditionFailed, "inequivalent arg")
+					return ok && d.Queue == "bad" && !d.Passive && p.Refuse(channel, m, core.ErrPreconditionFailed, "inequivalent arg")
 				})
 				c, j := start(t, Config{
 					Config: recovery.Config{Refused: func(_ context.Context, r recovery.Refusal) recovery.Decision {
@@ -109,7 +111,7 @@ func TestTheApplicationMayDecideOtherwiseLater(t *testing.T) {
 						return decision
 					}},
 					Recorder: recorded(t, queues("one bad")...),
-				}, a.endpoint())
+				}, a.Endpoint())
 				must(t, c.Connect(t.Context()))
 				if got := entities(c.State().Degraded); got != `queue "bad"` {
 					t.Fatalf("degraded: %s", got)
@@ -117,15 +119,15 @@ func TestTheApplicationMayDecideOtherwiseLater(t *testing.T) {
 				time.Sleep(time.Hour)
 				_, err := c.Session(t.Context())
 				if decision == recovery.DecisionFail {
-					if !errors.Is(err, core.ErrPreconditionFailed) || len(j.times()) != 1 {
-						t.Errorf("%v after %d connections, want the refusal after one", err, len(j.times()))
+					if !errors.Is(err, core.ErrPreconditionFailed) || len(j.Times()) != 1 {
+						t.Errorf("%v after %d connections, want the refusal after one", err, len(j.Times()))
 					}
 					return
 				}
 				if s := c.State(); err != nil || !s.Ready() || s.Epoch != 1 {
 					t.Errorf("%v, %+v", err, s)
 				}
-				if n := a.count("queue.declare bad"); n != 3 {
+				if n := a.Count("queue.declare bad"); n != 3 {
 					t.Errorf("tried %d times, want 3", n)
 				}
 			})
@@ -136,15 +138,15 @@ func TestTheApplicationMayDecideOtherwiseLater(t *testing.T) {
 // What is done for a connection in the background leaves no goroutine behind.
 func TestChoresLeaveNothingRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newServer(t, &memnet.Network{}, "a:1")
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		_, j := connected(t, Config{
 			Config: recovery.Config{Credentials: func(context.Context, bool) (recovery.Grant, error) {
 				return recovery.Grant{Credentials: core.Credentials{Username: "u"}, Expires: time.Now().Add(time.Minute)}, nil
 			}},
-		}, a.endpoint())
+		}, a.Endpoint())
 		synctest.Wait()
 		before := runtime.NumGoroutine()
-		for len(j.of(recovery.EventSecretRenewed)) < 100 {
+		for len(j.Of(recovery.EventSecretRenewed)) < 100 {
 			time.Sleep(time.Minute)
 			synctest.Wait()
 		}
@@ -159,9 +161,9 @@ func TestRetriesRenewNoCredentials(t *testing.T) {
 	for name, life := range map[string]time.Duration{"that last": 0, "that last a day": 24 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newServer(t, &memnet.Network{}, "a:1")
-				a.on(func(p *peer, channel uint16, m wire.Method) bool {
-					return declaresQueue(m, "two") && p.refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED")
+				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+				a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
+					return declaresQueue(m, "two") && p.Refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED")
 				})
 				asked := 0
 				_, j := connected(t, Config{
@@ -174,10 +176,10 @@ func TestRetriesRenewNoCredentials(t *testing.T) {
 						return g, nil
 					}},
 					Recorder: recorded(t, queues("one two")...),
-				}, a.endpoint())
+				}, a.Endpoint())
 				time.Sleep(time.Hour)
-				if n := len(j.of(recovery.EventQuarantined)); asked != 1 || len(j.of(recovery.EventSecretRenewed)) > 0 || n < 100 {
-					t.Errorf("asked %d times for credentials, renewed %d times, during %d retries", asked, len(j.of(recovery.EventSecretRenewed)), n)
+				if n := len(j.Of(recovery.EventQuarantined)); asked != 1 || len(j.Of(recovery.EventSecretRenewed)) > 0 || n < 100 {
+					t.Errorf("asked %d times for credentials, renewed %d times, during %d retries", asked, len(j.Of(recovery.EventSecretRenewed)), n)
 				}
 			})
 		})

@@ -1,4 +1,6 @@
-package session
+// Package sessiontest has what tests of sessions and of what lives on them share: a scripted server, and
+// a journal of events.
+package sessiontest
 
 import (
 	"context"
@@ -15,79 +17,79 @@ import (
 	"github.com/warren-mq/warren/internal/memnet"
 )
 
-// server is a broker that answers every request with success, unless the
+// Server is a broker that answers every request with success, unless the
 // test's script says otherwise. It keeps no entities; it is for what a real
 // broker rarely does, at a moment the test chooses.
-type server struct {
+type Server struct {
 	addr     string
 	network  *memnet.Network
-	listener *memnet.Listener
+	Listener *memnet.Listener
 	wait     sync.WaitGroup
 
 	mu     sync.Mutex // guards the following
-	script func(p *peer, channel uint16, m wire.Method) bool
+	script func(p *Peer, channel uint16, m wire.Method) bool
 	log    []string // methods received, without those of the handshake
-	peers  []*peer
+	Peers  []*Peer
 	named  int
 }
 
-// peer is one connection, at the server's end.
-type peer struct {
-	*server
-	nc       *memnet.Conn
-	number   int // of the connection, from 1
+// Peer is one connection, at the server's end.
+type Peer struct {
+	*Server
+	NC       *memnet.Conn
+	Number   int // of the connection, from 1
 	confirms map[uint16]uint64
-	open     bool            // the handshake is over
-	closing  map[uint16]bool // channels that were closed over something; 0: the connection
+	Open     bool            // the handshake is over
+	Closing  map[uint16]bool // channels that were closed over something; 0: the connection
 }
 
-// newServer starts a server at addr on the network.
-func newServer(t *testing.T, n *memnet.Network, addr string) *server {
+// NewServer starts a server at addr on the network.
+func NewServer(t *testing.T, n *memnet.Network, addr string) *Server {
 	t.Helper()
-	s := &server{addr: addr, network: n}
-	s.listen(t)
-	t.Cleanup(s.stop)
+	s := &Server{addr: addr, network: n}
+	s.Listen(t)
+	t.Cleanup(s.Stop)
 	return s
 }
 
-func (s *server) listen(t *testing.T) {
+func (s *Server) Listen(t *testing.T) {
 	t.Helper()
 	l, err := s.network.Listen(s.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.listener = l
+	s.Listener = l
 	s.wait.Go(func() { s.runAccept(l) })
 }
 
-// stop ends the server with all its connections.
-func (s *server) stop() {
-	_ = s.listener.Close()
-	s.drop()
+// Stop ends the server with all its connections.
+func (s *Server) Stop() {
+	_ = s.Listener.Close()
+	s.Drop()
 	s.wait.Wait()
 }
 
-// drop resets the open connections.
-func (s *server) drop() {
+// Drop resets the open connections.
+func (s *Server) Drop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, p := range s.peers {
-		p.nc.Reset()
+	for _, p := range s.Peers {
+		p.NC.Reset()
 	}
-	s.peers = nil
+	s.Peers = nil
 }
 
-// on sets the script. It is called for each method, and returns true if it
+// On sets the script. It is called for each method, and returns true if it
 // has dealt with it. Methods of the handshake come with channel 0.
-func (s *server) on(script func(p *peer, channel uint16, m wire.Method) bool) {
+func (s *Server) On(script func(p *Peer, channel uint16, m wire.Method) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.script = script
 }
 
-// received returns the methods received since the last call, except opening
+// Received returns the methods received since the last call, except opening
 // and closing of channels.
-func (s *server) received() []string {
+func (s *Server) Received() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	log := s.log
@@ -95,28 +97,28 @@ func (s *server) received() []string {
 	return log
 }
 
-func (s *server) runAccept(l *memnet.Listener) {
+func (s *Server) runAccept(l *memnet.Listener) {
 	for number := 1; ; number++ {
 		nc, err := l.AcceptConn()
 		if err != nil {
 			return
 		}
-		p := &peer{server: s, nc: nc, number: number, confirms: map[uint16]uint64{}, closing: map[uint16]bool{}}
+		p := &Peer{Server: s, NC: nc, Number: number, confirms: map[uint16]uint64{}, Closing: map[uint16]bool{}}
 		s.mu.Lock()
-		s.peers = append(s.peers, p)
+		s.Peers = append(s.Peers, p)
 		s.mu.Unlock()
 		s.wait.Go(p.runServe)
 	}
 }
 
-func (p *peer) runServe() {
-	defer func() { _ = p.nc.Close() }()
+func (p *Peer) runServe() {
+	defer func() { _ = p.NC.Close() }()
 	header := make([]byte, len(wire.ProtocolHeader))
-	if _, err := io.ReadFull(p.nc, header); err != nil {
+	if _, err := io.ReadFull(p.NC, header); err != nil {
 		return
 	}
 	if !p.handle(0, nil) {
-		p.send(0, &wire.ConnectionStart{VersionMinor: 9, Mechanisms: "PLAIN", Locales: "en_US"})
+		p.Send(0, &wire.ConnectionStart{VersionMinor: 9, Mechanisms: "PLAIN", Locales: "en_US"})
 	}
 	var buf []byte
 	chunk := make([]byte, 64<<10)
@@ -127,7 +129,7 @@ func (p *peer) runServe() {
 			return
 		}
 		if n == 0 {
-			m, err := p.nc.Read(chunk)
+			m, err := p.NC.Read(chunk)
 			if err != nil {
 				return
 			}
@@ -139,7 +141,7 @@ func (p *peer) runServe() {
 	}
 }
 
-func (p *peer) frame(dec *wire.Decoder, f wire.Frame) {
+func (p *Peer) frame(dec *wire.Decoder, f wire.Frame) {
 	if f.Type != wire.FrameMethod {
 		return
 	}
@@ -150,32 +152,32 @@ func (p *peer) frame(dec *wire.Decoder, f wire.Frame) {
 	if p.ignored(f.Channel, m) {
 		return
 	}
-	if p.open && m.ID().Class() != wire.ClassChannel && m.ID().Class() != wire.ClassConnection {
+	if p.Open && m.ID().Class() != wire.ClassChannel && m.ID().Class() != wire.ClassConnection {
 		p.mu.Lock()
-		p.log = append(p.log, describeMethod(m))
+		p.log = append(p.log, DescribeMethod(m))
 		p.mu.Unlock()
 	}
 	if !p.handle(f.Channel, m) {
-		p.answer(f.Channel, m)
+		p.Answer(f.Channel, m)
 	}
 }
 
 // ignored reports whether the peer has closed the channel, and waits for the
 // other side to agree: it then looks at nothing else.
-func (p *peer) ignored(channel uint16, m wire.Method) bool {
-	if p.closing[0] || !p.closing[channel] {
-		return p.closing[0]
+func (p *Peer) ignored(channel uint16, m wire.Method) bool {
+	if p.Closing[0] || !p.Closing[channel] {
+		return p.Closing[0]
 	}
 	switch m.(type) {
 	case *wire.ChannelClose:
-		p.send(channel, &wire.ChannelCloseOk{})
+		p.Send(channel, &wire.ChannelCloseOk{})
 	case *wire.ChannelCloseOk:
-		delete(p.closing, channel)
+		delete(p.Closing, channel)
 	}
 	return true
 }
 
-func (p *peer) handle(channel uint16, m wire.Method) bool {
+func (p *Peer) handle(channel uint16, m wire.Method) bool {
 	p.mu.Lock()
 	script := p.script
 	p.mu.Unlock()
@@ -183,19 +185,19 @@ func (p *peer) handle(channel uint16, m wire.Method) bool {
 }
 
 // answer does what a broker does to which everything is fine.
-func (p *peer) answer(channel uint16, m wire.Method) {
+func (p *Peer) Answer(channel uint16, m wire.Method) {
 	switch m := m.(type) {
 	case *wire.ConnectionStartOk:
-		p.send(0, &wire.ConnectionTune{FrameMax: 131072})
+		p.Send(0, &wire.ConnectionTune{FrameMax: 131072})
 	case *wire.ConnectionTuneOk:
 	case *wire.ConnectionOpen:
-		p.open = true
-		p.send(0, &wire.ConnectionOpenOk{})
+		p.Open = true
+		p.Send(0, &wire.ConnectionOpenOk{})
 	case *wire.QueueDeclare:
 		if m.NoWait {
 			return
 		}
-		p.send(channel, &wire.QueueDeclareOk{Queue: p.queueName(m.Queue)})
+		p.Send(channel, &wire.QueueDeclareOk{Queue: p.queueName(m.Queue)})
 	case *wire.BasicConsume:
 		if m.NoWait {
 			return
@@ -204,20 +206,20 @@ func (p *peer) answer(channel uint16, m wire.Method) {
 		if tag == "" {
 			tag = "amq.ctag-" + m.Queue
 		}
-		p.send(channel, &wire.BasicConsumeOk{ConsumerTag: tag})
+		p.Send(channel, &wire.BasicConsumeOk{ConsumerTag: tag})
 	case *wire.BasicCancel:
 		if !m.NoWait {
-			p.send(channel, &wire.BasicCancelOk{ConsumerTag: m.ConsumerTag})
+			p.Send(channel, &wire.BasicCancelOk{ConsumerTag: m.ConsumerTag})
 		}
 	case *wire.BasicGet:
-		p.send(channel, &wire.BasicGetEmpty{})
+		p.Send(channel, &wire.BasicGetEmpty{})
 	case *wire.ConfirmSelect:
 		p.confirms[channel] = 0
 		p.reply(channel, m)
 	case *wire.BasicPublish:
 		if n, confirming := p.confirms[channel]; confirming {
 			p.confirms[channel] = n + 1
-			p.send(channel, &wire.BasicAck{DeliveryTag: n + 1})
+			p.Send(channel, &wire.BasicAck{DeliveryTag: n + 1})
 		}
 	case *wire.ChannelOpen:
 		delete(p.confirms, channel)
@@ -227,7 +229,7 @@ func (p *peer) answer(channel uint16, m wire.Method) {
 	}
 }
 
-func (p *peer) queueName(asked string) string {
+func (p *Peer) queueName(asked string) string {
 	if asked != "" {
 		return asked
 	}
@@ -238,39 +240,39 @@ func (p *peer) queueName(asked string) string {
 }
 
 // reply sends the reply that says nothing, if the method has one.
-func (p *peer) reply(channel uint16, m wire.Method) {
+func (p *Peer) reply(channel uint16, m wire.Method) {
 	noWait := reflect.ValueOf(m).Elem().FieldByName("NoWait")
 	if replies := wire.Replies(m.ID()); len(replies) > 0 && (!noWait.IsValid() || !noWait.Bool()) {
-		p.send(channel, wire.NewMethod(replies[0]))
+		p.Send(channel, wire.NewMethod(replies[0]))
 	}
 }
 
-func (p *peer) send(channel uint16, m wire.Method) {
+func (p *Peer) Send(channel uint16, m wire.Method) {
 	b, err := wire.AppendMethod(nil, channel, m)
 	if err != nil {
 		panic(err)
 	}
-	_, _ = p.nc.Write(b) // fails when the client has gone
+	_, _ = p.NC.Write(b) // fails when the client has gone
 }
 
 // refuse closes the channel over m.
-func (p *peer) refuse(channel uint16, m wire.Method, code core.Code, text string) bool {
+func (p *Peer) Refuse(channel uint16, m wire.Method, code core.Code, text string) bool {
 	id := uint32(m.ID())
-	p.closing[channel] = true
-	p.send(channel, &wire.ChannelClose{ReplyCode: uint16(code), ReplyText: text, ClassID: uint16(id >> 16), MethodID: uint16(id)})
+	p.Closing[channel] = true
+	p.Send(channel, &wire.ChannelClose{ReplyCode: uint16(code), ReplyText: text, ClassID: uint16(id >> 16), MethodID: uint16(id)})
 	return true
 }
 
 // kill closes the connection over m.
-func (p *peer) kill(m wire.Method, code core.Code, text string) bool {
+func (p *Peer) Kill(m wire.Method, code core.Code, text string) bool {
 	id := uint32(m.ID())
-	p.closing[0] = true
-	p.send(0, &wire.ConnectionClose{ReplyCode: uint16(code), ReplyText: text, ClassID: uint16(id >> 16), MethodID: uint16(id)})
+	p.Closing[0] = true
+	p.Send(0, &wire.ConnectionClose{ReplyCode: uint16(code), ReplyText: text, ClassID: uint16(id >> 16), MethodID: uint16(id)})
 	return true
 }
 
 // describeMethod returns a method with the name that it is about.
-func describeMethod(m wire.Method) string {
+func DescribeMethod(m wire.Method) string {
 	about := ""
 	switch m := m.(type) {
 	case *wire.ExchangeDeclare:
@@ -304,7 +306,7 @@ func passively(passive bool) string {
 }
 
 // endpoint is how a client reaches the server.
-func (s *server) endpoint() core.Config {
+func (s *Server) Endpoint() core.Config {
 	return core.Config{
 		Addr: s.addr, Heartbeat: -1,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -313,9 +315,9 @@ func (s *server) endpoint() core.Config {
 	}
 }
 
-func (s *server) count(prefix string) int {
+func (s *Server) Count(prefix string) int {
 	n := 0
-	for _, m := range s.received() {
+	for _, m := range s.Received() {
 		if len(m) >= len(prefix) && m[:len(prefix)] == prefix {
 			n++
 		}
@@ -323,4 +325,4 @@ func (s *server) count(prefix string) int {
 	return n
 }
 
-func equal(got []string, want ...string) bool { return slices.Equal(got, want) }
+func Equal(got []string, want ...string) bool { return slices.Equal(got, want) }

@@ -1,4 +1,4 @@
-package session
+package sessiontest
 
 import (
 	"context"
@@ -15,22 +15,22 @@ import (
 	"github.com/warren-mq/warren/internal/memnet"
 )
 
-// journal keeps the events of a connection, and when it was dialled.
-type journal struct {
+// Journal keeps the events of a connection, and when it was dialled.
+type Journal struct {
 	mu     sync.Mutex // guards the following
 	events []recovery.Event
 	dials  []time.Time
 	addrs  []string
 }
 
-func (j *journal) emit(e recovery.Event) {
+func (j *Journal) Emit(e recovery.Event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.events = append(j.events, e)
 }
 
-// of returns the events of a kind so far.
-func (j *journal) of(k recovery.EventKind) []recovery.Event {
+// Of returns the events of a kind so far.
+func (j *Journal) Of(k recovery.EventKind) []recovery.Event {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var all []recovery.Event
@@ -42,37 +42,37 @@ func (j *journal) of(k recovery.EventKind) []recovery.Event {
 	return all
 }
 
-// all returns the events so far.
-func (j *journal) all() []recovery.Event {
+// All returns the events so far.
+func (j *Journal) All() []recovery.Event {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return slices.Clone(j.events)
 }
 
-// last returns the last event of a kind.
-func (j *journal) last(t *testing.T, k recovery.EventKind) recovery.Event {
+// Last returns the last event of a kind.
+func (j *Journal) Last(t *testing.T, k recovery.EventKind) recovery.Event {
 	t.Helper()
-	all := j.of(k)
+	all := j.Of(k)
 	if len(all) == 0 {
 		t.Fatalf("no event %q", k)
 	}
 	return all[len(all)-1]
 }
 
-func (j *journal) dialled() []string {
+func (j *Journal) Dialled() []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return slices.Clone(j.addrs)
 }
 
-func (j *journal) times() []time.Time {
+func (j *Journal) Times() []time.Time {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return slices.Clone(j.dials)
 }
 
-// watched returns endpoints whose dials the journal notes.
-func (j *journal) watched(list ...core.Config) []core.Config {
+// Watched returns endpoints whose dials the journal notes.
+func (j *Journal) Watched(list ...core.Config) []core.Config {
 	list = slices.Clone(list)
 	for i := range list {
 		dial := list[i].DialContext
@@ -86,19 +86,26 @@ func (j *journal) watched(list ...core.Config) []core.Config {
 	return list
 }
 
-// at is an endpoint at which perhaps nobody listens.
-func at(n *memnet.Network, addr string) core.Config {
-	return (&server{addr: addr, network: n}).endpoint()
+// At is an endpoint at which perhaps nobody listens.
+func At(n *memnet.Network, addr string) core.Config {
+	return (&Server{addr: addr, network: n}).Endpoint()
 }
 
-// refusePassword is a script that refuses every login.
-func refusePassword(p *peer, _ uint16, m wire.Method) bool {
+// RefusePassword is a script that refuses every login.
+func RefusePassword(p *Peer, _ uint16, m wire.Method) bool {
 	if _, ok := m.(*wire.ConnectionStartOk); !ok {
 		return false
 	}
-	p.send(0, &wire.ConnectionClose{ReplyCode: uint16(core.ErrAccessRefused), ReplyText: "ACCESS_REFUSED"})
+	p.Send(0, &wire.ConnectionClose{ReplyCode: uint16(core.ErrAccessRefused), ReplyText: "ACCESS_REFUSED"})
 	return true
 }
 
-// silent is a script that answers nothing.
-func silent(*peer, uint16, wire.Method) bool { return true }
+// Silent is a script that answers nothing.
+func Silent(*Peer, uint16, wire.Method) bool { return true }
+
+// Clear forgets the events so far.
+func (j *Journal) Clear() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.events = nil
+}
