@@ -10,7 +10,7 @@ import (
 
 // Compare tells how t stands to what the broker has, and changes nothing
 // there; it is [compare.Compare] on the client's connection. It waits for one
-// during an outage, and begins anew on the next one when it is lost meanwhile.
+// during an outage, and begins again on the next one when it is lost meanwhile.
 // Errors: those of [compare.Compare], the end of ctx, why the client is closed,
 // and a [*compare.InterruptedError] if the broker closed the connection over it.
 func (c *Client) Compare(ctx context.Context, t Topology, opts ...compare.Option) (*compare.Comparison, error) {
@@ -19,17 +19,17 @@ func (c *Client) Compare(ctx context.Context, t Topology, opts ...compare.Option
 	})
 }
 
-// Apply creates what is missing of t, leaves alone what the broker has
-// otherwise, and reports what it did; it is [compare.Apply] on the client's
+// Apply creates what is missing of t, leaves alone what differs on the
+// broker, and reports what it did; it is [compare.Apply] on the client's
 // connection, for which it waits during an outage. Nothing is recorded: what
 // the client itself needs after a loss is for [Client.Declare].
 //
-// When the connection is lost after something may have been created, it is not
-// made again, for then it could no longer be told what was created: the
+// If the connection is lost after something may have been created, Apply does not
+// begin again, since it could no longer tell what it created: the
 // comparison says what was reached, the error is a
 // [*compare.InterruptedError], and applying t again is harmless. Other errors:
 // those of [Client.Compare], and a [*compare.UnsettledError], with the whole
-// comparison, if the broker has something otherwise or refused it.
+// comparison, if something on the broker differs or was refused.
 func (c *Client) Apply(ctx context.Context, t Topology, opts ...compare.Option) (*compare.Comparison, error) {
 	return c.comparing(ctx, func(conn *core.Conn) (*compare.Comparison, error) {
 		return compare.Apply(ctx, conn, t, opts...)

@@ -89,7 +89,7 @@ func (t Topology) Complete() error {
 
 // kinds returns the types of exchanges by name.
 func (t Topology) kinds() map[string]string {
-	k := map[string]string{"amq.headers": Headers, "amq.match": Headers} // the ones of which a binding is checked
+	k := map[string]string{"amq.headers": Headers, "amq.match": Headers} // bindings of these are checked
 	for _, e := range t.Exchanges {
 		k[e.Name] = e.Type
 	}

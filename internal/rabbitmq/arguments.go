@@ -22,8 +22,8 @@ func OnWire(t wire.Table) wire.Table {
 	return t
 }
 
-// Listed writes a value of an argument as far as RabbitMQ's management API shows it: two
-// that it shows alike are written alike. It knows neither the widths of numbers
+// Listed writes a value of an argument with no more detail than RabbitMQ's management API shows: two
+// values that it shows alike are written alike. It knows neither the widths of numbers
 // nor times, writes bytes as text, and nil and decimals in words of its own. Whole
 // numbers and others stay apart, as they do for the broker.
 func Listed(v any) string {

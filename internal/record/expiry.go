@@ -66,7 +66,7 @@ func expires(args topology.Table) time.Duration {
 func (r *Recorder) Used(queue string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if q := r.queue(queue); q != nil {
+	if q := r.queueLocked(queue); q != nil {
 		q.used = now()
 	}
 }

@@ -7,17 +7,17 @@ import "github.com/warren-mq/warren/topology"
 func (r *Recorder) DeleteExchange(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.remove(vertexKey{name: name})
+	r.removeLocked(vertexKey{name: name})
 }
 
 // DeleteQueue forgets a queue that the application deleted, and its bindings.
 func (r *Recorder) DeleteQueue(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.remove(vertexKey{name: r.graph.resolve(name), queue: true})
+	r.removeLocked(vertexKey{name: r.graph.resolve(name), queue: true})
 }
 
-func (r *Recorder) remove(k vertexKey) {
+func (r *Recorder) removeLocked(k vertexKey) {
 	if v := r.graph.vertices[k]; v != nil {
 		r.graph.remove(v, deleted)
 	}
@@ -26,42 +26,39 @@ func (r *Recorder) remove(k vertexKey) {
 // DeleteBinding forgets a binding that the application removed, and with the
 // last one of an auto-delete exchange the exchange.
 func (r *Recorder) DeleteBinding(b topology.Binding) {
-	if e := r.lockedBinding(b); e != nil {
-		r.graph.unbind(e, deleted)
-	}
-	r.mu.Unlock()
+	r.withBinding(b, func(e *edge) { r.graph.unbind(e, deleted) })
 }
 
-// lockedBinding takes the lock and finds a binding.
-func (r *Recorder) lockedBinding(b topology.Binding) *edge {
+// withBinding calls f under the lock if the binding is recorded.
+func (r *Recorder) withBinding(b topology.Binding, f func(*edge)) {
 	args, err := encoded(b.Arguments)
-	r.mu.Lock()
 	if err != nil {
-		return nil
+		return
 	}
-	return r.graph.findBinding(r.resolved(b), args)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.graph.findBinding(r.resolvedLocked(b), args); e != nil {
+		f(e)
+	}
 }
 
 // Forget makes sure that what t names is not declared again, and leaves it on
 // the broker as it is. Bindings go with their queue or exchange.
 func (r *Recorder) Forget(t topology.Topology) {
 	for _, b := range t.Bindings {
-		if e := r.lockedBinding(b); e != nil {
-			r.graph.cut(e, forgotten)
-		}
-		r.mu.Unlock()
+		r.withBinding(b, func(e *edge) { r.graph.cut(e, forgotten) })
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, q := range t.Queues {
-		r.forget(vertexKey{name: r.graph.resolve(q.Name), queue: true})
+		r.forgetLocked(vertexKey{name: r.graph.resolve(q.Name), queue: true})
 	}
 	for _, e := range t.Exchanges {
-		r.forget(vertexKey{name: e.Name})
+		r.forgetLocked(vertexKey{name: e.Name})
 	}
 }
 
-func (r *Recorder) forget(k vertexKey) {
+func (r *Recorder) forgetLocked(k vertexKey) {
 	v := r.graph.vertices[k]
 	if v == nil {
 		return
@@ -79,7 +76,7 @@ func (r *Recorder) forget(k vertexKey) {
 func (r *Recorder) ConsumerAdded(queue string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if q := r.queue(queue); q != nil {
+	if q := r.queueLocked(queue); q != nil {
 		q.consumers++
 	}
 }
@@ -89,7 +86,7 @@ func (r *Recorder) ConsumerAdded(queue string) {
 func (r *Recorder) ConsumerRemoved(queue string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	q := r.queue(queue)
+	q := r.queueLocked(queue)
 	if q == nil {
 		return
 	}
@@ -100,8 +97,8 @@ func (r *Recorder) ConsumerRemoved(queue string) {
 	}
 }
 
-// queue returns the record of a queue, or nil. The lock is held.
-func (r *Recorder) queue(name string) *queueRecord {
+// queueLocked returns the record of a queue, or nil.
+func (r *Recorder) queueLocked(name string) *queueRecord {
 	if v := r.graph.find(vertexKey{name: r.graph.resolve(name), queue: true}); v != nil {
 		return v.queue
 	}

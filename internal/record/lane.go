@@ -133,7 +133,7 @@ func (l *lane) verdict(s sent, reply core.Method, err error) {
 }
 
 // unsendable is called when nothing is in flight. If the channel broke before
-// a step could be sent, that one gets the blame, lest it be tried for ever.
+// a step could be sent, that step counts as refused, or it would be tried for ever.
 func (l *lane) unsendable(broken error) {
 	switch {
 	case broken == nil: // all done

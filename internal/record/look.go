@@ -9,11 +9,11 @@ import (
 
 // Looking costs next to nothing on two channels while everything is there:
 // each that is opened costs the broker as much as a dozen answers. But each
-// entity that is missing costs its channel, and those who wait behind it a
+// entity that is missing costs its channel, and those that wait behind it a
 // round trip; so when several are, many channels go on.
 const (
 	lookChannels   = 2
-	lookWindow     = 16384 // one round trip for all, of which little is ever redone
+	lookWindow     = 16384 // one round trip for all; little is ever redone
 	fewMissing     = 8
 	searchChannels = 32
 )
@@ -58,8 +58,8 @@ func unanswered(steps []Step, results []Result) []Step {
 	return rest
 }
 
-// Gone reports whether err says that a queue does not exist. RabbitMQ refuses with 404 also a
-// queue of which the node that holds it is down: that one comes back, with its messages.
+// Gone reports whether err says that a queue does not exist. RabbitMQ answers 404 too while the
+// node that holds a queue is down: such a queue comes back, with its messages.
 func Gone(err error) bool {
 	e, missing := core.AsError(err), core.ErrNotFound
 	return e.Says(missing) && !e.Says(missing, "is down or inaccessible") && !e.Says(missing, "is stopped by supervisor")

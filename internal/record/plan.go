@@ -17,7 +17,7 @@ func (r *Recorder) Plan() []Phase {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expiry.sweep(r.graph, now())
-	return r.plan(everything{})
+	return r.planLocked(everything{})
 }
 
 // Plan returns the phases that declare t.
@@ -46,8 +46,8 @@ type everything struct{}
 func (everything) hasVertex(*vertex) bool { return true }
 func (everything) hasEdge(*edge) bool     { return true }
 
-// plan makes the steps of what is selected. The lock is held.
-func (r *Recorder) plan(s selection) []Phase {
+// planLocked makes the steps of what is selected.
+func (r *Recorder) planLocked(s selection) []Phase {
 	g, p := r.graph, newPhases()
 	for v := range values[*vertex](&g.exchanges) {
 		if v.replayed() && s.hasVertex(v) {
@@ -72,16 +72,16 @@ func (r *Recorder) plan(s selection) []Phase {
 
 // step declares a queue again. A server-named one gets a new name, unless it
 // may have survived: then it is looked for first, so as not to leave the old
-// one behind, bound and read by nobody. It cannot be declared under the name
+// one behind, bound and without a reader. It cannot be declared under the name
 // that the broker chose, which is reserved.
 func (q *queueRecord) step() Step {
 	s := Step{Entity: q.Queue, Method: q.Declare(), Name: q.Name}
 	if !q.serverNamed {
 		return s
 	}
-	anew := q.Queue
-	anew.Name = ""
-	s.Method = anew.Declare()
+	unnamed := q.Queue
+	unnamed.Name = ""
+	s.Method = unnamed.Declare()
 	if !q.Exclusive {
 		return s.LookFirst()
 	}

@@ -77,7 +77,7 @@ func (r *Recorder) Exchange(e topology.Exchange) error {
 	e.Arguments = e.Arguments.Clone()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.graph.find(vertexKey{name: e.Name}) == nil && r.full() {
+	if r.graph.find(vertexKey{name: e.Name}) == nil && r.fullLocked() {
 		return errFull(e, r.limit)
 	}
 	r.graph.addExchange(e)
@@ -98,7 +98,7 @@ func (r *Recorder) Queue(q topology.Queue, name string) error {
 		if rec.expires > 0 {
 			r.expiry.added(r.graph, rec.used)
 		}
-		if r.full() {
+		if r.fullLocked() {
 			return errFull(rec.Queue, r.limit)
 		}
 	}
@@ -124,12 +124,12 @@ func (r *Recorder) Binding(b topology.Binding) error {
 	b.Arguments = b.Arguments.Clone()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	b = r.resolved(b)
+	b = r.resolvedLocked(b)
 	from, to := ends(b)
 	if r.mode == topology.RecordModeTransient && r.graph.find(from) == nil && r.graph.find(to) == nil {
 		return nil
 	}
-	if r.graph.findBinding(b, args) == nil && r.full() {
+	if r.graph.findBinding(b, args) == nil && r.fullLocked() {
 		return errFull(b, r.limit)
 	}
 	r.graph.addBinding(b, args)
@@ -140,8 +140,8 @@ func (r *Recorder) records(transient bool) bool {
 	return r.mode == topology.RecordModeAll || r.mode == topology.RecordModeTransient && transient
 }
 
-// full reports whether there is no room for one more, and counts it. The lock is held.
-func (r *Recorder) full() bool {
+// fullLocked reports whether there is no room for one more, and counts it.
+func (r *Recorder) fullLocked() bool {
 	if r.graph.size() < r.limit {
 		return false
 	}
@@ -162,8 +162,8 @@ func encoded(args topology.Table) (string, error) {
 	return string(b), err
 }
 
-// resolved returns b with the present name of its queue. The lock is held.
-func (r *Recorder) resolved(b topology.Binding) topology.Binding {
+// resolvedLocked returns b with the present name of its queue.
+func (r *Recorder) resolvedLocked(b topology.Binding) topology.Binding {
 	if !b.ToExchange {
 		b.Destination = r.graph.resolve(b.Destination)
 	}

@@ -62,7 +62,7 @@ func Replay(ctx context.Context, conn *core.Conn, steps []Step) (results []Resul
 
 // Replay declares the steps of one phase on private channels of conn, without
 // waiting for each: replies come in order, so when the broker refuses one and
-// closes the channel, the number of replies names the culprit. The rest goes
+// closes the channel, the number of replies names the entity. The rest goes
 // on behind it on a new channel, and no other channel is hurt. A declaration
 // that is not answered within [core.Config].RPCTimeout condemns its channel
 // in the same way, its result is [core.ErrTimeout].

@@ -53,7 +53,7 @@ func (s Step) Wanted() bool { return s.fate == nil || s.fate.Load() == live }
 // LookFirst returns the step for a connection on which the entity may be there
 // already: an exclusive queue that the broker named is lost with its
 // connection, and so declared without looking for it, but on a connection that
-// lives a second one would be bound beside the first, and read by nobody.
+// lives a second one would be bound beside the first without a reader.
 func (s Step) LookFirst() Step {
 	if m, ok := s.Method.(*core.QueueDeclare); ok && m.Queue == "" && s.Name != "" {
 		s.Method, s.Else = &core.QueueDeclare{Queue: s.Name, Passive: true}, m
@@ -76,7 +76,7 @@ func (s Step) present() Step {
 
 // inverse returns what takes the step back when it is no longer wanted, nil
 // if that is not called for: the entity was only to be forgotten, or has been
-// declared anew. name is a queue's present name.
+// declared again. name is a queue's present name.
 func (s Step) inverse(name string) core.Method {
 	f := s.fate.Load()
 	if f != deleted && f != unused || s.recorder.has(s.Entity, name) {
@@ -96,9 +96,9 @@ func (s Step) inverse(name string) core.Method {
 // has reports whether an entity is recorded, a queue under name.
 func (r *Recorder) has(entity topology.Entity, name string) bool {
 	if b, ok := entity.(topology.Binding); ok {
-		e := r.lockedBinding(b)
-		r.mu.Unlock()
-		return e != nil
+		found := false
+		r.withBinding(b, func(*edge) { found = true })
+		return found
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

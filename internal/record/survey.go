@@ -13,7 +13,7 @@ import (
 // nothing that still lives, so no second server-named queue beside one that survived. What is lost stays recorded.
 //
 // Looking changes nothing on the broker and costs a few round trips. It saves the broker the work of
-// declaring again what survived, of which bindings are the dear part: RabbitMQ
+// declaring again what survived. Bindings are the dear part of that: RabbitMQ
 // writes each to disk, new or not.
 //
 // A queue whose node is down is lost, and not missing: it comes back with its
@@ -22,8 +22,8 @@ import (
 // A binding that somebody else removed between two survivors is not noticed.
 // Where the next broker may be another one, or an empty one, the loss is
 // [LossEverything]; that is also what is returned when many are missing. Only
-// streams are looked for then, since whoever reads one must know that its
-// offsets begin anew. The errors are those of [Replay].
+// streams are looked for then, since their readers must know that
+// offsets begin at 0 again. The errors are those of [Replay].
 func (r *Recorder) Survey(ctx context.Context, conn *core.Conn, l Loss) ([]Phase, error) {
 	if l == LossEverything {
 		return r.surveyStreams(ctx, conn)
@@ -46,7 +46,7 @@ func (r *Recorder) Survey(ctx context.Context, conn *core.Conn, l Loss) ([]Phase
 			set.lose(v)
 		}
 	}
-	phases := r.plan(set)
+	phases := r.planLocked(set)
 	for _, p := range phases {
 		for i := range p.Steps {
 			p.Steps[i].Missing = missing[p.Steps[i].fate]

@@ -4,9 +4,9 @@ import "github.com/warren-mq/warren/topology"
 
 // Upstream returns what brings the exchanges and queues back that t names: they
 // themselves, the bindings to them, the exchanges at the other ends, and so on,
-// as far as they are recorded, in the order of [Recorder.Plan]. An auto-delete
-// exchange vanishes with its last binding, so whoever finds a queue gone must
-// expect all of that to be gone too. The connection lives, and so may a queue
+// if they are recorded, in the order of [Recorder.Plan]. An auto-delete
+// exchange vanishes with its last binding, so where a queue is gone
+// all of that may be gone too. The connection lives, and so may a queue
 // of it: see [Step.LookFirst]. Queues may be named by earlier names; nothing
 // else in t counts.
 func (r *Recorder) Upstream(t topology.Topology) []Phase {
@@ -19,7 +19,7 @@ func (r *Recorder) Upstream(t topology.Topology) []Phase {
 	for _, q := range t.Queues {
 		s.climb(r.graph.vertices[vertexKey{name: r.graph.resolve(q.Name), queue: true}])
 	}
-	phases := r.plan(s)
+	phases := r.planLocked(s)
 	for i, step := range phases[queues].Steps {
 		phases[queues].Steps[i] = step.LookFirst()
 	}

@@ -66,7 +66,7 @@ func values[T any](l *list.List) func(yield func(T) bool) {
 func (r *Recorder) Lookup(queue string) (topology.Queue, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if q := r.queue(queue); q != nil {
+	if q := r.queueLocked(queue); q != nil {
 		return topology.Topology{Queues: []topology.Queue{q.Queue}}.Clone().Queues[0], true
 	}
 	return topology.Queue{}, false

@@ -11,8 +11,8 @@ import (
 
 // Apply makes t exist on the broker of conn and reports what it did. It
 // creates and binds; it deletes nothing, and leaves what differs as it is.
-// Applied again, it finds everything there. The outcome of each entity is in
-// the comparison, which says Create for what was created:
+// Applied again, it finds everything there. The comparison has the outcome of
+// each entity:
 //
 //   - [ActionCreate], if [Compare] had not found it, and [ActionAdopt], if it had; a binding
 //     that an inventory shows is left alone, see [With];
@@ -20,10 +20,10 @@ import (
 //   - [ActionDiffers], with the differences that are known;
 //   - [ActionRefused], with the broker's reason.
 //
-// The error is that of [Compare], or an [*InterruptedError]; then the
-// comparison says what was reached: the rest still has the action it would
-// have had. If all was reached and something differs or was refused, it is an
-// [*UnsettledError], with the whole comparison. Applying records nothing.
+// Errors: those of [Compare], without a comparison; an [*InterruptedError], with a
+// comparison in which what was not reached still has the action that it would have
+// had; an [*UnsettledError], with the whole comparison, if something differs or was
+// refused. Applying records nothing.
 func Apply(ctx context.Context, conn *core.Conn, t topology.Topology, options ...Option) (*Comparison, error) {
 	if conn == nil {
 		return nil, errNoConn

@@ -14,15 +14,14 @@ type Action uint8
 const (
 	// ActionCreate: the broker does not have it.
 	ActionCreate Action = iota + 1
-	// ActionAdopt: the broker has it, as it is wanted as far as could be seen: see
-	// [Change.Unseen].
+	// ActionAdopt: the broker has it, and no difference was seen: see [Change.Unseen].
 	ActionAdopt
 	// ActionEnsure: it cannot be seen whether the broker has it; making sure of it
 	// changes nothing if so. Bindings are like that over AMQP alone. (One whose
 	// arguments have numbers of another width is another one to RabbitMQ, though it
 	// routes the same.)
 	ActionEnsure
-	// ActionDiffers: the broker has it otherwise. It is left as it is, for only
+	// ActionDiffers: the broker has it with other properties. It is left as it is: only
 	// deleting it, with what it holds, would make room.
 	ActionDiffers
 	// ActionRefused: the broker does not take it, for the reason in Change.Err.
@@ -125,7 +124,7 @@ func (c *Comparison) Err() error {
 	return e
 }
 
-// UnsettledError says which entities a broker does not have as they are wanted.
+// UnsettledError names the entities that differ on the broker or were refused.
 // errors.Is finds the broker's reasons, such as [core.ErrPreconditionFailed].
 type UnsettledError struct {
 	Changes []Change // those that differ or were refused

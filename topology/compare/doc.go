@@ -1,3 +1,3 @@
 // Package compare tells how a topology stands to what a broker has, and makes it exist there without changing
-// what is there otherwise.
+// what differs.
 package compare

@@ -46,7 +46,7 @@ func (c *Comparison) compared(entity topology.Entity, exists bool, differences f
 	c.Changes = append(c.Changes, change)
 }
 
-// identity tells bindings apart as far as an inventory can. RabbitMQ keeps two
+// identity tells bindings apart that an inventory shows apart. RabbitMQ keeps two
 // that differ in the width of a number, but routes the same by both.
 func identity(b topology.Binding) string {
 	return fmt.Sprintf("%q %q %v %q %s", b.Source, b.Destination, b.ToExchange, b.RoutingKey, rabbitmq.Listed(rabbitmq.OnWire(b.Arguments)))

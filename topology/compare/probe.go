@@ -153,7 +153,7 @@ func substituted(args topology.Table, d inequivalent) topology.Table {
 	return c
 }
 
-// valueOf gives the broker's text its type: the one it named, or that of what was sent.
+// valueOf gives the broker's text a type: the type that it named, or the type that was sent.
 func valueOf(d inequivalent, sent any) any {
 	_, number := rabbitmq.Integer(sent)
 	_, flag := sent.(bool)

@@ -73,7 +73,7 @@ func valueNode(v any, exact bool) *node {
 	case topology.Table:
 		n := tableNode(v, exact)
 		if len(n.fields) == 1 && strings.HasPrefix(n.fields[0].key, "$") {
-			return typed("table", n) // lest it be taken for a type
+			return typed("table", n) // or it would be taken for a type
 		}
 		return n
 	case []any:

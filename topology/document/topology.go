@@ -141,7 +141,7 @@ func (d *topologyDecoder) validate(err error) {
 	}
 }
 
-// MarshalYAML writes t in this project's form, as far as it can be declared: see
+// MarshalYAML writes what can be declared of t in this project's form: see
 // [topology.Topology.Declarable]. The errors are arguments that AMQP cannot carry.
 func MarshalYAML(t topology.Topology) ([]byte, error) {
 	n, err := topologyNode(t)

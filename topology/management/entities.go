@@ -8,7 +8,7 @@ import (
 	"github.com/warren-mq/warren/topology"
 )
 
-// The entities as the API lists them, as far as they matter here.
+// The fields of the API's entities that matter here.
 
 type exchange struct {
 	Name       string    `json:"name"`
