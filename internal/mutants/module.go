@@ -21,13 +21,15 @@ import (
 type module struct {
 	dir    string
 	all    []*pkg
-	chosen []*pkg // those to change
+	chosen []*pkg          // those to change
+	inside map[string]bool // import paths that packages for users are made of
 }
 
 // pkg is a package, as go list prints it.
 type pkg struct {
 	Dir, ImportPath                                               string
 	GoFiles, TestGoFiles, XTestGoFiles, TestImports, XTestImports []string
+	Deps                                                          []string // of itself, not of its tests
 }
 
 // load lists the packages of the module in dir.
@@ -39,6 +41,15 @@ func load(ctx context.Context, dir string, patterns []string) (*module, error) {
 	m := &module{dir: dir}
 	if m.all, err = list(ctx, dir, "./..."); err != nil {
 		return nil, err
+	}
+	m.inside = make(map[string]bool)
+	for _, p := range m.all {
+		if m.forUsers(p) {
+			m.inside[p.ImportPath] = true
+			for _, d := range p.Deps {
+				m.inside[d] = true
+			}
+		}
 	}
 	chosen, err := list(ctx, dir, patterns...)
 	if err != nil {
@@ -55,7 +66,7 @@ func load(ctx context.Context, dir string, patterns []string) (*module, error) {
 }
 
 func list(ctx context.Context, dir string, patterns ...string) ([]*pkg, error) {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"list", "-json=Dir,ImportPath,GoFiles,TestGoFiles,XTestGoFiles,TestImports,XTestImports"}, patterns...)...)
+	cmd := exec.CommandContext(ctx, "go", append([]string{"list", "-json=Dir,ImportPath,GoFiles,TestGoFiles,XTestGoFiles,TestImports,XTestImports,Deps"}, patterns...)...)
 	cmd.Dir = dir
 	out, err := cmd.Output()
 	if err != nil {
@@ -87,18 +98,19 @@ func (m *module) testers(p *pkg) [][]string {
 		switch {
 		case t == p && t.tested():
 			own = append(own, t.ImportPath)
-		case t != p && !m.around(t) && (slices.Contains(t.TestImports, p.ImportPath) || slices.Contains(t.XTestImports, p.ImportPath)):
+		case t != p && m.inside[t.ImportPath] && (slices.Contains(t.TestImports, p.ImportPath) || slices.Contains(t.XTestImports, p.ImportPath)):
 			others = append(others, t.ImportPath)
 		}
 	}
 	return slices.DeleteFunc([][]string{own, others}, func(s []string) bool { return len(s) == 0 })
 }
 
-// around reports whether a package is a program or a tool, and not of what the module is for.
-func (m *module) around(p *pkg) bool {
+// forUsers reports whether users may import a package, or a test of them stands in it: it is no program and
+// nothing internal.
+func (m *module) forUsers(p *pkg) bool {
 	rel, err := filepath.Rel(m.dir, p.Dir)
 	top, _, _ := strings.Cut(filepath.ToSlash(rel), "/")
-	return err == nil && (top == "cmd" || top == "internal")
+	return err == nil && top != "cmd" && top != "internal"
 }
 
 // changes returns every change of the chosen packages.

@@ -9,12 +9,16 @@ import (
 	"time"
 )
 
-// A module of one package that its own test sees half of, and one whose tests see a little more.
+// A module of one package that its own test sees half of, and others whose tests see more: one for users, an engine
+// that is linked into it, and a tool.
 var files = map[string]string{
 	"go.mod":               "module example.org/m\n\ngo 1.25\n",
-	"p/p.go":               "package p\n\nfunc Seen(a, b int) bool { return a < b }\n\nfunc SeenElsewhere() bool { return true }\n\nfunc Unseen() int { return 41 }\n",
+	"p/p.go":               "package p\n\nfunc Seen(a, b int) bool { return a < b }\n\nfunc SeenElsewhere() bool { return true }\n\nfunc Unseen() int { return 41 }\n\nfunc SeenByAnEngine() bool { return false }\n",
 	"p/p_test.go":          "package p\n\nimport \"testing\"\n\nfunc TestSeen(t *testing.T) {\n\tif Seen(1, 1) || !Seen(1, 2) {\n\t\tt.Fatal()\n\t}\n}\n",
+	"q/q.go":               "package q\n\nimport _ \"example.org/m/internal/e\"\n",
 	"q/q_test.go":          "package q\n\nimport (\n\t\"testing\"\n\n\t\"example.org/m/p\"\n)\n\nfunc TestElsewhere(t *testing.T) {\n\tif !p.SeenElsewhere() {\n\t\tt.Fatal()\n\t}\n}\n",
+	"internal/e/e.go":      "package e\n",
+	"internal/e/e_test.go": "package e\n\nimport (\n\t\"testing\"\n\n\t\"example.org/m/p\"\n)\n\nfunc TestEngine(t *testing.T) {\n\tif p.SeenByAnEngine() {\n\t\tt.Fatal()\n\t}\n}\n",
 	"internal/t/t_test.go": "package t\n\nimport (\n\t\"testing\"\n\n\t\"example.org/m/p\"\n)\n\nfunc TestTool(t *testing.T) {\n\tif p.Unseen() != 41 {\n\t\tt.Fatal()\n\t}\n}\n",
 	"broken/b.go":          "package broken\n\nfunc One() int { return 1 }\n",
 	"broken/b_test.go":     "package broken\n\nimport \"testing\"\n\nfunc TestBroken(t *testing.T) { t.Fatal(\"as ever\") }\n",
@@ -45,11 +49,12 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"seed 1: 4 of 4 changes",
+		"seed 1: 5 of 5 changes",
 		"noticed   p/p.go:3: `a < b` becomes `a <= b` (TestSeen)",
 		"noticed   p/p.go:5: `true` becomes `false` (TestElsewhere)",
+		"noticed   p/p.go:9: `false` becomes `true` (TestEngine)",
 		"UNNOTICED p/p.go:7: `41` becomes `42`",
-		"3 of 4 changes noticed: 75 % (0 did not compile)",
+		"4 of 5 changes noticed: 80 % (0 did not compile)",
 		"fewer than the 1000 asked for",
 	} {
 		if !strings.Contains(out, want) {
