@@ -657,31 +657,42 @@ func TestAConsumerThatIsBackIsTold(t *testing.T) {
 	})
 }
 
-// Losses in a row are met ever more slowly; after a calm life the next one is the first again.
+// Losses in a row are met ever more slowly, but within ten seconds; after a calm life the next one is the first again.
 func TestACalmLifeEndsASeriesOfLosses(t *testing.T) {
 	inBubble(t, func(e *env) {
 		e.queue("q", nil)
 		var got seen
 		r := e.run("q", got.handler, consumer.Tag("tag"))
+		const step = 10 * time.Millisecond
 		lose := func() (attempt int, out time.Duration) {
 			if e.broker.CancelConsumer("tag") != 1 {
 				t.Fatal("no consumer")
 			}
 			begun := time.Now()
 			for synctest.Wait(); len(e.broker.Consumers()) == 0; synctest.Wait() {
-				time.Sleep(10 * time.Millisecond)
+				time.Sleep(step)
 			}
 			lost := e.of(recovery.EventConsumerLost)
 			return lost[len(lost)-1].Attempt, time.Since(begun)
 		}
 		time.Sleep(time.Minute)
-		for i := range 12 {
-			if attempt, _ := lose(); attempt != i+1 {
+		limit, longest := time.Duration(0), time.Duration(0)
+		for i := range 100 {
+			attempt, out := lose()
+			if attempt != i+1 {
 				t.Errorf("loss %d is called attempt %d", i+1, attempt)
 			}
+			if out > limit+step {
+				t.Errorf("loss %d: out for %s; want %s at most", i+1, out, limit)
+			}
+			limit = min(max(2*limit, 50*time.Millisecond), 10*time.Second)
+			longest = max(longest, out)
+		}
+		if longest < 5*time.Second {
+			t.Errorf("after many losses never out for more than %s", longest)
 		}
 		time.Sleep(time.Minute)
-		if attempt, out := lose(); attempt != 1 || out > 10*time.Millisecond {
+		if attempt, out := lose(); attempt != 1 || out > step {
 			t.Errorf("after a calm life: attempt %d, back after %s; want 1, at once", attempt, out)
 		}
 		if attempt, _ := lose(); attempt != 2 {
