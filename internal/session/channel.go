@@ -45,19 +45,20 @@ type Channel struct {
 
 	onReturn atomic.Pointer[func(*core.Return)]
 
-	mu        sync.Mutex      // guards the following; taken before the connection's
-	physical  *core.Channel   // nil: being opened
-	opened    bool            // there was one
-	cause     error           // why the last one was lost
-	err       error           // why it is closed
-	modes     modes           // what a new physical channel must be put into
-	tx        *core.Channel   // where the transaction runs from its very begin, since acks are not seen; nil: the next one
-	consumers []*Consumer     // in the order in which they were started
-	taken     map[string]bool // consumer tags in use, or being asked for
-	closing   error           // of closing the last physical one; set before done is closed
-	lastQueue string          // declared last
-	epoch     uint64          // of the last session
-	member    *Member         // from the first consumer on
+	mu        sync.Mutex         // guards the following; taken before the connection's
+	physical  *core.Channel      // nil: being opened
+	opened    bool               // there was one
+	cause     error              // why the last one was lost
+	err       error              // why it is closed
+	modes     modes              // what a new physical channel must be put into
+	tx        *core.Channel      // where the transaction runs from its very begin, since acks are not seen; nil: the next one
+	consumers []*Consumer        // in the order in which they were started
+	taken     map[string]bool    // consumer tags in use, or being asked for
+	closing   error              // of closing the last physical one; set before done is closed
+	endings   map[string]*Member // consumers that ended by themselves, by tag, until another takes it
+	lastQueue string             // declared last
+	epoch     uint64             // of the last session
+	member    *Member            // from the first consumer on
 	changed   gate.Gate
 }
 
@@ -92,7 +93,7 @@ func (c *Connection) Channel(ctx context.Context) (*Channel, error) {
 	c.channels++
 	ch := &Channel{
 		conn: c, name: fmt.Sprintf("channel %d", c.channels),
-		poke: make(chan struct{}, 1), turn: make(chan struct{}, 1), done: make(chan struct{}), taken: map[string]bool{},
+		poke: make(chan struct{}, 1), turn: make(chan struct{}, 1), done: make(chan struct{}), taken: map[string]bool{}, endings: map[string]*Member{},
 	}
 	ch.ctx, ch.stop = context.WithCancelCause(c.ctx)
 	c.running.Add(1)
@@ -180,6 +181,9 @@ func (ch *Channel) end(cause error) {
 	ch.err = cause
 	consumers, member := slices.Clone(ch.consumers), ch.member
 	ch.consumers = nil
+	for tag := range ch.endings {
+		ch.overcome(tag)
+	}
 	ch.changed.Wake()
 	ch.mu.Unlock()
 	ch.stop(cause)

@@ -112,6 +112,15 @@ func (ch *Channel) first(ctx context.Context, c *Consumer, m *core.BasicConsume)
 	}
 }
 
+// overcome takes the consumers that have ended by themselves under a tag out of
+// the state. The lock is held.
+func (ch *Channel) overcome(tag string) {
+	if member := ch.endings[tag]; member != nil {
+		delete(ch.endings, tag)
+		member.Leave()
+	}
+}
+
 // add makes a consumer one that is brought back.
 func (ch *Channel) add(c *Consumer) {
 	c.started = time.Now()
@@ -124,8 +133,9 @@ func (ch *Channel) add(c *Consumer) {
 	if closed == nil {
 		ch.consumers = append(ch.consumers, c)
 		ch.taken[c.m.ConsumerTag] = true
+		ch.overcome(c.m.ConsumerTag)
 		if ch.member == nil {
-			ch.member = ch.conn.join(ch.name, ch.look)
+			ch.member = ch.conn.join(&Member{name: ch.name, look: ch.look})
 		}
 	}
 	ch.mu.Unlock()

@@ -156,7 +156,6 @@ func TestAConsumerEndsWhenItsBudgetIsSpent(t *testing.T) {
 		if n := len(b.journal.Of(recovery.EventConsumerLost)); n != 3 { // its cancel, and two attempts after which it is tried again
 			t.Errorf("it is said to come back %d times", n)
 		}
-		b.ready(t) // nothing is missing any more
 		must(t, consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "other"}), "").Cancel(t.Context()))
 		consume(t, ch, "other", "")
 		must(t, ch.Close(t.Context()))
@@ -166,6 +165,46 @@ func TestAConsumerEndsWhenItsBudgetIsSpent(t *testing.T) {
 	})
 }
 
+// What ended by itself is missing, whatever is lost meanwhile, until the application has done something about it.
+func TestAConsumerThatEndedStaysInTheState(t *testing.T) {
+	for name, mend := range map[string]func(t *testing.T, ch *Channel, c *Consumer){
+		"its channel is closed": func(t *testing.T, ch *Channel, c *Consumer) { must(t, ch.Close(t.Context())) },
+		"it is cancelled":       func(t *testing.T, ch *Channel, c *Consumer) { must(t, c.Cancel(t.Context())) },
+		"another takes its tag": func(t *testing.T, ch *Channel, c *Consumer) {
+			consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "other"}), c.Tag())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBed(t, Config{Config: recovery.Config{Semantic: recovery.Budget{Attempts: 2}}})
+				ch := b.channel(t)
+				foreign(t, b, "q")
+				c := consume(t, ch, "q", "tag")
+				consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "fine", Durable: true}), "fine")
+				b.ready(t)
+				b.DeleteQueue("q")
+				<-c.Done()
+				missing := func() {
+					t.Helper()
+					synctest.Wait()
+					if s := b.conn.State(); s.Ready() || len(s.Degraded) != 1 || s.Degraded[0].Entity != c.String() || !errors.Is(s.Degraded[0], core.ErrNotFound) {
+						t.Errorf("state %+v", s)
+					}
+				}
+				missing()
+				consume(t, ch, "fine", "another tag")
+				b.cut(t)
+				time.Sleep(time.Minute)
+				missing()
+				mend(t, ch, c)
+				b.ready(t)
+				b.cut(t)
+				b.ready(t)
+			})
+		})
+	}
+}
+
 func TestConsumersOfAConnectionThatIsGivenUpEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, Config{Config: recovery.Config{Network: recovery.Budget{Attempts: 2}}})
@@ -173,6 +212,7 @@ func TestConsumersOfAConnectionThatIsGivenUpEnd(t *testing.T) {
 		c := consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "q", Durable: true}), "tag")
 		b.Stop()
 		<-c.Done()
+		synctest.Wait() // somebody else may be handing the event over
 		if e := b.journal.Of(recovery.EventConsumerEnded); len(e) != 1 || e[0].Err == nil || errors.Is(e[0].Err, core.ErrClosed) {
 			t.Errorf("events %v", e)
 		}

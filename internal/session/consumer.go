@@ -26,7 +26,9 @@ import (
 // the last one then. Once refused, it is tried on a
 // channel of its own until it is taken there, so that others on its channel are left
 // alone; what arrives in that moment, one message at most, goes back to the queue. It ends by Cancel, with its
-// channel, when [Config].Semantic is spent, or with [core.ErrOverflow].
+// channel, when [Config].Semantic is spent, or with [core.ErrOverflow]. One that
+// ended by itself stays in the connection's state as degraded, until its channel is
+// closed, it is cancelled, or another one takes its tag there.
 // All methods are safe for concurrent use; several goroutines may receive.
 type Consumer struct {
 	channel *Channel
@@ -242,6 +244,7 @@ func (c *Consumer) Cancel(ctx context.Context) error { return c.channel.cancel(c
 func (ch *Channel) cancel(ctx context.Context, c *Consumer, noWait bool) error {
 	ch.remove(c, core.ErrClosed)
 	ch.mu.Lock()
+	ch.overcome(c.Tag())
 	for c.starting && !noWait {
 		changed := c.changed.Wait()
 		ch.mu.Unlock()
@@ -283,11 +286,15 @@ func (c *Consumer) end(cause error) {
 			delete(ch.taken, c.m.ConsumerTag)
 		}
 		c.changed.Wake()
+		asked := errors.Is(cause, core.ErrClosed)
+		if !asked && ch.err == nil {
+			ch.endings[c.m.ConsumerTag] = ch.conn.joinEnded(c.String(), cause)
+		}
 		ch.mu.Unlock()
 		if c.counted && !ch.conn.isClosed() {
 			ch.conn.cfg.Recorder.ConsumerRemoved(c.queue(ch.conn))
 		}
-		if !errors.Is(cause, core.ErrClosed) {
+		if !asked {
 			ch.conn.Emit(recovery.Event{Kind: recovery.EventConsumerEnded, Entity: c.String(), Err: cause})
 		}
 		close(c.done)

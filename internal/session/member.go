@@ -26,18 +26,18 @@ type Member struct {
 
 // Join registers a member. It counts as not established until
 // [Member.Restored]. It takes the place of one that has ended under this name.
-func (c *Connection) Join(name string) *Member { return c.join(name, nil) }
+func (c *Connection) Join(name string) *Member { return c.join(&Member{name: name}) }
 
-func (c *Connection) join(name string, look func()) *Member {
+func (c *Connection) join(m *Member) *Member {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, other := range c.members {
-		if other.ended && other.name == name {
+		if other.ended && other.name == m.name {
 			c.remove(other)
 			break
 		}
 	}
-	m := &Member{conn: c, name: name, look: look}
+	m.conn = c
 	c.members = append(c.members, m)
 	c.count(m, 1)
 	c.update()
@@ -94,6 +94,12 @@ func (m *Member) Ended(err error) {
 	m.conn.mu.Lock()
 	defer m.conn.mu.Unlock()
 	m.ended = true
+}
+
+// joinEnded registers something that has ended for good with err, which the
+// application has not asked for: it is in the state until [Member.Leave].
+func (c *Connection) joinEnded(name string, err error) *Member {
+	return c.join(&Member{name: name, failures: []recovery.Failure{{Entity: name, Err: ended(err)}}, ended: true})
 }
 
 // ended is the error of what is in the state for good.
