@@ -89,6 +89,8 @@ var ruleCases = []struct {
 	{name: "given up", script: "open 1; select 1; invoke 1; pub 1 1; close 1; result 1 unknown", rules: Rules{Replay: true, Patient: true}, broken: "S7/client"},
 
 	{name: "published again after its ack", script: begin + one + "wait; close 1; open 3; select 3; pub 3 1", broken: "S8/client"},
+	{name: "published again after its ack, on a newer connection", script: "open 1 1; select 1; open 2; qos 2 10; consume 2 q; " + one + "wait; close 1; open 3 2; select 3; pub 3 1", broken: "S8/client"},
+	{name: "its ack came before what waited in an older connection", script: "open 2 1; qos 2 10; consume 2 q; open 1 1; select 1; invoke 1; open 3 2; select 3; pub 3 1; ack 3 1; result 1 confirmed; deliver 2 1 1; handle q 1; handled q 1; settle 2 1; wait; pub 1 1; close 1"},
 	{name: "published too often", script: begin + "invoke 1; pub 1 1; close 1; open 3; select 3; pub 3 1; close 3; result 1 unknown", rules: Rules{MaxPublications: 1}, broken: "S8/client"},
 
 	{

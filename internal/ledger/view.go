@@ -49,7 +49,8 @@ type attemptKey struct {
 type message struct {
 	invoked, resulted int64
 	acked             int64 // first ack of a publication that was not returned
-	published         int64 // last publication
+	published         int64 // last publication on the newest of its connections
+	conn              uint32
 	crc               uint32
 	outcome           Outcome
 	results           uint8

@@ -62,7 +62,8 @@ func (v *view) publication(e *epoch, r *Record) {
 		p.slot = int32(slot)
 		m := &v.messages[slot]
 		m.publications++
-		m.published, m.route = max(m.published, r.Time), r.Node
+		m.publishedOn(e.conn, r.Time)
+		m.route = r.Node
 		if !m.is(r.Node) {
 			v.odd("S2", Client, slot, r, "published with another exchange or routing key than was asked for")
 		}
@@ -299,4 +300,12 @@ func (v *view) revoked(d *delivery) int64 {
 		return e.consumers[n].revoked
 	}
 	return never
+}
+
+// publishedOn notes a publication. A tap sees what waited in a connection that was silent only when that goes on,
+// and by then the client may long have published it again on a newer one: that is the later publication.
+func (m *message) publishedOn(conn uint32, at int64) {
+	if conn >= m.conn {
+		m.conn, m.published = conn, at
+	}
 }
