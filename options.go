@@ -63,12 +63,20 @@ func WithTLS(t *tls.Config) Option {
 	return WithConnection(func(c *core.Config) { c.TLS = t })
 }
 
-// WithCredentials has the credentials asked for at each dial, in place of
-// those in the URL.
-func WithCredentials(provider func(context.Context) (core.Credentials, error)) Option {
+// WithCredentials sets where credentials come from, in place of those in the
+// URL: source is asked at each attempt to connect, and again, for other ones,
+// when the broker refuses them or they are about to expire. The open connections
+// are given those ([recovery.EventSecretRenewed]). Each connection of the client
+// asks by itself. See [core.Login] for those that never change:
+//
+//	warren.WithCredentials(func(ctx context.Context, renew bool) (warren.Credentials, error) {
+//		token, err := tokens.Get(ctx, renew)
+//		return warren.Credentials{Password: core.Secret(token.Value), Expires: token.Expiry}, err
+//	})
+func WithCredentials(source core.CredentialSource) Option {
 	return WithConnection(func(c *core.Config) {
-		if provider != nil { // else those in the URL stand
-			c.Credentials = provider
+		if source != nil { // else those in the URL stand
+			c.Credentials = source
 		}
 	})
 }

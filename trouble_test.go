@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,16 +175,50 @@ func TestPermissionsAreRevokedOnALiveConnection(t *testing.T) {
 	})
 }
 
+// TestCredentialsAreRenewedOnOpenConnections: one source of credentials serves both connections, from their first
+// attempt on, and tokens are replaced before they expire.
+func TestCredentialsAreRenewedOnOpenConnections(t *testing.T) {
+	inBubble(t, func(e *env) {
+		const life = 10 * time.Minute
+		var asked, renewed, failed atomic.Int64
+		client := e.dial(warren.WithCredentials(func(_ context.Context, renew bool) (warren.Credentials, error) {
+			asked.Add(1)
+			return warren.Credentials{Username: "guest", Password: "guest", Expires: time.Now().Add(life)}, nil
+		}), warren.WithListener(func(ev warren.Event) {
+			switch ev.Kind {
+			case recovery.EventSecretRenewed:
+				renewed.Add(1)
+			case recovery.EventSecretNotRenewed:
+				failed.Add(1)
+			}
+		}))
+		e.declare(client, warren.Topology{Queues: []warren.Queue{{Name: "q"}}})
+		pub, err := client.Publisher()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "q"}); err != nil {
+			t.Fatal(err)
+		}
+		dialled := int64(e.dialled())
+		if n := asked.Load(); dialled != 2 || n != dialled {
+			t.Errorf("asked %d times for %d connections", n, dialled)
+		}
+		time.Sleep(life - time.Second)
+		synctest.Wait()
+		if n := renewed.Load(); n != dialled || failed.Load() != 0 || int64(e.dialled()) != dialled {
+			t.Errorf("%d renewed, %d not, %d connections", n, failed.Load(), e.dialled())
+		}
+		e.close(client)
+	})
+}
+
 // TestRenewedCredentialsFindPermissionsRevoked: when a secret is updated RabbitMQ cancels the consumers that may no
 // longer read. They come back with the permission, where they were.
 func TestRenewedCredentialsFindPermissionsRevoked(t *testing.T) {
 	inBubble(t, func(e *env) {
-		client := e.dial(warren.WithRecovery(func(c *recovery.Config) {
-			c.Credentials = func(context.Context, bool) (recovery.Grant, error) {
-				return recovery.Grant{
-					Credentials: core.Credentials{Username: "guest", Password: "guest"}, Expires: time.Now().Add(5 * time.Minute),
-				}, nil
-			}
+		client := e.dial(warren.WithCredentials(func(context.Context, bool) (warren.Credentials, error) {
+			return warren.Credentials{Username: "guest", Password: "guest", Expires: time.Now().Add(5 * time.Minute)}, nil
 		}))
 		e.declare(client, richTopology)
 		got := e.consumeAll(client, "quorum", "classic", "stream", "own")

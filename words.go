@@ -31,6 +31,8 @@ type (
 	Properties = core.Properties
 	// Table holds headers or arguments by name.
 	Table = core.Table
+	// Credentials are what a client logs in with, and until when: see [WithCredentials].
+	Credentials = core.Credentials
 	// Channel has every method of the protocol: see [Client.Channel].
 	Channel = session.Channel
 )

@@ -18,8 +18,8 @@ type Config struct {
 	Addr  string // host:port; default localhost:5672, or :5671 with TLS
 	VHost string // default "/"
 
-	// Credentials is asked at each dial. Default: guest, guest.
-	Credentials func(context.Context) (Credentials, error)
+	// Credentials is asked at each dial, within its time. Default: guest, guest.
+	Credentials CredentialSource
 	// Mechanisms are the SASL mechanisms to use, most preferred first; the
 	// first that the server offers too is taken. Default: EXTERNAL if TLS has
 	// a client certificate, then PLAIN, then AMQPLAIN.
@@ -72,8 +72,18 @@ type Config struct {
 // forms never show the password.
 type Credentials struct {
 	Username string
-	Password Secret
+	Password Secret    // or a token
+	Expires  time.Time // when the server takes them no longer; zero: never
 }
+
+// CredentialSource gives the credentials for a login. renew is true when those
+// that it gave last were refused or are about to expire: the answer must then
+// not come from a cache, and later calls give no older one. [Dial] sets renew to
+// false. A connection that recovers asks at each attempt, and renews on the open
+// connection what expires, when four fifths of the time left are over. A source
+// may be called by several goroutines at once, and must return when ctx ends,
+// which is at the latest after ten seconds there.
+type CredentialSource func(ctx context.Context, renew bool) (Credentials, error)
 
 // Secret is a string that no fmt verb, encoder or logger prints.
 type Secret string
@@ -84,10 +94,10 @@ func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[redacted]"))
 // MarshalText returns "[redacted]".
 func (Secret) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
 
-// Login returns a provider of fixed credentials, for [Config].
-func Login(username, password string) func(context.Context) (Credentials, error) {
+// Login is the source of a user name and password that never change.
+func Login(username, password string) CredentialSource {
 	c := Credentials{Username: username, Password: Secret(password)}
-	return func(context.Context) (Credentials, error) { return c, nil }
+	return func(context.Context, bool) (Credentials, error) { return c, nil }
 }
 
 // Defaults of [Config].

@@ -15,7 +15,7 @@ import (
 func TestDefaults(t *testing.T) {
 	c, err := Config{}.withDefaults()
 	noErr(t, err)
-	credentials, _ := c.Credentials(bg)
+	credentials, _ := c.Credentials(bg, false)
 	if credentials.Username != "guest" || credentials.Password != "guest" || c.DialContext == nil {
 		t.Error("credentials or dialler")
 	}
@@ -83,8 +83,8 @@ func TestRequireTLSLeavesThisHostAlone(t *testing.T) {
 }
 
 func TestLogin(t *testing.T) {
-	c, err := Login("u", "p")(context.Background())
-	if err != nil || c != (Credentials{"u", "p"}) {
+	c, err := Login("u", "p")(context.Background(), true)
+	if err != nil || c != (Credentials{Username: "u", Password: "p"}) {
 		t.Errorf("%v, %v", c.Username, err)
 	}
 }

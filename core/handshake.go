@@ -96,7 +96,7 @@ func (h *handshake) authenticate(ctx context.Context) (*wire.ConnectionTune, err
 	if err != nil {
 		return nil, err
 	}
-	credentials, err := h.cfg.Credentials(ctx)
+	credentials, err := h.cfg.Credentials(ctx, false)
 	if err != nil {
 		return nil, fmt.Errorf("credentials: %w", err)
 	}

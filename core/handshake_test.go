@@ -305,7 +305,7 @@ func TestNoCommonMechanism(t *testing.T) {
 func TestCredentialsAreAskedAtEachDial(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		asked := 0
-		cfg := Config{Credentials: func(context.Context) (Credentials, error) {
+		cfg := Config{Credentials: func(context.Context, bool) (Credentials, error) {
 			asked++
 			return Credentials{}, errors.New("vault sealed")
 		}}

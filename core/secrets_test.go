@@ -52,7 +52,7 @@ func mustHide(t *testing.T, what string, v any) {
 func TestValuesHideThePassword(t *testing.T) {
 	cfg, err := ParseURL("amqp://u:" + url.QueryEscape(password) + "@h/v")
 	noErr(t, err)
-	c, err := cfg.Credentials(bg)
+	c, err := cfg.Credentials(bg, false)
 	noErr(t, err)
 	if c.Password != password {
 		t.Fatal("another password")

@@ -39,7 +39,7 @@ func TestParseURL(t *testing.T) {
 		if tt.user == "" {
 			continue
 		}
-		if got, err := c.Credentials(context.Background()); err != nil || got.Username != tt.user || string(got.Password) != tt.password {
+		if got, err := c.Credentials(context.Background(), false); err != nil || got.Username != tt.user || string(got.Password) != tt.password {
 			t.Errorf("%s: user %q, %v", tt.url, got.Username, err)
 		}
 	}

@@ -46,9 +46,6 @@ type Config struct {
 	// when the application closes. It may call any API, within ctx, which
 	// ends after ReplayTimeout; without an answer the loss is recovered from.
 	Recover func(ctx context.Context, cause error) bool
-	// Credentials, if set, is asked at each attempt instead of the endpoint's
-	// own. A grant that expires is renewed on the open connection in time.
-	Credentials Credentials
 	// ReplayTimeout bounds one phase of the topology replay. Default 1 minute.
 	ReplayTimeout time.Duration
 

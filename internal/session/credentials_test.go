@@ -21,23 +21,21 @@ import (
 
 func TestRenewalIsDueInTime(t *testing.T) {
 	now := time.Now()
-	source := func(context.Context, bool) (recovery.Grant, error) { return recovery.Grant{}, nil }
 	tests := []struct {
-		name   string
-		wallet wallet
-		want   time.Duration // 0: never
+		name  string
+		cache credentialCache
+		want  time.Duration // 0: never
 	}{
-		{"no source to renew from", wallet{used: recovery.Grant{Expires: now.Add(time.Hour)}}, 0},
-		{"it does not expire", wallet{source: source}, 0},
-		{"an hour", wallet{source: source, used: recovery.Grant{Expires: now.Add(time.Hour)}}, 48 * time.Minute},
-		{"a century", wallet{source: source, used: recovery.Grant{Expires: now.Add(100 * 365 * 24 * time.Hour)}}, 80 * 365 * 24 * time.Hour},
-		{"further than can be told", wallet{source: source, used: recovery.Grant{Expires: now.AddDate(1000, 0, 0)}}, math.MaxInt64 / 5 * 4},
-		{"just before", wallet{source: source, used: recovery.Grant{Expires: now.Add(time.Millisecond)}}, minRenewal},
-		{"expired", wallet{source: source, used: recovery.Grant{Expires: now.Add(-time.Hour)}}, lateRenewal},
+		{"it does not expire", credentialCache{}, 0},
+		{"an hour", credentialCache{used: core.Credentials{Expires: now.Add(time.Hour)}}, 48 * time.Minute},
+		{"a century", credentialCache{used: core.Credentials{Expires: now.Add(100 * 365 * 24 * time.Hour)}}, 80 * 365 * 24 * time.Hour},
+		{"further than can be told", credentialCache{used: core.Credentials{Expires: now.AddDate(1000, 0, 0)}}, math.MaxInt64 / 5 * 4},
+		{"just before", credentialCache{used: core.Credentials{Expires: now.Add(time.Millisecond)}}, minRenewal},
+		{"expired", credentialCache{used: core.Credentials{Expires: now.Add(-time.Hour)}}, lateRenewal},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got, ok := test.wallet.renewIn(now)
+			got, ok := test.cache.renewIn(now)
 			if got != test.want || ok != (test.want > 0) {
 				t.Errorf("%s, %t; want %s", got, ok, test.want)
 			}
@@ -47,25 +45,45 @@ func TestRenewalIsDueInTime(t *testing.T) {
 
 func TestOnlyOtherCredentialsAreWorthAnImmediateAttempt(t *testing.T) {
 	answer := core.Credentials{Username: "u", Password: "same"}
-	w := wallet{source: func(context.Context, bool) (recovery.Grant, error) { return recovery.Grant{Credentials: answer}, nil }}
-	provide := w.provider(core.Config{})
-	if _, err := provide(t.Context()); err != nil {
+	endpoint := core.Config{Credentials: func(context.Context, bool) (core.Credentials, error) { return answer, nil }}
+	var c credentialCache
+	provide := c.source(endpoint)
+	if _, err := provide(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
-	if w.renew(t.Context(), core.Config{}) {
+	if c.renew(t.Context(), endpoint) {
 		t.Error("the same credentials again")
 	}
-	w.lost()
+	c.lost()
 	answer.Password = "other"
-	if !w.renew(t.Context(), core.Config{}) || w.renew(t.Context(), core.Config{}) {
+	if !c.renew(t.Context(), endpoint) || c.renew(t.Context(), endpoint) {
 		t.Error("other credentials are worth one attempt")
 	}
 	answer.Password = "third"
-	if c, _ := provide(t.Context()); c.Password != "other" {
-		t.Errorf("the attempt was made with %q", string(c.Password))
+	if got, _ := provide(t.Context(), false); got.Password != "other" {
+		t.Errorf("the attempt was made with %q", string(got.Password))
 	}
-	if c, _ := provide(t.Context()); c.Password != "third" {
-		t.Errorf("the next attempt was made with %q", string(c.Password))
+	if got, _ := provide(t.Context(), false); got.Password != "third" {
+		t.Errorf("the next attempt was made with %q", string(got.Password))
+	}
+}
+
+// Endpoints may have credentials of their own.
+func TestRenewedCredentialsAreForTheirEndpointAlone(t *testing.T) {
+	endpoint := func(addr string) core.Config {
+		return core.Config{Addr: addr, Credentials: func(_ context.Context, renew bool) (core.Credentials, error) {
+			return core.Credentials{Username: addr, Password: core.Secret(fmt.Sprint(renew))}, nil
+		}}
+	}
+	var c credentialCache
+	if !c.renew(t.Context(), endpoint("a:1")) {
+		t.Fatal("no other credentials")
+	}
+	if got, _ := c.source(endpoint("b:1"))(t.Context(), false); got.Username != "b:1" {
+		t.Errorf("b got those of %s", got.Username)
+	}
+	if got, _ := c.source(endpoint("a:1"))(t.Context(), false); string(got.Password) != "false" {
+		t.Error("a was given what had been renewed for an earlier attempt")
 	}
 }
 
@@ -108,14 +126,12 @@ func TestLookupsThatHangAreGivenUp(t *testing.T) {
 				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 				release := make(chan struct{})
 				defer close(release)
-				c, j := connected(t, Config{
-					Config: recovery.Config{Credentials: func(ctx context.Context, renew bool) (recovery.Grant, error) {
-						if renew {
-							return recovery.Grant{}, hang(ctx, release)
-						}
-						return recovery.Grant{Credentials: core.Credentials{Username: "u", Password: "p"}}, nil
-					}},
-				}, a.Endpoint())
+				c, j := connected(t, Config{}, a.Login(func(ctx context.Context, renew bool) (core.Credentials, error) {
+					if renew {
+						return core.Credentials{}, hang(ctx, release)
+					}
+					return core.Credentials{Username: "u", Password: "p"}, nil
+				}))
 				a.On(sessiontest.RefusePassword)
 				a.Drop()
 				time.Sleep(5 * time.Minute)
@@ -135,14 +151,13 @@ func TestLookupsThatHangAreGivenUp(t *testing.T) {
 					return bindsTo(m, "two") && p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
 				})
 				c, j := connected(t, Config{
-					Config: recovery.Config{Credentials: func(ctx context.Context, renew bool) (recovery.Grant, error) {
-						if renew {
-							return recovery.Grant{}, hang(ctx, release)
-						}
-						return recovery.Grant{Credentials: core.Credentials{Username: "u", Password: "p"}, Expires: time.Now().Add(time.Minute)}, nil
-					}},
 					Recorder: recorded(t, queues("one two")...),
-				}, a.Endpoint())
+				}, a.Login(func(ctx context.Context, renew bool) (core.Credentials, error) {
+					if renew {
+						return core.Credentials{}, hang(ctx, release)
+					}
+					return core.Credentials{Username: "u", Password: "p", Expires: time.Now().Add(time.Minute)}, nil
+				}))
 				time.Sleep(2 * time.Minute)
 				a.On(nil)
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

@@ -131,18 +131,15 @@ func TestSecretsAreRenewedBeforeTheyExpire(t *testing.T) {
 		const life = 10 * time.Minute
 		var asked atomic.Int64
 		var failing atomic.Bool
-		c, j := connected(t, Config{
-			Config: recovery.Config{Credentials: func(_ context.Context, renew bool) (recovery.Grant, error) {
-				n := asked.Add(1)
-				if failing.Load() {
-					return recovery.Grant{}, errors.ErrUnsupported
-				}
-				return recovery.Grant{
-					Credentials: core.Credentials{Username: "u", Password: core.Secret(fmt.Sprintf("token-%d", n))},
-					Expires:     time.Now().Add(life),
-				}, nil
-			}},
-		}, a.Endpoint())
+		c, j := connected(t, Config{}, a.Login(func(_ context.Context, renew bool) (core.Credentials, error) {
+			n := asked.Add(1)
+			if failing.Load() {
+				return core.Credentials{}, errors.ErrUnsupported
+			}
+			return core.Credentials{
+				Username: "u", Password: core.Secret(fmt.Sprintf("token-%d", n)), Expires: time.Now().Add(life),
+			}, nil
+		}))
 		time.Sleep(life - time.Second)
 		if fmt.Sprint(sent()) != "[token-2]" || len(j.Of(recovery.EventSecretRenewed)) != 1 {
 			t.Errorf("sent %v", sent())

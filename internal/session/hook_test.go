@@ -46,10 +46,10 @@ func TestAFunctionThatExitsDoesNotEndTheConnection(t *testing.T) {
 		"recover": func(cfg *Config, _ *core.Config, left *exiting) {
 			cfg.Recover = func(context.Context, error) bool { left.maybe(); return true }
 		},
-		"credentials": func(cfg *Config, _ *core.Config, left *exiting) {
-			cfg.Credentials = func(context.Context, bool) (recovery.Grant, error) {
+		"credentials": func(_ *Config, endpoint *core.Config, left *exiting) {
+			endpoint.Credentials = func(context.Context, bool) (core.Credentials, error) {
 				left.maybe()
-				return recovery.Grant{Credentials: core.Credentials{Username: "guest", Password: "guest"}}, nil
+				return core.Credentials{Username: "guest", Password: "guest"}, nil
 			}
 		},
 		"dial": func(_ *Config, endpoint *core.Config, left *exiting) {

@@ -50,7 +50,7 @@ type supervision struct {
 	*Connection
 	schedule  schedule
 	rotation  rotation
-	wallet    wallet
+	login     credentialCache
 	endpoints int              // how many the resolver returned last
 	asked     bool             // the connection was dropped by Reconnect
 	fresh     bool             // the next attempt has renewed credentials
@@ -62,7 +62,7 @@ type supervision struct {
 	triedAt   time.Time        // when the last attempt began
 	report    *recovery.Report // of the recovery under way
 	chosen    core.Config      // the endpoint of the present connection, as the resolver gave it
-	dialled   core.Config      // the same with the wallet's credentials
+	dialled   core.Config      // the same with the credentials of login
 	renewAt   time.Time        // when its credentials are to be renewed; zero: never
 	suspects  suspects
 	complete  bool                // everything was declared on the last connection, or refused
@@ -79,7 +79,6 @@ func newSupervision(c *Connection) *supervision {
 			policy: policyOf(c.cfg.Retry), stable: c.cfg.StableAfter, slow: c.cfg.SlowRetry, calm: true,
 			budgets: [classes]recovery.Budget{passing: c.cfg.Network, refused: c.cfg.Authentication},
 		},
-		wallet:    wallet{source: c.cfg.Credentials},
 		endpoints: 1,
 		doubtful:  map[string]bool{},
 		freed:     map[string]*patient{},
@@ -119,7 +118,7 @@ func (s *supervision) lost(cause error, uptime time.Duration) {
 	if s.asked { // by the application, which need not wait for it
 		s.schedule.calm, s.asked = true, false
 	}
-	s.wallet.lost()
+	s.login.lost()
 	if uptime >= s.cfg.StableAfter {
 		s.rotation.settle()
 	}
@@ -145,7 +144,7 @@ func (s *supervision) connect() (*core.Conn, error) {
 		last, lastErr = s.classify(err), err
 		s.note(err)
 		s.count(err)
-		s.fresh = errors.Is(err, core.ErrAuth) && s.wallet.renew(s.ctx, endpoint)
+		s.fresh = errors.Is(err, core.ErrAuth) && s.login.renew(s.ctx, endpoint)
 		if !s.another(attempt, last) {
 			return nil, gaveUp(attempt, err)
 		}
@@ -165,7 +164,7 @@ func (s *supervision) attempt() (*core.Conn, core.Config, error) {
 	s.endpoints = len(list)
 	endpoint := s.rotation.next(list)
 	s.chosen, s.dialled = endpoint, endpoint
-	s.dialled.Credentials = s.wallet.provider(endpoint)
+	s.dialled.Credentials = s.login.source(endpoint)
 	// It calls functions of the application: to dial, for TLS, and to log in.
 	ctx, done := s.untilFound()
 	defer done()
@@ -174,14 +173,13 @@ func (s *supervision) attempt() (*core.Conn, core.Config, error) {
 }
 
 // apart returns the present endpoint for connections that others than the supervisor
-// open: they leave the wallet as it is, and report no state.
+// open: they leave login as it is, and report no state.
 func (s *supervision) apart() core.Config {
-	endpoint, source := s.chosen, wallet{source: s.wallet.source}
+	endpoint := s.chosen
 	aside := endpoint
 	aside.OnBlocked = nil
-	aside.Credentials = func(ctx context.Context) (core.Credentials, error) {
-		g, err := source.ask(ctx, endpoint, false)
-		return g.Credentials, err
+	aside.Credentials = func(ctx context.Context, renew bool) (core.Credentials, error) {
+		return credentialsOf(ctx, endpoint, renew)
 	}
 	return aside
 }

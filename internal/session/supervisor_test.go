@@ -135,15 +135,13 @@ func TestFreshCredentialsAreTriedAtOnceButOnlyOnce(t *testing.T) {
 				n := &memnet.Network{}
 				a := sessiontest.NewServer(t, n, "a:1")
 				password, asked := "old", 0
-				c, j := connected(t, Config{
-					Config: recovery.Config{Credentials: func(_ context.Context, renew bool) (recovery.Grant, error) {
-						asked++
-						if renew {
-							password = "new"
-						}
-						return recovery.Grant{Credentials: core.Credentials{Username: "u", Password: core.Secret(password)}}, nil
-					}},
-				}, a.Endpoint())
+				c, j := connected(t, Config{}, a.Login(func(_ context.Context, renew bool) (core.Credentials, error) {
+					asked++
+					if renew {
+						password = "new"
+					}
+					return core.Credentials{Username: "u", Password: core.Secret(password)}, nil
+				}))
 				a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 					if s, ok := m.(*wire.ConnectionStartOk); ok && good && strings.HasSuffix(string(s.Response), "new") {
 						return false
@@ -174,7 +172,7 @@ func TestCredentialsAreAskedForOnceAnAttempt(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		asked := 0
 		endpoint := a.Endpoint()
-		endpoint.Credentials = func(context.Context) (core.Credentials, error) {
+		endpoint.Credentials = func(context.Context, bool) (core.Credentials, error) {
 			asked++
 			return core.Credentials{Username: "u", Password: "p"}, nil
 		}
@@ -458,14 +456,12 @@ func TestFreshCredentialsAreTriedAtOnceAfterEachLoss(t *testing.T) {
 			return sessiontest.RefusePassword(p, channel, m)
 		})
 		cached := rotation.Load()
-		c, _ := connected(t, Config{
-			Config: recovery.Config{Credentials: func(_ context.Context, renew bool) (recovery.Grant, error) {
-				if renew {
-					cached = rotation.Load()
-				}
-				return recovery.Grant{Credentials: core.Credentials{Username: "u", Password: core.Secret(fmt.Sprint("secret-", cached))}}, nil
-			}},
-		}, a.Endpoint())
+		c, _ := connected(t, Config{}, a.Login(func(_ context.Context, renew bool) (core.Credentials, error) {
+			if renew {
+				cached = rotation.Load()
+			}
+			return core.Credentials{Username: "u", Password: core.Secret(fmt.Sprint("secret-", cached))}, nil
+		}))
 		for range 3 {
 			time.Sleep(time.Minute)
 			rotation.Add(1)

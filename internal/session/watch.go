@@ -320,12 +320,12 @@ func (s *supervision) harmless(conn *core.Conn, step record.Step) bool {
 func (s *supervision) renewSecret(conn *core.Conn) {
 	ctx, cancel := s.during(conn)
 	defer cancel()
-	g, err := s.wallet.ask(ctx, s.dialled, true)
+	renewed, err := credentialsOf(ctx, s.chosen, true)
 	if err == nil {
-		err = conn.UpdateSecret(ctx, g.Password, "renewed before expiry")
+		err = conn.UpdateSecret(ctx, renewed.Password, "renewed before expiry")
 	}
 	if err == nil {
-		s.wallet.used = g
+		s.login.used = renewed
 		s.Emit(recovery.Event{Kind: recovery.EventSecretRenewed})
 	} else if ctx.Err() == nil {
 		s.Emit(recovery.Event{Kind: recovery.EventSecretNotRenewed, Err: err})
@@ -336,7 +336,7 @@ func (s *supervision) renewSecret(conn *core.Conn) {
 // planRenewal notes when to renew the credentials.
 func (s *supervision) planRenewal(now time.Time) {
 	s.renewAt = time.Time{}
-	if in, ok := s.wallet.renewIn(now); ok {
+	if in, ok := s.login.renewIn(now); ok {
 		s.renewAt = now.Add(in)
 	}
 }

@@ -139,11 +139,9 @@ func TestTheApplicationMayDecideOtherwiseLater(t *testing.T) {
 func TestChoresLeaveNothingRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
-		_, j := connected(t, Config{
-			Config: recovery.Config{Credentials: func(context.Context, bool) (recovery.Grant, error) {
-				return recovery.Grant{Credentials: core.Credentials{Username: "u"}, Expires: time.Now().Add(time.Minute)}, nil
-			}},
-		}, a.Endpoint())
+		_, j := connected(t, Config{}, a.Login(func(context.Context, bool) (core.Credentials, error) {
+			return core.Credentials{Username: "u", Expires: time.Now().Add(time.Minute)}, nil
+		}))
 		synctest.Wait()
 		before := runtime.NumGoroutine()
 		for len(j.Of(recovery.EventSecretRenewed)) < 100 {
@@ -167,16 +165,15 @@ func TestRetriesRenewNoCredentials(t *testing.T) {
 				})
 				asked := 0
 				_, j := connected(t, Config{
-					Config: recovery.Config{Credentials: func(context.Context, bool) (recovery.Grant, error) {
-						asked++
-						g := recovery.Grant{Credentials: core.Credentials{Username: "u"}}
-						if life > 0 {
-							g.Expires = time.Now().Add(life)
-						}
-						return g, nil
-					}},
 					Recorder: recorded(t, queues("one two")...),
-				}, a.Endpoint())
+				}, a.Login(func(context.Context, bool) (core.Credentials, error) {
+					asked++
+					g := core.Credentials{Username: "u"}
+					if life > 0 {
+						g.Expires = time.Now().Add(life)
+					}
+					return g, nil
+				}))
 				time.Sleep(time.Hour)
 				if n := len(j.Of(recovery.EventQuarantined)); asked != 1 || len(j.Of(recovery.EventSecretRenewed)) > 0 || n < 100 {
 					t.Errorf("asked %d times for credentials, renewed %d times, during %d retries", asked, len(j.Of(recovery.EventSecretRenewed)), n)

@@ -305,7 +305,14 @@ func passively(passive bool) string {
 	return ""
 }
 
-// endpoint is how a client reaches the server.
+// Login is Endpoint with a source of credentials.
+func (s *Server) Login(source core.CredentialSource) core.Config {
+	e := s.Endpoint()
+	e.Credentials = source
+	return e
+}
+
+// Endpoint is how a client reaches the server.
 func (s *Server) Endpoint() core.Config {
 	return core.Config{
 		Addr: s.addr, Heartbeat: -1,
