@@ -66,13 +66,10 @@ func (d *pending) blame(err error) []record.Result {
 	}
 }
 
-// queuesPhase is where [topology.Topology.Plan] declares queues.
-const queuesPhase = 1
-
 // unnamed returns the name that the broker has given to the queue without one.
 func (d *pending) unnamed() string {
 	for i, q := range d.topology.Queues {
-		if r := d.results[queuesPhase][i]; q.Name == "" && r != nil && r.Err == nil {
+		if r := d.results[record.PhaseQueues][i]; q.Name == "" && r != nil && r.Err == nil {
 			return r.QueueName()
 		}
 	}
@@ -96,7 +93,7 @@ func (d *pending) outcome(resolve func(string) string, cause error) (Declaration
 				out.Declared++
 				name = resolve(r.QueueName())
 			}
-			if phase == queuesPhase {
+			if phase == record.PhaseQueues {
 				out.Queues = append(out.Queues, name)
 			}
 		}

@@ -24,13 +24,13 @@ func (r *Recorder) Plan() []Phase {
 func Plan(t topology.Topology) []Phase {
 	p := newPhases()
 	for _, e := range t.Exchanges {
-		p.add(exchanges, Declare(e))
+		p.add(PhaseExchanges, Declare(e))
 	}
 	for _, q := range t.Queues {
-		p.add(queues, Declare(q))
+		p.add(PhaseQueues, Declare(q))
 	}
 	for _, b := range t.Bindings {
-		p.add(bindings, Declare(b))
+		p.add(PhaseBindings, Declare(b))
 	}
 	return p
 }
@@ -51,20 +51,20 @@ func (r *Recorder) planLocked(s selection) []Phase {
 	g, p := r.graph, newPhases()
 	for v := range values[*vertex](&g.exchanges) {
 		if v.replayed() && s.hasVertex(v) {
-			p.add(exchanges, Step{Entity: *v.exchange, Method: v.exchange.Declare(), recorder: r, fate: &v.fate})
+			p.add(PhaseExchanges, Step{Entity: *v.exchange, Method: v.exchange.Declare(), recorder: r, fate: &v.fate})
 		}
 	}
 	for v := range values[*vertex](&g.queues) {
 		if v.replayed() && s.hasVertex(v) {
 			step := v.queue.step()
 			step.recorder, step.fate = r, &v.fate
-			p.add(queues, step)
+			p.add(PhaseQueues, step)
 		}
 	}
 	for e := range values[*edge](&g.bindings) {
 		if e.replayed() && s.hasEdge(e) {
 			b := e.binding()
-			p.add(bindings, Step{Entity: b, Method: b.Bind(), recorder: r, fate: &e.fate, edge: e})
+			p.add(PhaseBindings, Step{Entity: b, Method: b.Bind(), recorder: r, fate: &e.fate, edge: e})
 		}
 	}
 	return p
@@ -98,10 +98,11 @@ func (e *edge) replayed() bool {
 
 type phases []Phase
 
+// The places of the phases in a plan.
 const (
-	exchanges = iota
-	queues
-	bindings
+	PhaseExchanges = iota
+	PhaseQueues
+	PhaseBindings
 )
 
 func newPhases() phases { return phases{{Name: "exchanges"}, {Name: "queues"}, {Name: "bindings"}} }

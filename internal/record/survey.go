@@ -60,8 +60,8 @@ func (r *Recorder) surveyStreams(ctx context.Context, conn *core.Conn) ([]Phase,
 	phases := r.Plan()
 	var streams []*Step
 	var looks []Step
-	for i := range phases[queues].Steps {
-		s := &phases[queues].Steps[i]
+	for i := range phases[PhaseQueues].Steps {
+		s := &phases[PhaseQueues].Steps[i]
 		if s.Method.(*core.QueueDeclare).Arguments["x-queue-type"] == topology.Stream {
 			streams, looks = append(streams, s), append(looks, LookForQueue(s.Name))
 		}

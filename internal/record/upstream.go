@@ -20,8 +20,8 @@ func (r *Recorder) Upstream(t topology.Topology) []Phase {
 		s.climb(r.graph.vertices[vertexKey{name: r.graph.resolve(q.Name), queue: true}])
 	}
 	phases := r.planLocked(s)
-	for i, step := range phases[queues].Steps {
-		phases[queues].Steps[i] = step.LookFirst()
+	for i, step := range phases[PhaseQueues].Steps {
+		phases[PhaseQueues].Steps[i] = step.LookFirst()
 	}
 	return phases
 }

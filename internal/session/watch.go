@@ -143,7 +143,7 @@ func (s *supervision) rebind(conn *core.Conn) error {
 		queues.Queues = append(queues.Queues, topology.Queue{Name: name})
 	}
 	for i, phase := range s.cfg.Recorder.Upstream(queues) {
-		if i == queuesPhase { // they are there
+		if i == record.PhaseQueues { // they are there
 			continue
 		}
 		if _, err := s.replay(conn, s.withoutHeld(s.admitted(phase.Steps)), record.Replayer{}); err != nil {
@@ -170,7 +170,7 @@ func (s *supervision) retryHeld(conn *core.Conn, now time.Time) error {
 	defer s.startFreed(before)
 	// 1st: the queues, all together or, once it cannot be the lost connection any more, each.
 	phases := s.phases()
-	queues, presumed := s.heldInTurn(phases[queuesPhase].Steps, now)
+	queues, presumed := s.heldInTurn(phases[record.PhaseQueues].Steps, now)
 	var err error
 	if presumed {
 		err = s.replayOwn(conn, queues)
@@ -184,7 +184,7 @@ func (s *supervision) retryHeld(conn *core.Conn, now time.Time) error {
 	freed := s.freed
 	s.freed = map[string]*patient{}
 	var bindings []record.Step
-	for _, step := range phases[bindingsPhase].Steps {
+	for _, step := range phases[record.PhaseBindings].Steps {
 		if b := step.Entity.(topology.Binding); !b.ToExchange && freed[b.Destination] != nil {
 			bindings = append(bindings, step)
 		}
@@ -230,12 +230,6 @@ func (s *supervision) heldInTurn(steps []record.Step, now time.Time) (turn []rec
 	}
 	return s.quarantine.held.inTurn(steps), s.quarantine.held.presumed(now)
 }
-
-// The places of phases in a plan.
-const (
-	queuesPhase   = 1
-	bindingsPhase = 2
-)
 
 // withoutHeld leaves out the bindings of queues that are held.
 func (s *supervision) withoutHeld(steps []record.Step) []record.Step {
