@@ -45,7 +45,7 @@ type finder struct {
 	fset    *token.FileSet
 	src     []byte
 	sibling map[string]string // a constant's successor in its group
-	kept    map[ast.Node]bool // what to leave: a capacity tells nothing
+	kept    map[ast.Node]bool // what to leave: it compiles no more, or makes no difference to anybody
 	found   []change
 }
 
@@ -97,6 +97,31 @@ func (f *finder) function(fn *ast.FuncDecl) {
 	if n := len(fn.Body.List); fn.Type.Results != nil && n > 0 {
 		f.kept[fn.Body.List[n-1]] = true // would not compile without
 	}
+	f.keepMemory(fn.Body)
+}
+
+// keepMemory keeps statements that only let go of memory earlier: the deferred Stop of a timer or ticker, which is
+// collected anyway when nobody refers to it, and the clearing of what lies beyond the end of a slice.
+func (f *finder) keepMemory(body *ast.BlockStmt) {
+	timers := make(map[string]bool)
+	ast.Inspect(body, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.AssignStmt:
+			if len(n.Lhs) == 1 && len(n.Rhs) == 1 {
+				rhs := f.textOf(n.Rhs[0])
+				timers[f.textOf(n.Lhs[0])] = strings.HasPrefix(rhs, "time.NewTimer(") || strings.HasPrefix(rhs, "time.NewTicker(")
+			}
+		case *ast.DeferStmt:
+			name, stop := strings.CutSuffix(f.textOf(n.Call), ".Stop()")
+			f.kept[n] = stop && timers[name]
+		case *ast.ExprStmt:
+			if c, ok := n.X.(*ast.CallExpr); ok && f.textOf(c.Fun) == "clear" {
+				_, tail := c.Args[0].(*ast.SliceExpr)
+				f.kept[n] = tail
+			}
+		}
+		return true
+	})
 }
 
 func (f *finder) visit(n ast.Node) bool {
