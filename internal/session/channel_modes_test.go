@@ -202,6 +202,9 @@ func TestQosForTheWholeChannelIsDroppedWhereTheBrokerRefusesIt(t *testing.T) {
 		if got := a.Received(); !sessiontest.Equal(got, "basic.qos 100", "basic.qos 10", "queue.purge") {
 			t.Errorf("sent %v", got)
 		}
+		if lost, back := j.Of(recovery.EventChannelLost), j.Of(recovery.EventChannelRestored); len(lost) != 0 || len(back) != 2 {
+			t.Errorf("told of %d losses and %d returns of the channel; want one return for each connection", len(lost), len(back))
+		}
 		if e := j.Last(t, recovery.EventQosDropped); !errors.Is(e.Err, core.ErrNotImplemented) || e.Entity != "channel 1" {
 			t.Errorf("event %+v", e)
 		}
