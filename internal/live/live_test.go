@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +32,7 @@ func TestClientWithRabbitMQ(t *testing.T) {
 	broker := dockertest.Run(t, docker.MainVersion, docker.Options{})
 	for name, run := range map[string]func(e *env){
 		"outcomes": testOutcomes, "poison among many": testPoison, "connections closed by an operator": testClosedByOperator,
-		"queue deleted under a consumer": testDeletedQueue, "ack timeout": testAckTimeout, "stream": testStream,
+		"queue deleted under a consumer": testDeletedQueue, "ack timeout": testAckTimeout, "stream": testStream, "stream on a channel": testStreamOnChannel,
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -280,6 +281,7 @@ func testStream(e *env) {
 		e.Fatal(err)
 	}
 	var got seen
+	var failed atomic.Bool
 	held := make(chan struct{})
 	var once sync.Once
 	go func() {
@@ -292,6 +294,9 @@ func testStream(e *env) {
 			}
 			if ctx.Err() != nil {
 				return ctx.Err()
+			}
+			if string(d.Body) == "10" && !failed.Swap(true) {
+				return errBad // it is handled again
 			}
 			return got.handle(ctx, d)
 		})
@@ -306,5 +311,63 @@ func testStream(e *env) {
 	e.await("each message is handled", func() bool { return got.len() == messages })
 	if !slices.IsSortedFunc(got.order, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }) || len(got.order) != messages {
 		e.Errorf("%d handled, not each once in order: %v", len(got.order), got.order)
+	}
+}
+
+// testStreamOnChannel: a channel's consumer of a stream goes on behind what it has acked, after a connection that was
+// closed and a channel that was.
+func testStreamOnChannel(e *env) {
+	const messages = 300
+	e.declare(warren.Queue{Name: "channel.stream", Type: "stream"})
+	p := e.publisher()
+	for i := range messages {
+		if err := p.Publish(e.ctx, warren.Message{RoutingKey: "channel.stream", Body: fmt.Append(nil, i)}); err != nil {
+			e.Fatal(err)
+		}
+	}
+	ch, err := e.client.Channel(e.ctx)
+	if err != nil {
+		e.Fatal(err)
+	}
+	if err := ch.Qos(e.ctx, core.BasicQos{PrefetchCount: 20}); err != nil {
+		e.Fatal(err)
+	}
+	c, err := ch.Consume(e.ctx, core.BasicConsume{Queue: "channel.stream", Arguments: warren.Table{"x-stream-offset": "first"}})
+	if err != nil {
+		e.Fatal(err)
+	}
+	losses := 0
+	for next := 0; next < messages; {
+		d, err := c.Receive(e.ctx)
+		if err != nil {
+			e.Fatal(err)
+		}
+		if string(d.Body) != fmt.Sprint(next) && d.Stale() == nil {
+			e.Fatalf("received %s; want %d", d.Body, next)
+		}
+		switch {
+		case losses == 0 && next == messages/3:
+			losses++
+			_, err = e.broker.Exec(e.ctx, "rabbitmqctl", "close_all_connections", "test")
+			<-d.Channel().Done()
+		case losses == 1 && next == 2*messages/3:
+			losses++
+			if _, missing := ch.QueueDeclare(e.ctx, core.QueueDeclare{Queue: "missing", Passive: true}); !errors.Is(missing, core.ErrNotFound) {
+				err = fmt.Errorf("a missing queue: %w", missing)
+			}
+			<-d.Channel().Done()
+		}
+		if err != nil {
+			e.Fatal(err)
+		}
+		switch err := d.Ack(); {
+		case err == nil:
+			next++
+		case !errors.Is(err, core.ErrStale): // else it comes again
+			e.Fatal(err)
+		}
+	}
+	if losses != 2 {
+		e.Errorf("%d losses", losses)
 	}
 }
