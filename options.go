@@ -2,7 +2,6 @@ package warren
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"log/slog"
 
@@ -58,9 +57,18 @@ func WithName(name string) Option {
 	return WithConnection(func(c *core.Config) { c.Name = name })
 }
 
-// WithTLS sets the TLS configuration, which is cloned at each dial.
-func WithTLS(t *tls.Config) Option {
-	return WithConnection(func(c *core.Config) { c.TLS = t })
+// WithTLS has every connection use TLS, as a URL with the scheme amqps does, by
+// the configuration that source gives at each attempt, so that certificates can
+// be renewed in place:
+//
+//	warren.WithTLS(core.TLSFiles{CA: "ca.pem", Cert: "client.pem", Key: "client.key"}.Load)
+//	warren.WithTLS(core.FixedTLS(&tls.Config{RootCAs: pool}))
+func WithTLS(source core.TLSSource) Option {
+	return WithConnection(func(c *core.Config) {
+		if source != nil { // else the URL's scheme stands
+			c.TLS = source
+		}
+	})
 }
 
 // WithCredentials sets where credentials come from, in place of those in the

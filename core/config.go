@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"math"
@@ -24,12 +23,9 @@ type Config struct {
 	// first that the server offers too is taken. Default: EXTERNAL if TLS has
 	// a client certificate, then PLAIN, then AMQPLAIN.
 	Mechanisms []Mechanism
-	// TLS makes it an amqps connection. It is cloned at each dial. The server
-	// name defaults to the host in Addr, the minimum version to TLS 1.2.
-	TLS *tls.Config
-	// TLSFor is asked for TLS at each dial instead, so that renewed
-	// certificates are taken up; see [TLSFiles].
-	TLSFor func(context.Context) (*tls.Config, error)
+	// TLS makes it an amqps connection. It is asked at each dial, within its
+	// time. Nil: no TLS.
+	TLS TLSSource
 	// RequireTLS refuses to dial without TLS any other host than this one.
 	RequireTLS bool
 
@@ -121,7 +117,7 @@ func (c Config) Validate() error {
 
 // withDefaults returns a copy with every default filled in.
 func (c Config) withDefaults() (Config, error) {
-	set(&c.Addr, defaultAddr(c.TLS != nil || c.TLSFor != nil))
+	set(&c.Addr, defaultAddr(c.TLS != nil))
 	set(&c.VHost, "/")
 	set(&c.Locale, "en_US")
 	set(&c.Heartbeat, DefaultHeartbeat)
@@ -172,7 +168,7 @@ func (c *Config) validate() error {
 	if c.MaxPublish > MaxBody {
 		return fmt.Errorf("max publish %d: RabbitMQ takes at most %d", c.MaxPublish, MaxBody)
 	}
-	if c.RequireTLS && c.TLS == nil && c.TLSFor == nil && !onThisHost(c.Addr) {
+	if c.RequireTLS && c.TLS == nil && !onThisHost(c.Addr) {
 		return fmt.Errorf("address %q: TLS is required, and not configured", c.Addr)
 	}
 	if err := c.validateBounds(); err != nil {

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -23,24 +24,20 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, cfg.HandshakeTimeout, ErrTimeout)
 	defer cancel()
-	if cfg.TLSFor != nil {
-		if cfg.TLS, err = cfg.TLSFor(ctx); err == nil && cfg.TLS == nil {
-			err = errors.New("TLSFor returned nil; without TLS leave it unset")
-		}
-		if err != nil {
-			return nil, &DialError{Addr: cfg.Addr, Step: "tls", Err: causeOf(ctx, err)}
-		}
+	secure, err := cfg.TLS.load(ctx)
+	if err != nil {
+		return nil, &DialError{Addr: cfg.Addr, Step: "tls", Err: causeOf(ctx, err)}
 	}
 	nc, err := cfg.DialContext(ctx, "tcp", cfg.Addr)
 	if err != nil {
 		return nil, &DialError{Addr: cfg.Addr, Step: "dial", Err: causeOf(ctx, err)}
 	}
-	if cfg.TLS != nil {
-		if nc, err = startTLS(ctx, nc, cfg); err != nil {
+	if secure != nil {
+		if nc, err = startTLS(ctx, nc, cfg, secure); err != nil {
 			return nil, &DialError{Addr: cfg.Addr, Step: "tls", Hint: tlsHint(err), Err: err}
 		}
 	}
-	return open(ctx, nc, cfg)
+	return open(ctx, nc, cfg, secure)
 }
 
 // Open runs the AMQP handshake on a socket that the caller opened, and owns
@@ -53,15 +50,20 @@ func Open(ctx context.Context, nc net.Conn, cfg Config) (*Conn, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, cfg.HandshakeTimeout, ErrTimeout)
 	defer cancel()
-	return open(ctx, nc, cfg)
+	secure, err := cfg.TLS.load(ctx) // for its client certificate
+	if err != nil {
+		_ = nc.Close()
+		return nil, &DialError{Addr: cfg.Addr, Step: "tls", Err: causeOf(ctx, err)}
+	}
+	return open(ctx, nc, cfg, secure)
 }
 
 // open runs the handshake and starts the connection's two goroutines. The
 // handshake blocks in the socket, so the end of ctx is passed on as a
 // deadline in the past.
-func open(ctx context.Context, nc net.Conn, cfg Config) (*Conn, error) {
+func open(ctx context.Context, nc net.Conn, cfg Config, secure *tls.Config) (*Conn, error) {
 	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
-	h := &handshake{nc: nc, cfg: cfg, frames: newFrames(nc, cfg.HandshakeFrameMax)}
+	h := &handshake{nc: nc, cfg: cfg, tls: secure, frames: newFrames(nc, cfg.HandshakeFrameMax)}
 	h.dec = wire.Decoder{MaxDepth: cfg.TableDepth, MaxFields: cfg.TableFields}
 	err := h.run(ctx)
 	if !stop() && err == nil {

@@ -49,6 +49,7 @@ func (s Server) Release() (major, minor int) {
 type handshake struct {
 	nc     net.Conn
 	cfg    Config
+	tls    *tls.Config // nil: without
 	frames *frames
 	dec    wire.Decoder
 
@@ -135,9 +136,9 @@ func (h *handshake) authenticate(ctx context.Context) (*wire.ConnectionTune, err
 func (h *handshake) mechanisms() []Mechanism {
 	ours := h.cfg.Mechanisms
 	if ours == nil {
-		ours = defaultMechanisms(h.cfg.TLS)
+		ours = defaultMechanisms(h.tls)
 	}
-	if _, secure := h.nc.(*tls.Conn); secure || h.cfg.TLS != nil {
+	if _, secure := h.nc.(*tls.Conn); secure || h.tls != nil {
 		return ours
 	}
 	return slices.DeleteFunc(slices.Clone(ours), func(m Mechanism) bool { return m.Name() == "EXTERNAL" })

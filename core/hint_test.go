@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -24,7 +23,7 @@ func TestDialNamesTheStranger(t *testing.T) {
 		cfg        Config
 	}{
 		"HTTP":            {answering(t, "HTTP/1.1 400 Bad Request\r\n\r\n"), "an HTTP server answers", Config{}},
-		"HTTP, by TLS":    {strings.TrimPrefix(web.URL, "http://"), "does not seem to speak TLS", Config{TLS: &tls.Config{}}},
+		"HTTP, by TLS":    {strings.TrimPrefix(web.URL, "http://"), "does not seem to speak TLS", Config{TLS: TLSFiles{}.Load}},
 		"TLS":             {answering(t, "\x15\x03\x03\x00\x02\x02\x0a"), "use amqps", Config{}},
 		"AMQP 1.0":        {answering(t, "AMQP\x00\x01\x00\x00"), "offers protocol 0, version 1.0.0", Config{}},
 		"AMQP 1.0, SASL":  {answering(t, "AMQP\x03\x01\x00\x00"), "offers protocol 3, version 1.0.0", Config{}},

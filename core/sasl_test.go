@@ -41,23 +41,24 @@ func TestMechanismIsNegotiated(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		cfg     Config
+		tls     *tls.Config
 		offered string
 		want    string
 	}{
-		{"default", Config{}, "ANONYMOUS AMQPLAIN PLAIN", "PLAIN"},
-		{"what is left", Config{}, "ANONYMOUS AMQPLAIN", "AMQPLAIN"},
-		{"never anonymous by itself", Config{}, "ANONYMOUS", ""},
-		{"anonymous when asked for", Config{Mechanisms: []Mechanism{Anonymous()}}, "ANONYMOUS", "ANONYMOUS"},
-		{"with a certificate", Config{TLS: cert}, "PLAIN EXTERNAL", "EXTERNAL"},
-		{"with a certificate that is not wanted", Config{TLS: cert}, "PLAIN", "PLAIN"},
-		{"tls without a certificate", Config{TLS: &tls.Config{}}, "PLAIN EXTERNAL", "PLAIN"},
-		{"external without tls", Config{Mechanisms: []Mechanism{External(), Plain()}}, "PLAIN EXTERNAL", "PLAIN"},
-		{"the client's order", Config{Mechanisms: []Mechanism{AMQPlain(), Plain()}}, "PLAIN AMQPLAIN", "AMQPLAIN"},
-		{"none in common", Config{}, "GSSAPI", ""},
-		{"none at all", Config{}, "", ""},
-		{"part of a name", Config{}, "PLAINER", ""},
+		{"default", Config{}, nil, "ANONYMOUS AMQPLAIN PLAIN", "PLAIN"},
+		{"what is left", Config{}, nil, "ANONYMOUS AMQPLAIN", "AMQPLAIN"},
+		{"never anonymous by itself", Config{}, nil, "ANONYMOUS", ""},
+		{"anonymous when asked for", Config{Mechanisms: []Mechanism{Anonymous()}}, nil, "ANONYMOUS", "ANONYMOUS"},
+		{"with a certificate", Config{}, cert, "PLAIN EXTERNAL", "EXTERNAL"},
+		{"with a certificate that is not wanted", Config{}, cert, "PLAIN", "PLAIN"},
+		{"tls without a certificate", Config{}, &tls.Config{}, "PLAIN EXTERNAL", "PLAIN"},
+		{"external without tls", Config{Mechanisms: []Mechanism{External(), Plain()}}, nil, "PLAIN EXTERNAL", "PLAIN"},
+		{"the client's order", Config{Mechanisms: []Mechanism{AMQPlain(), Plain()}}, nil, "PLAIN AMQPLAIN", "AMQPLAIN"},
+		{"none in common", Config{}, nil, "GSSAPI", ""},
+		{"none at all", Config{}, nil, "", ""},
+		{"part of a name", Config{}, nil, "PLAINER", ""},
 	} {
-		h := &handshake{cfg: tt.cfg}
+		h := &handshake{cfg: tt.cfg, tls: tt.tls}
 		m, err := choose(h.mechanisms(), tt.offered)
 		if tt.want == "" {
 			mustIs(t, err, ErrNoMechanism)

@@ -50,7 +50,7 @@ func TestTLSVerifiesTheDialledHost(t *testing.T) {
 				cert := authority.Issue(t, "s", tt.host).TLS(t)
 				sni := ""
 				shared := &tls.Config{RootCAs: authority.Pool(), ServerName: tt.serverName}
-				_, err := overTLS(t, Config{TLS: shared, HandshakeTimeout: 3 * time.Second}, cert, func(s *tls.Conn) {
+				_, err := overTLS(t, Config{TLS: FixedTLS(shared), HandshakeTimeout: 3 * time.Second}, cert, func(s *tls.Conn) {
 					_ = s.Handshake()
 					sni = s.ConnectionState().ServerName
 					_ = s.Close()
@@ -74,7 +74,7 @@ func TestTLSVersionsBelow12AreRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		authority := pki.NewAuthority(t, "a")
 		cert := authority.Issue(t, "s", "rabbit.example").TLS(t)
-		_, err := overTLS(t, Config{TLS: &tls.Config{RootCAs: authority.Pool()}}, cert, func(s *tls.Conn) {
+		_, err := overTLS(t, Config{TLS: FixedTLS(&tls.Config{RootCAs: authority.Pool()})}, cert, func(s *tls.Conn) {
 			old := tls.Server(s.NetConn(), &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
 			_ = old.Handshake()
 			_ = s.NetConn().Close()
@@ -88,7 +88,7 @@ func TestTLSVersionsBelow12AreRefused(t *testing.T) {
 func TestTLSHandshakeHasATimeout(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		begin := time.Now()
-		_, err := overTLS(t, Config{TLS: &tls.Config{}, TLSTimeout: 2 * time.Second}, tls.Certificate{}, func(s *tls.Conn) {
+		_, err := overTLS(t, Config{TLS: TLSFiles{}.Load, TLSTimeout: 2 * time.Second}, tls.Certificate{}, func(s *tls.Conn) {
 			b := make([]byte, 4096)
 			for {
 				if _, err := s.NetConn().Read(b); err != nil {
@@ -105,7 +105,7 @@ func TestTLSHandshakeHasATimeout(t *testing.T) {
 
 func TestTLSAgainstPlainText(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		_, err := overTLS(t, Config{TLS: &tls.Config{}}, tls.Certificate{}, func(s *tls.Conn) {
+		_, err := overTLS(t, Config{TLS: TLSFiles{}.Load}, tls.Certificate{}, func(s *tls.Conn) {
 			_, _ = s.NetConn().Read(make([]byte, 4096))
 			_, _ = s.NetConn().Write([]byte("AMQP\x00\x00\x09\x01"))
 			_ = s.NetConn().Close()
@@ -122,7 +122,7 @@ func TestTLSCloseDoesNotWaitForThePeer(t *testing.T) {
 		authority := pki.NewAuthority(t, "a")
 		cert := authority.Issue(t, "s", "rabbit.example").TLS(t)
 		var raw *memnet.Conn
-		c, err := overTLS(t, Config{TLS: &tls.Config{RootCAs: authority.Pool()}, CloseTimeout: time.Second, Heartbeat: -1}, cert, func(s *tls.Conn) {
+		c, err := overTLS(t, Config{TLS: FixedTLS(&tls.Config{RootCAs: authority.Pool()}), CloseTimeout: time.Second, Heartbeat: -1}, cert, func(s *tls.Conn) {
 			raw = s.NetConn().(*memnet.Conn)
 			p := &peer{t: t, nc: raw}
 			playOpen(s, p)
@@ -149,21 +149,42 @@ func playOpen(s *tls.Conn, p *peer) {
 	}
 }
 
-func TestTLSForIsAskedAtEachDial(t *testing.T) {
+func TestTLSIsAskedForAtEachDial(t *testing.T) {
 	asked := 0
 	cfg := Config{
 		Addr: "h:1",
-		TLSFor: func(context.Context) (*tls.Config, error) {
+		TLS: func(context.Context) (*tls.Config, error) {
 			asked++
 			return nil, map[int]error{1: errors.New("vault sealed")}[asked]
 		},
 		DialContext: func(context.Context, string, string) (net.Conn, error) { panic("dialled without TLS") },
 	}
-	for _, want := range []string{"vault sealed", "TLSFor returned nil"} {
+	for _, want := range []string{"vault sealed", "returned nil"} {
 		_, err := Dial(bg, cfg)
 		if e := mustAs[*DialError](t, err); e.Step != "tls" || !strings.Contains(e.Error(), want) {
 			t.Errorf("%v", err)
 		}
+	}
+}
+
+// An address that is not the name in the certificate: what is renewed is named too, and nothing that is shared changes.
+func TestTLSForHost(t *testing.T) {
+	shared, named := &tls.Config{}, &tls.Config{ServerName: "s"}
+	current := shared
+	source := TLSSource(func(context.Context) (*tls.Config, error) { return current, nil }).ForHost("rabbit")
+	if got, err := source(bg); err != nil || got.ServerName != "rabbit" || shared.ServerName != "" {
+		t.Errorf("%v, server name %q, the caller's %q", err, got.ServerName, shared.ServerName)
+	}
+	current = named
+	if got, err := source(bg); err != nil || got != named {
+		t.Errorf("%v, server name %q", err, got.ServerName)
+	}
+	current = nil
+	if got, err := source(bg); err != nil || got != nil {
+		t.Errorf("%v, %v", got, err)
+	}
+	if TLSSource(nil).ForHost("h") != nil || FixedTLS(nil) != nil {
+		t.Error("no source has become one")
 	}
 }
 

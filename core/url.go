@@ -1,7 +1,6 @@
 package core
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -39,7 +38,7 @@ func ParseURL(raw string) (Config, error) {
 		port = "5672"
 	case "amqps":
 		port = "5671"
-		cfg.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		cfg.TLS = TLSFiles{}.Load
 	default:
 		return Config{}, errBadURL(fmt.Errorf("scheme %q: want amqp or amqps", u.Scheme))
 	}

@@ -87,7 +87,7 @@ func (c *Config) applyTLSParameters(query url.Values) error {
 	case (files.Cert == "") != (files.Key == ""):
 		return errors.New("query parameters certfile and keyfile belong together")
 	}
-	c.TLSFor = files.Load
+	c.TLS = files.Load
 	return nil
 }
 

@@ -34,7 +34,7 @@ func TestParseURL(t *testing.T) {
 			t.Errorf("%s: address %q, vhost %q", tt.url, c.Addr, c.VHost)
 		}
 		if (c.TLS != nil) != strings.HasPrefix(tt.url, "amqps") {
-			t.Errorf("%s: TLS %v", tt.url, c.TLS)
+			t.Errorf("%s: TLS %t", tt.url, c.TLS != nil)
 		}
 		if tt.user == "" {
 			continue
@@ -66,11 +66,15 @@ func TestParseURLMechanismsAndTLS(t *testing.T) {
 	if len(c.Mechanisms) != 2 || c.Mechanisms[0].Name() != "EXTERNAL" || c.Mechanisms[1].Name() != "PLAIN" {
 		t.Errorf("mechanisms %v", c.Mechanisms)
 	}
-	if _, err := c.TLSFor(context.Background()); err == nil || !strings.Contains(err.Error(), "/nowhere/ca.pem") {
+	if _, err := c.TLS(context.Background()); err == nil || !strings.Contains(err.Error(), "/nowhere/ca.pem") {
 		t.Errorf("%v", err)
 	}
-	if c, _ := ParseURL("amqps://h"); c.TLSFor != nil || c.TLS.MinVersion != tls.VersionTLS12 || c.TLS.InsecureSkipVerify {
-		t.Errorf("%+v", c.TLS)
+	plain, err := ParseURL("amqps://h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if secure, err := plain.TLS(context.Background()); err != nil || secure.MinVersion != tls.VersionTLS12 || secure.InsecureSkipVerify {
+		t.Errorf("%+v, %v", secure, err)
 	}
 }
 

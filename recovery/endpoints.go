@@ -2,8 +2,6 @@ package recovery
 
 import (
 	"context"
-	"crypto/tls"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -67,10 +65,7 @@ func expand(ctx context.Context, e core.Config, dns Lookup) []core.Config {
 	if err != nil || len(addrs) == 0 {
 		return []core.Config{e}
 	}
-	if e.TLS != nil && e.TLS.ServerName == "" {
-		e.TLS = e.TLS.Clone()
-		e.TLS.ServerName = host
-	}
+	e.TLS = e.TLS.ForHost(host)
 	var all []core.Config
 	for _, addr := range addrs {
 		e.Addr = net.JoinHostPort(addr, port)
@@ -97,26 +92,6 @@ func SRV(dns Lookup, name string, template core.Config) Resolver {
 			e := template
 			e.Addr = net.JoinHostPort(strings.TrimSuffix(r.Target, "."), strconv.Itoa(int(r.Port)))
 			list = append(list, e)
-		}
-		return list, nil
-	}
-}
-
-// WithTLS loads the TLS configuration of every endpoint at each attempt, so
-// that a renewed certificate is used from the next connection on.
-func WithTLS(r Resolver, load func(context.Context) (*tls.Config, error)) Resolver {
-	return func(ctx context.Context) ([]core.Config, error) {
-		list, err := r(ctx)
-		if err != nil {
-			return nil, err
-		}
-		config, err := load(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("load the tls configuration: %w", err)
-		}
-		list = slices.Clone(list)
-		for i := range list {
-			list[i].TLS = config
 		}
 		return list, nil
 	}

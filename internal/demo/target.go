@@ -76,10 +76,8 @@ func useBroker(ctx context.Context, url string) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.TLS != nil && cfg.TLS.ServerName == "" { // the certificate is the broker's, not the proxy's
-		cfg.TLS = cfg.TLS.Clone()
-		cfg.TLS.ServerName, _, _ = net.SplitHostPort(cfg.Addr) // it was dialled
-	}
+	host, _, _ := net.SplitHostPort(cfg.Addr) // it was dialled
+	cfg.TLS = cfg.TLS.ForHost(host)           // the certificate is the broker's, not the proxy's
 	cfg.Addr = proxy.Addr()
 	return &target{cfg: cfg, reset: proxy.Reset, close: proxy.Close}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,14 +120,14 @@ func (d dns) LookupSRV(_ context.Context, service, proto, name string) (string, 
 
 func TestEachAddressLooksUpAtEachAttempt(t *testing.T) {
 	names := dns{hosts: map[string][]string{"rabbit": {"10.0.0.1", "10.0.0.2"}}}
-	secure := core.Config{Addr: "rabbit:5671", TLS: &tls.Config{}}
+	secure := core.Config{Addr: "rabbit:5671", TLS: core.TLSFiles{}.Load}
 	r := recovery.EachAddress(recovery.Endpoints(secure, core.Config{Addr: "unknown:1"}, core.Config{Addr: "10.9.9.9:2"}), names)
 	list, err := r(t.Context())
 	if err != nil || addrs(list) != "10.0.0.1:5671 10.0.0.2:5671 unknown:1 10.9.9.9:2" {
 		t.Fatalf("%s, %v", addrs(list), err)
 	}
-	if list[0].TLS.ServerName != "rabbit" || secure.TLS.ServerName != "" {
-		t.Errorf("server name %q, the caller's %q", list[0].TLS.ServerName, secure.TLS.ServerName)
+	if got, err := list[0].TLS(t.Context()); err != nil || got.ServerName != "rabbit" || list[2].TLS != nil {
+		t.Errorf("server name %q, %v", got.ServerName, err)
 	}
 	names.hosts["rabbit"] = []string{"::1"}
 	if list, _ = r(t.Context()); addrs(list[:1]) != "[::1]:5671" {
@@ -141,7 +142,7 @@ func TestSRV(t *testing.T) {
 	if err != nil || addrs(list) != "one.example:5672 two.example:5673" || list[1].VHost != "v" {
 		t.Errorf("%s, %v", addrs(list), err)
 	}
-	list, err = recovery.SRV(names, "example", core.Config{TLS: &tls.Config{}})(t.Context())
+	list, err = recovery.SRV(names, "example", core.Config{TLS: core.TLSFiles{}.Load})(t.Context())
 	if err != nil || addrs(list) != "one.example:5672" {
 		t.Errorf("with tls: %s, %v", addrs(list), err)
 	}
@@ -150,28 +151,26 @@ func TestSRV(t *testing.T) {
 	}
 }
 
-func TestWithTLSLoadsAtEachAttempt(t *testing.T) {
-	var loads []*tls.Config
-	r := recovery.WithTLS(recovery.Endpoints(configs("a b")...), func(context.Context) (*tls.Config, error) {
-		loads = append(loads, &tls.Config{})
-		return loads[len(loads)-1], nil
-	})
-	for i := range 2 {
-		list, err := r(t.Context())
-		if err != nil || len(loads) != i+1 || list[0].TLS != loads[i] || list[1].TLS != loads[i] {
-			t.Fatalf("attempt %d: %v, %v", i, list, err)
+// Renewed certificates are taken up by the next attempt.
+func TestTLSIsAskedForAtEachAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		var asked atomic.Int64
+		endpoint := a.Endpoint()
+		endpoint.TLS = func(context.Context) (*tls.Config, error) {
+			asked.Add(1)
+			return nil, errors.ErrUnsupported
 		}
-	}
-	broken := recovery.WithTLS(recovery.Endpoints(), func(context.Context) (*tls.Config, error) { return nil, errors.ErrUnsupported })
-	if _, err := broken(t.Context()); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("error %v", err)
-	}
+		c, j := start(t, Config{Config: recovery.Config{InitialPasses: 3}}, endpoint)
+		if err := c.Connect(t.Context()); !errors.Is(err, errors.ErrUnsupported) || asked.Load() != 3 || len(j.Times()) != 0 {
+			t.Errorf("asked %d times, dialled %d times without: %v", asked.Load(), len(j.Times()), err)
+		}
+	})
 }
 
 func TestResolversPassErrorsOn(t *testing.T) {
 	failing := func(context.Context) ([]core.Config, error) { return nil, errors.ErrUnsupported }
-	load := func(context.Context) (*tls.Config, error) { return nil, nil }
-	for _, r := range []recovery.Resolver{recovery.Shuffled(failing), recovery.EachAddress(failing, dns{}), recovery.WithTLS(failing, load)} {
+	for _, r := range []recovery.Resolver{recovery.Shuffled(failing), recovery.EachAddress(failing, dns{})} {
 		if _, err := r(t.Context()); !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("error %v", err)
 		}

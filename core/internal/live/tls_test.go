@@ -44,12 +44,13 @@ func runSecured(t *testing.T) secured {
 	return secured{b, authority, authority.Issue(t, "orders")}
 }
 
-// config is what connects to the broker.
-func (s secured) config(t *testing.T) core.Config {
-	return core.Config{
-		Addr: s.TLSAddr(), Heartbeat: 10 * time.Second,
-		TLS: &tls.Config{RootCAs: s.authority.Pool(), Certificates: []tls.Certificate{s.client.TLS(t)}},
+// config is what connects to the broker, with its TLS changed.
+func (s secured) config(t *testing.T, changes ...func(*tls.Config)) core.Config {
+	secure := &tls.Config{RootCAs: s.authority.Pool(), Certificates: []tls.Certificate{s.client.TLS(t)}}
+	for _, change := range changes {
+		change(secure)
 	}
+	return core.Config{Addr: s.TLSAddr(), Heartbeat: 10 * time.Second, TLS: core.FixedTLS(secure)}
 }
 
 // dialAs is a Config's DialContext that reaches addr whatever host is dialled.
@@ -122,9 +123,9 @@ func refused(t *testing.T, cfg core.Config) *core.DialError {
 func TestTLS(t *testing.T) {
 	s := runSecured(t)
 	t.Run("good", func(t *testing.T) {
-		cfg := s.config(t)
-		works(t, cfg)
-		if cfg.TLS.ServerName != "" || cfg.TLS.MinVersion != 0 {
+		var shared *tls.Config
+		works(t, s.config(t, func(c *tls.Config) { shared = c }))
+		if shared.ServerName != "" || shared.MinVersion != 0 {
 			t.Error("the caller's configuration was changed")
 		}
 	})
@@ -147,14 +148,13 @@ func TestTLS(t *testing.T) {
 		stranger := pki.NewAuthority(t, "stranger").Issue(t, "orders")
 		ca, _ := s.authority.Write(t)
 		cert, key := stranger.Write(t)
-		cfg := core.Config{Addr: s.TLSAddr(), TLSFor: core.TLSFiles{CA: ca, Cert: cert, Key: key}.Load}
+		cfg := core.Config{Addr: s.TLSAddr(), TLS: core.TLSFiles{CA: ca, Cert: cert, Key: key}.Load}
 		refused(t, cfg)
 		s.client.Replace(t, cert, key)
 		works(t, cfg)
 	})
 	t.Run("expired", func(t *testing.T) {
-		cfg := s.config(t)
-		cfg.TLS.Time = func() time.Time { return time.Now().Add(72 * time.Hour) }
+		cfg := s.config(t, func(c *tls.Config) { c.Time = func() time.Time { return time.Now().Add(72 * time.Hour) } })
 		e, ok := errs.AsType[x509.CertificateInvalidError](refused(t, cfg))
 		if !ok || e.Reason != x509.Expired {
 			t.Error(e)
@@ -169,29 +169,29 @@ func TestTLS(t *testing.T) {
 		}
 	})
 	t.Run("unknown authority", func(t *testing.T) {
-		cfg := s.config(t)
-		cfg.TLS.RootCAs = pki.NewAuthority(t, "stranger").Pool()
+		cfg := s.config(t, func(c *tls.Config) { c.RootCAs = pki.NewAuthority(t, "stranger").Pool() })
 		if _, ok := errs.AsType[x509.UnknownAuthorityError](refused(t, cfg)); !ok {
 			t.Error("another error")
 		}
 	})
 	t.Run("no client certificate", func(t *testing.T) {
-		cfg := s.config(t)
-		cfg.TLS.Certificates = nil
+		cfg := s.config(t, func(c *tls.Config) { c.Certificates = nil })
 		if err := refused(t, cfg); !strings.Contains(err.Error(), "certificate") {
 			t.Error(err)
 		}
 	})
 	t.Run("expired client certificate", func(t *testing.T) {
-		cfg := s.config(t)
-		cfg.TLS.Certificates = []tls.Certificate{s.authority.IssueUntil(t, time.Now().Add(-time.Hour), "orders").TLS(t)}
+		cfg := s.config(t, func(c *tls.Config) {
+			c.Certificates = []tls.Certificate{s.authority.IssueUntil(t, time.Now().Add(-time.Hour), "orders").TLS(t)}
+		})
 		if err := refused(t, cfg); !strings.Contains(err.Error(), "certificate") {
 			t.Error(err)
 		}
 	})
 	t.Run("client certificate of an unknown authority", func(t *testing.T) {
-		cfg := s.config(t)
-		cfg.TLS.Certificates = []tls.Certificate{pki.NewAuthority(t, "stranger").Issue(t, "orders").TLS(t)}
+		cfg := s.config(t, func(c *tls.Config) {
+			c.Certificates = []tls.Certificate{pki.NewAuthority(t, "stranger").Issue(t, "orders").TLS(t)}
+		})
 		if err := refused(t, cfg); !strings.Contains(err.Error(), "certificate") && !strings.Contains(err.Error(), "unknown") {
 			t.Error(err)
 		}
@@ -233,8 +233,7 @@ func testMechanisms(t *testing.T, s secured) {
 		works(t, cfg)
 	})
 	t.Run("EXTERNAL for a name the broker does not know", func(t *testing.T) {
-		cfg := s.config(t)
-		cfg.TLS.Certificates = []tls.Certificate{s.authority.Issue(t, "stranger").TLS(t)}
+		cfg := s.config(t, func(c *tls.Config) { c.Certificates = []tls.Certificate{s.authority.Issue(t, "stranger").TLS(t)} })
 		if err := refused(t, cfg); !errors.Is(err, core.ErrAuth) {
 			t.Error(err)
 		}
