@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/core"
@@ -91,6 +92,29 @@ func TestWithTopology(t *testing.T) {
 		}
 		if s := client.RecordStats(); s != (topology.RecordStats{Exchanges: 1, Queues: 2, Bindings: 1, Limit: topology.DefaultRecordLimit}) {
 			t.Errorf("%+v", s)
+		}
+		e.close(client)
+	})
+}
+
+// TestWithTopologyBeforeTheBrokerIsUp: what is published meanwhile finds its queue.
+func TestWithTopologyBeforeTheBrokerIsUp(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.broker.Stop()
+		client, err := warren.New(url, warren.WithTopology(warren.Topology{Queues: []warren.Queue{{Name: "q"}}}), e.overMemory())
+		if err != nil {
+			t.Fatal(err)
+		}
+		pub, err := client.Publisher()
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Minute, e.broker.Start)
+		if err := pub.Publish(e.ctx, warren.Message{RoutingKey: "q"}); err != nil {
+			t.Error(err)
+		}
+		if n := len(e.broker.Messages("q")); n != 1 {
+			t.Errorf("%d messages", n)
 		}
 		e.close(client)
 	})
