@@ -62,7 +62,7 @@ func New(conn *session.Connection, queue string, opts ...Option) (*Consumer, err
 	c := &Consumer{conn: conn, cfg: cfg, stop: make(chan struct{}), hurries: make(chan time.Time, 1), done: make(chan struct{})}
 	c.queue.Store(&queue)
 	c.offsets = offsets.New()
-	c.member = conn.Join(cfg.name)
+	c.member = conn.Join(cfg.name, nil)
 	return c, nil
 }
 

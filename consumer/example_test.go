@@ -22,7 +22,7 @@ func connect(ctx context.Context) (conn *session.Connection, end func()) {
 		panic(err)
 	}
 	conn = session.New(session.Config{Name: "main", Resolver: recovery.Endpoints(endpoint)})
-	ch, err := conn.Channel(ctx)
+	ch, err := session.Open(ctx, conn)
 	if err != nil {
 		panic(err)
 	}

@@ -93,7 +93,7 @@ func (f *feed) subscribeOn(s *session.Session, ch *core.Channel, known knowledge
 // ended because of it. guilty: the broker closed the connection over it.
 func (f *feed) consume(s *session.Session, ch *core.Channel, args core.Table, prefetch int, large *oversize) (_ *core.Consumer, guilty bool, err error) {
 	var consumer *core.Consumer
-	blame, err := f.member.Attempt(f.ctx, s.Conn, f.isolation.suspect, func() (err error) {
+	blame, err := f.c.conn.Attempt(f.ctx, s.Conn, f.isolation.suspect, func() (err error) {
 		consumer, err = f.c.consume(f.ctx, ch, args, prefetch, large)
 		return err
 	})

@@ -156,7 +156,7 @@ func TestTooLargeOnAChannel(t *testing.T) {
 		e.withMaxBody(999)
 		e.queue("held", nil)
 		e.queue("rejected", nil)
-		ch, err := e.conn.Channel(e.ctx)
+		ch, err := session.Open(e.ctx, e.conn)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -35,7 +35,7 @@ func TestEmitMayAskTheConnection(t *testing.T) {
 			}
 		}})
 		must(t, c.Connect(t.Context()))
-		m := c.Join("consumer")
+		m := c.Join("consumer", nil)
 		m.Leave()
 		c.Reconnect(errors.ErrUnsupported)
 		<-c.Done()

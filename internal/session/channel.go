@@ -78,33 +78,24 @@ type modes struct {
 // begun on, and the broker rolled it back, publishes and acks. It had begun
 // where the one before had ended, whether anything was done in it or not.
 // Begin anew.
-var ErrTxLost = errors.New("recovery: the transaction was lost with its channel and rolled back")
+var ErrTxLost = errors.New("channel: the transaction was lost with its channel and rolled back")
 
-// Channel opens a channel. It waits for a connection within ctx.
+// Open opens a channel on conn. It waits for a connection within ctx.
 // Errors: [core.ErrChannelsExhausted], why the connection is closed, the end of ctx
 // with why there is no connection.
-func (c *Connection) Channel(ctx context.Context) (*Channel, error) {
-	c.mu.Lock()
-	if c.closed {
-		defer c.mu.Unlock()
-		return nil, c.err
-	}
-	c.start()
-	c.channels++
+func Open(ctx context.Context, conn *Connection) (*Channel, error) {
 	ch := &Channel{
-		conn: c, name: fmt.Sprintf("channel %d", c.channels),
+		conn: conn,
 		poke: make(chan struct{}, 1), turn: make(chan struct{}, 1), done: make(chan struct{}), taken: map[string]bool{}, endings: map[string]*Member{},
 	}
-	ch.ctx, ch.stop = context.WithCancelCause(c.ctx)
-	c.running.Add(1)
-	c.open++
-	c.mu.Unlock()
-	go func() {
-		ch.runChannel()
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.open--
-	}()
+	err := conn.Host(func(life context.Context, number int) func() {
+		ch.name = fmt.Sprintf("channel %d", number)
+		ch.ctx, ch.stop = context.WithCancelCause(life)
+		return ch.runChannel
+	})
+	if err != nil {
+		return nil, err
+	}
 	if _, err := ch.ready(ctx); err != nil {
 		_ = ch.Close(ctx) // the first error counts
 		return nil, err
@@ -129,8 +120,8 @@ func (ch *Channel) ready(ctx context.Context) (*core.Channel, error) {
 		err := gate.Await(ctx, changed)
 		ch.mu.Lock()
 		if err != nil {
-			if !ch.conn.connected() {
-				err = inVain(ch.conn.State(), err)
+			if !ch.conn.Connected() {
+				err = ch.conn.InVain(err)
 			}
 			return nil, waitedFor(err, cause)
 		}

@@ -95,10 +95,10 @@ func (ch *Channel) first(ctx context.Context, c *Consumer, m *core.BasicConsume)
 			}
 			defer ch.endTurn()
 			sent := false
-			blame, err := ch.conn.attempt(ctx, physical.Conn(), suspect, func() (err error) {
+			blame, err := ch.conn.Attempt(ctx, physical.Conn(), suspect, func() (err error) {
 				sent = true
 				c.qos = ch.currentQos()
-				c.position = ch.conn.positionOf(*m)
+				c.position = positionOf(ch.conn, *m)
 				c.physical, err = physical.Consume(ctx, *m, c.options()...)
 				return err
 			})
@@ -124,7 +124,7 @@ func (ch *Channel) overcome(tag string) {
 // add makes a consumer one that is brought back.
 func (ch *Channel) add(c *Consumer) {
 	c.started = time.Now()
-	if r := ch.conn.cfg.Recorder; r != nil {
+	if r := ch.conn.Recorder(); r != nil {
 		r.ConsumerAdded(c.m.Queue)
 		c.counted = true
 	}
@@ -135,7 +135,7 @@ func (ch *Channel) add(c *Consumer) {
 		ch.taken[c.m.ConsumerTag] = true
 		ch.overcome(c.m.ConsumerTag)
 		if ch.member == nil {
-			ch.member = ch.conn.join(&Member{name: ch.name, look: ch.look})
+			ch.member = ch.conn.Join(ch.name, ch.look)
 		}
 	}
 	ch.mu.Unlock()

@@ -289,7 +289,7 @@ func TestACancelWhileAConsumerIsStartedAgain(t *testing.T) {
 					t.Fatal("it is not being started")
 				}
 				elsewhere, _ := connected(t, Config{}, core.Config{Addr: "broker:5672", Heartbeat: -1, DialContext: b.DialContext})
-				publisher, err := elsewhere.Channel(t.Context())
+				publisher, err := Open(t.Context(), elsewhere)
 				must(t, err)
 				must(t, publisher.Confirm(t.Context(), core.ConfirmSelect{}))
 				send(t, publisher, q, "m")
@@ -422,7 +422,7 @@ func TestManyConsumersComeBackInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		c, _ := connected(t, Config{}, a.Endpoint())
-		ch, err := c.Channel(t.Context())
+		ch, err := Open(t.Context(), c)
 		must(t, err)
 		const n = 1000
 		for i := range n {
@@ -539,7 +539,7 @@ func TestAConsumerThatClosesConnectionsIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		c, j := connected(t, Config{}, a.Endpoint())
-		ch, err := c.Channel(t.Context())
+		ch, err := Open(t.Context(), c)
 		must(t, err)
 		for i := range 5 {
 			consume(t, ch, fmt.Sprintf("q%d", i), fmt.Sprintf("tag%d", i))
@@ -573,7 +573,7 @@ func TestAConsumerThatCannotBeSentIsLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		c, j := connected(t, Config{}, a.Endpoint())
-		ch, err := c.Channel(t.Context())
+		ch, err := Open(t.Context(), c)
 		must(t, err)
 		var all []*Consumer
 		for i := range 6 {

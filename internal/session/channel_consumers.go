@@ -61,7 +61,7 @@ func (ch *Channel) missing(physical *core.Channel, now time.Time) []*Consumer {
 	defer ch.mu.Unlock()
 	var all []*Consumer
 	for _, c := range ch.consumers {
-		if !c.on(physical) && !c.due.After(now) && !ch.conn.holds(*c.named.Load()) && (c.verified || c.sound(physical)) {
+		if !c.on(physical) && !c.due.After(now) && !ch.conn.Holds(*c.named.Load()) && (c.verified || c.sound(physical)) {
 			all = append(all, c)
 		}
 	}
@@ -87,7 +87,7 @@ func (ch *Channel) start(physical *core.Channel, consumers []*Consumer) error {
 	defer cancel()
 	var unanswered []*Consumer
 	defer func() { ch.release(unanswered...) }()
-	blame, err := ch.conn.attempt(ctx, physical.Conn(), ch.suspected(consumers[0]), func() (err error) {
+	blame, err := ch.conn.Attempt(ctx, physical.Conn(), ch.suspected(consumers[0]), func() (err error) {
 		unanswered, err = ch.send(physical, consumers)
 		return err
 	})
@@ -132,7 +132,7 @@ func (ch *Channel) send(physical *core.Channel, consumers []*Consumer) (inFlight
 		}
 		inFlight = inFlight[1:]
 		if !ch.attach(f.c, f.physical) {
-			ch.conn.running.Go(func() { ch.runDiscard(f.c, f.physical) })
+			ch.conn.Go(func() { ch.runDiscard(f.c, f.physical) })
 		}
 	}
 	return nil, broken
@@ -216,7 +216,7 @@ func (ch *Channel) await(physical *core.Channel) {
 	for _, c := range ch.consumers {
 		if p := c.physical; p != nil && p.Channel() == physical && c.awaited != p {
 			c.awaited = p
-			ch.conn.running.Go(func() { ch.runAwait(p) })
+			ch.conn.Go(func() { ch.runAwait(p) })
 		}
 	}
 }
@@ -296,7 +296,7 @@ func (ch *Channel) ended(physical *core.Channel, now time.Time) []*Consumer {
 			}
 			cancelled = append(cancelled, c)
 		}
-		if c.refusal != nil && !c.due.After(now) && !ch.conn.holds(*c.named.Load()) {
+		if c.refusal != nil && !c.due.After(now) && !ch.conn.Holds(*c.named.Load()) {
 			again = append(again, c)
 		}
 	}
@@ -347,8 +347,8 @@ func (ch *Channel) report(s *Session, physical *core.Channel) {
 	switch {
 	case member == nil:
 	case established:
-		member.set(s.Epoch, held)
+		member.Restored(s, held...)
 	default:
-		member.set(0, failures)
+		member.Missing(failures...)
 	}
 }

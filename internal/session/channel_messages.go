@@ -76,7 +76,7 @@ func (ch *Channel) Get(ctx context.Context, m core.BasicGet) (d *core.Delivery, 
 		}
 		return err
 	})
-	if r := ch.conn.cfg.Recorder; r != nil && err == nil {
+	if r := ch.conn.Recorder(); r != nil && err == nil {
 		r.Used(m.Queue)
 	}
 	return d, err
@@ -126,4 +126,4 @@ func (ch *Channel) Cancel(ctx context.Context, m core.BasicCancel) error {
 }
 
 // String names the channel for logs.
-func (ch *Channel) String() string { return fmt.Sprintf("%s of %s", ch.name, ch.conn.cfg.Name) }
+func (ch *Channel) String() string { return fmt.Sprintf("%s of %s", ch.name, ch.conn.Name()) }

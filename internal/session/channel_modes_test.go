@@ -147,7 +147,7 @@ func TestAModeAskedForWhileTheChannelIsReopenedIsInForce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		c, _ := connected(t, Config{}, a.Endpoint())
-		ch, err := c.Channel(t.Context())
+		ch, err := Open(t.Context(), c)
 		must(t, err)
 		must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 1}))
 		// Confirm succeeds on a channel that dies in the same instant.
@@ -179,7 +179,7 @@ func TestQosForTheWholeChannelIsDroppedWhereTheBrokerRefusesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		c, j := connected(t, Config{}, a.Endpoint())
-		ch, err := c.Channel(t.Context())
+		ch, err := Open(t.Context(), c)
 		must(t, err)
 		must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 100, Global: true}))
 		must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 10}))
@@ -233,7 +233,7 @@ func TestQosForTheWholeChannelOutlivesAConnection(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 				c, j := connected(t, Config{}, a.Endpoint())
-				ch, err := c.Channel(t.Context())
+				ch, err := Open(t.Context(), c)
 				must(t, err)
 				must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 100, Global: true}))
 				must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 10}))
@@ -433,7 +433,7 @@ func TestChannelCloseEndsInEveryState(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 				c, _ := connected(t, Config{}, a.Endpoint())
-				ch, err := c.Channel(t.Context())
+				ch, err := Open(t.Context(), c)
 				must(t, err)
 				must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 1}))
 				cons := consume(t, ch, "q", "tag")
@@ -466,17 +466,17 @@ func TestAChannelThatCannotBeOpened(t *testing.T) {
 		endpoint := a.Endpoint()
 		endpoint.ChannelMax = 1
 		c, _ := connected(t, Config{}, endpoint)
-		_, err := c.Channel(t.Context())
+		_, err := Open(t.Context(), c)
 		must(t, err)
-		if _, err := c.Channel(t.Context()); !errors.Is(err, core.ErrChannelsExhausted) {
+		if _, err := Open(t.Context(), c); !errors.Is(err, core.ErrChannelsExhausted) {
 			t.Errorf("a second channel of one: %v", err)
 		}
 		down, _ := start(t, Config{}, sessiontest.At(n, "nowhere:1"))
-		if _, err := down.Channel(t.Context()); err == nil || !strings.Contains(err.Error(), "refused") {
+		if _, err := Open(t.Context(), down); err == nil || !strings.Contains(err.Error(), "refused") {
 			t.Errorf("no server: %v", err)
 		}
 		must(t, c.Close(t.Context()))
-		if _, err := c.Channel(t.Context()); !errors.Is(err, core.ErrClosed) {
+		if _, err := Open(t.Context(), c); !errors.Is(err, core.ErrClosed) {
 			t.Errorf("after close: %v", err)
 		}
 	})
@@ -499,7 +499,7 @@ func TestAModeThatChangesDuringTheSetUpIsInForce(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 				c, _ := connected(t, Config{}, a.Endpoint())
-				ch, err := c.Channel(t.Context())
+				ch, err := Open(t.Context(), c)
 				must(t, err)
 				must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 100, Global: true}))
 				must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 10}))
@@ -616,7 +616,7 @@ func TestCallsReachThePhysicalChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		c, _ := connected(t, Config{}, a.Endpoint())
-		ch, err := c.Channel(t.Context())
+		ch, err := Open(t.Context(), c)
 		must(t, err)
 		var flow atomic.Bool
 		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {

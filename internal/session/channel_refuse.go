@@ -84,7 +84,7 @@ func (ch *Channel) probe(ctx context.Context, s *Session, c *Consumer) error {
 	m.ConsumerTag, m.NoAck = "", false
 	var consumer *core.Consumer
 	giveBack := core.OnTooLarge(func(d *core.Delivery, _ uint64) { _ = d.Reject(true) })
-	blame, err := ch.conn.attempt(ctx, s.Conn, ch.suspected(c) || c.fatal(), func() (err error) {
+	blame, err := ch.conn.Attempt(ctx, s.Conn, ch.suspected(c) || c.fatal(), func() (err error) {
 		consumer, err = physical.Consume(ctx, m, giveBack)
 		return err
 	})
@@ -132,7 +132,7 @@ func (ch *Channel) putOff(c *Consumer, reason recovery.Reason, err error) {
 	c.refusal, c.suspect, c.verified = err, false, false
 	c.refused = c.refused || reason == recovery.ReasonFatal
 	attempts, wait := c.attempts, c.wait
-	spent := ch.conn.cfg.Semantic.Spent(attempts, time.Since(c.since))
+	spent := ch.conn.Budget().Spent(attempts, time.Since(c.since))
 	ch.mu.Unlock()
 	if spent {
 		ch.remove(c, fmt.Errorf("gave up after %d attempts: %w", attempts, err))
@@ -146,7 +146,7 @@ func (ch *Channel) nextRetry() (at time.Time, ok bool) {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	for _, c := range ch.consumers {
-		if !c.due.IsZero() && (!ok || c.due.Before(at)) && !ch.conn.holds(*c.named.Load()) {
+		if !c.due.IsZero() && (!ok || c.due.Before(at)) && !ch.conn.Holds(*c.named.Load()) {
 			at, ok = c.due, true
 		}
 	}

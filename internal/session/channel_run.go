@@ -17,7 +17,6 @@ import (
 // until the channel or the connection is closed. Whichever end it notices first,
 // nothing waits for a channel behind it.
 func (ch *Channel) runChannel() {
-	defer ch.conn.running.Done()
 	defer close(ch.done)
 	physical, err := ch.reopen()
 	ch.end(err)
@@ -213,7 +212,7 @@ func (ch *Channel) lost(cause error) {
 	defer ch.mu.Unlock()
 	ch.physical, ch.cause = nil, cause
 	if ch.member != nil {
-		ch.member.set(0, nil)
+		ch.member.Missing()
 	}
 }
 
@@ -263,7 +262,7 @@ func (ch *Channel) restoreInTurn(s *Session, physical *core.Channel) error {
 // for something else must not keep the next one from being opened.
 func (ch *Channel) during(physical *core.Channel) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ch.ctx)
-	ch.conn.running.Go(func() {
+	ch.conn.Go(func() {
 		select {
 		case <-physical.Done():
 			cancel(physical.Err())

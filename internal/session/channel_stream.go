@@ -25,10 +25,10 @@ type position struct {
 type received struct{ tag, offset uint64 }
 
 // positionOf returns the position of a consumer that is started for the first time.
-func (c *Connection) positionOf(m core.BasicConsume) *position {
-	p := &position{offsets: offsets.New(), recreations: c.Recreations(m.Queue)}
+func positionOf(conn *Connection, m core.BasicConsume) *position {
+	p := &position{offsets: offsets.New(), recreations: conn.Recreations(m.Queue)}
 	recorded, known := topology.Queue{}, false
-	if r := c.cfg.Recorder; r != nil {
+	if r := conn.Recorder(); r != nil {
 		recorded, known = r.Lookup(m.Queue)
 	}
 	_, asked := m.Arguments[offsets.Header]

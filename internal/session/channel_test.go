@@ -50,7 +50,7 @@ func newBedAt(t *testing.T, cfg Config, change func(*core.Config), opts ...broke
 
 func (b *bed) channel(t *testing.T) *Channel {
 	t.Helper()
-	ch, err := b.conn.Channel(t.Context())
+	ch, err := Open(t.Context(), b.conn)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -190,7 +190,7 @@ func TestClosingWithAContextThatHasEnded(t *testing.T) {
 			t.Errorf("close: %v", err)
 		}
 		for range 10 { // some of them are opened already
-			if _, err := b.conn.Channel(ended); !errors.Is(err, context.Canceled) {
+			if _, err := Open(ended, b.conn); !errors.Is(err, context.Canceled) {
 				t.Errorf("a channel: %v", err)
 			}
 			synctest.Wait()

@@ -167,18 +167,52 @@ func (c *Connection) Await(ctx context.Context, ok func(recovery.State) bool) er
 	}
 }
 
-// connected reports whether there is a session.
-func (c *Connection) connected() bool {
+// Connected reports whether there is a session.
+func (c *Connection) Connected() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.session != nil
 }
 
-func (c *Connection) isClosed() bool {
+// Closed reports whether the connection was closed or given up.
+func (c *Connection) Closed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.closed
 }
+
+// Host starts what lives on the connection, and ends with it: it lives within life, and the connection is not done
+// before run has returned. number counts what was hosted. It fails once the connection is closed.
+func (c *Connection) Host(start func(life context.Context, number int) (run func())) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return c.err
+	}
+	c.start()
+	c.channels++
+	run := start(c.ctx, c.channels)
+	c.open++
+	c.running.Go(func() {
+		run()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.open--
+	})
+	return nil
+}
+
+// Go runs f on a goroutine that the connection waits for at its end. What is hosted may call it while it runs.
+func (c *Connection) Go(f func()) { c.running.Go(f) }
+
+// Name is the connection's name in logs and events.
+func (c *Connection) Name() string { return c.cfg.Name }
+
+// Budget limits how often what the broker refuses is tried again.
+func (c *Connection) Budget() recovery.Budget { return c.cfg.Semantic }
+
+// InVain returns err, the end of a wait, with what the state has against what was waited for.
+func (c *Connection) InVain(err error) error { return inVain(c.State(), err) }
 
 // Start starts the connection without waiting for it.
 func (c *Connection) Start() {

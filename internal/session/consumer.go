@@ -288,11 +288,11 @@ func (c *Consumer) end(cause error) {
 		c.changed.Wake()
 		asked := errors.Is(cause, core.ErrClosed)
 		if !asked && ch.err == nil {
-			ch.endings[c.m.ConsumerTag] = ch.conn.joinEnded(c.String(), cause)
+			ch.endings[c.m.ConsumerTag] = ch.conn.JoinEnded(c.String(), cause)
 		}
 		ch.mu.Unlock()
-		if c.counted && !ch.conn.isClosed() {
-			ch.conn.cfg.Recorder.ConsumerRemoved(c.queue(ch.conn))
+		if c.counted && !ch.conn.Closed() {
+			ch.conn.Recorder().ConsumerRemoved(c.queue(ch.conn))
 		}
 		if !asked {
 			ch.conn.Emit(recovery.Event{Kind: recovery.EventConsumerEnded, Entity: c.String(), Err: cause})

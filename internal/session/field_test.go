@@ -149,7 +149,7 @@ func TestNothingIsPublishedBeforeConfirmModeIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		c, _ := connected(t, Config{}, a.Endpoint())
-		ch, err := c.Channel(t.Context())
+		ch, err := Open(t.Context(), c)
 		must(t, err)
 		must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 5}))
 		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
@@ -200,7 +200,7 @@ func TestOutstandingPublishesAreSettledAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		c, _ := connected(t, Config{}, a.Endpoint())
-		ch, err := c.Channel(t.Context())
+		ch, err := Open(t.Context(), c)
 		must(t, err)
 		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
 		a.On(func(_ *sessiontest.Peer, _ uint16, m wire.Method) bool { _, ok := m.(*wire.BasicPublish); return ok }) // no verdict
@@ -221,7 +221,7 @@ func TestAConsumeWithoutAnswerHangsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		c, _ := connected(t, Config{}, a.Endpoint())
-		stuck, err := c.Channel(t.Context())
+		stuck, err := Open(t.Context(), c)
 		must(t, err)
 		consume(t, stuck, "leaderless", "stuck")
 		consume(t, stuck, "fine", "sibling")
@@ -269,7 +269,7 @@ func TestASoftErrorStormMeetsABreaker(t *testing.T) {
 			}
 			return false
 		})
-		ch, err := c.Channel(t.Context())
+		ch, err := Open(t.Context(), c)
 		must(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
@@ -284,7 +284,7 @@ func TestASoftErrorStormMeetsABreaker(t *testing.T) {
 		if e := j.Last(t, recovery.EventChannelLost); e.Delay == 0 || !errors.Is(e.Err, core.ErrNotFound) {
 			t.Errorf("event %v after %s", e.Err, e.Delay)
 		}
-		other, err := c.Channel(t.Context()) // it is this channel's trouble alone
+		other, err := Open(t.Context(), c) // it is this channel's trouble alone
 		must(t, err)
 		if _, err := other.QueueDeclare(t.Context(), core.QueueDeclare{Queue: "q"}); err != nil {
 			t.Error(err)

@@ -35,11 +35,7 @@ const (
 // meanwhile; without, none that is to be alone. ctx bounds the wait for that; if conn
 // has ended by then, consume is not called. The error is why conn ended, if it did,
 // else what consume returned.
-func (m *Member) Attempt(ctx context.Context, conn *core.Conn, alone bool, consume func() error) (Blame, error) {
-	return m.conn.attempt(ctx, conn, alone, consume)
-}
-
-func (c *Connection) attempt(ctx context.Context, conn *core.Conn, alone bool, consume func() error) (Blame, error) {
+func (c *Connection) Attempt(ctx context.Context, conn *core.Conn, alone bool, consume func() error) (Blame, error) {
 	if err := c.beginAttempt(ctx, alone); err != nil {
 		return NotBlamed, err
 	}

@@ -106,9 +106,9 @@ func (h *held) needsHeld(entity topology.Entity) bool {
 	return ok && !b.ToExchange && h.has(b.Destination)
 }
 
-// holds reports whether queue is held for the lost connection. A consumer
+// Holds reports whether queue is held for the lost connection. A consumer
 // waits until it is not: starting it would cost its channel.
-func (c *Connection) holds(queue string) bool {
+func (c *Connection) Holds(queue string) bool {
 	c.mu.Lock()
 	held := len(c.quarantine.held.queues) > 0
 	c.mu.Unlock()
@@ -129,7 +129,7 @@ func (c *Connection) AwaitQueue(ctx context.Context, s *Session, queue string) e
 		c.mu.Lock()
 		changed := c.changed.Wait()
 		c.mu.Unlock()
-		if !c.holds(queue) || s.Conn.Err() != nil {
+		if !c.Holds(queue) || s.Conn.Err() != nil {
 			return nil
 		}
 		if err := gate.Await(ctx, changed); err != nil {

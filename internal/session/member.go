@@ -13,7 +13,7 @@ import (
 type Member struct {
 	conn *Connection
 	name string
-	look func() // called when queues came free that were held; nil: nobody asks. Must not block
+	look func() // see Join
 
 	// Guarded by the connection's lock.
 	epoch    uint64             // the connection it is established on
@@ -26,7 +26,10 @@ type Member struct {
 
 // Join registers a member. It counts as not established until
 // [Member.Restored]. It takes the place of one that has ended under this name.
-func (c *Connection) Join(name string) *Member { return c.join(&Member{name: name}) }
+// look, unless nil, is called when queues came free that were held; it must not block.
+func (c *Connection) Join(name string, look func()) *Member {
+	return c.join(&Member{name: name, look: look})
+}
 
 func (c *Connection) join(m *Member) *Member {
 	c.mu.Lock()
@@ -62,8 +65,11 @@ func (c *Connection) lookAgain() {
 	}
 }
 
-// Restored notes that the member is established on s.
-func (m *Member) Restored(s *Session) { m.set(s.Epoch, nil) }
+// Restored notes that the member is established on s. holds is what it can do nothing with.
+func (m *Member) Restored(s *Session, holds ...recovery.Failure) { m.set(s.Epoch, holds) }
+
+// Missing notes that the member is not established, and what failed, if anything did.
+func (m *Member) Missing(failures ...recovery.Failure) { m.set(0, failures) }
 
 // Failed notes that the member is not established, and why.
 func (m *Member) Failed(err error) { m.set(0, []recovery.Failure{{Entity: m.name, Err: err}}) }
@@ -96,9 +102,9 @@ func (m *Member) Ended(err error) {
 	m.ended = true
 }
 
-// joinEnded registers something that has ended for good with err, which the
+// JoinEnded registers something that has ended for good with err, which the
 // application has not asked for: it is in the state until [Member.Leave].
-func (c *Connection) joinEnded(name string, err error) *Member {
+func (c *Connection) JoinEnded(name string, err error) *Member {
 	return c.join(&Member{name: name, failures: []recovery.Failure{{Entity: name, Err: ended(err)}}, ended: true})
 }
 

@@ -60,7 +60,7 @@ func TestListenersStay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		c, j := connected(t, Config{}, a.Endpoint())
-		ch, err := c.Channel(t.Context())
+		ch, err := Open(t.Context(), c)
 		must(t, err)
 		must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
 		returned := 0
@@ -269,7 +269,7 @@ func TestDirectReplyToIsThereBeforeARequestIsPublished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		c, _ := connected(t, Config{}, a.Endpoint())
-		ch, err := c.Channel(t.Context())
+		ch, err := Open(t.Context(), c)
 		must(t, err)
 		_, err = ch.Consume(t.Context(), core.BasicConsume{Queue: "amq.rabbitmq.reply-to", ConsumerTag: "replies", NoAck: true})
 		must(t, err)
@@ -300,7 +300,7 @@ func TestArgumentsOfTheNextConsume(t *testing.T) {
 			return false
 		})
 		c, _ := connected(t, Config{}, a.Endpoint())
-		ch, err := c.Channel(t.Context())
+		ch, err := Open(t.Context(), c)
 		must(t, err)
 		first := core.Table{"x-stream-offset": "first"}
 		cons, err := ch.Consume(t.Context(), core.BasicConsume{Queue: "stream", ConsumerTag: "tag", Arguments: first})

@@ -86,7 +86,7 @@ func testFatalOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 		t.Errorf("event %v", e.Err)
 	}
 	t.Logf("%d connections; %v", s.Epoch, e.Err)
-	ch, err := c.Channel(t.Context())
+	ch, err := Open(t.Context(), c)
 	must(t, err)
 	must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
 	for _, q := range []string{"good-1", "good-2", "good-3"} {
@@ -170,7 +170,7 @@ func testLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 			return last, nil
 		}
 	})
-	ch, err := c.Channel(t.Context())
+	ch, err := Open(t.Context(), c)
 	must(t, err)
 	declare(t, ch, core.QueueDeclare{Queue: "mine", Exclusive: true})
 	must(t, ch.QueueBind(t.Context(), core.QueueBind{Queue: "mine", Exchange: "amq.topic", RoutingKey: "k"}))
@@ -200,7 +200,7 @@ func testManyLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	c, j := rabbit(t, broker, Config{Recorder: record.NewRecorder()}, func(e *core.Config) {
 		e.Addr, e.CloseTimeout = proxy.Addr(), time.Minute // the broker deletes the queues before it answers
 	})
-	ch, err := c.Channel(t.Context())
+	ch, err := Open(t.Context(), c)
 	must(t, err)
 	all := exclusive(t, ch, queues)
 	for range cuts {
@@ -228,7 +228,7 @@ func testManyLockedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 // (basic.cancel since 4.3); it comes back under its tag.
 func testAckTimeoutOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	c, j := rabbit(t, broker, Config{Recorder: record.NewRecorder()}, nil)
-	ch, err := c.Channel(t.Context())
+	ch, err := Open(t.Context(), c)
 	must(t, err)
 	must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
 	declare(t, ch, core.QueueDeclare{Queue: "slow", Durable: true, Arguments: core.Table{
@@ -270,7 +270,7 @@ func testCyclesOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	before := runtime.NumGoroutine()
 	var all sync.WaitGroup
 	for i := range channels {
-		ch, err := c.Channel(t.Context())
+		ch, err := Open(t.Context(), c)
 		must(t, err)
 		all.Go(func() {
 			for j := range cycles / channels { // names of their own: RabbitMQ deletes an unused exchange a little later
@@ -349,7 +349,7 @@ func TestAckTimeoutThatClosesTheChannel(t *testing.T) {
 	_, err := broker.Exec(t.Context(), "rabbitmqctl", "eval", "application:set_env(rabbit, channel_tick_interval, 1000).")
 	must(t, err)
 	c, j := rabbit(t, broker, Config{Recorder: record.NewRecorder()}, nil)
-	ch, err := c.Channel(t.Context())
+	ch, err := Open(t.Context(), c)
 	must(t, err)
 	must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
 	must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 10}))
@@ -379,7 +379,7 @@ func TestAckTimeoutThatClosesTheChannel(t *testing.T) {
 func testEndedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	c, j := rabbit(t, broker, Config{Config: recovery.Config{Semantic: recovery.Budget{Attempts: 2}}}, nil)
 	foreign(t, &bed{conn: c}, "theirs")
-	ch, err := c.Channel(t.Context())
+	ch, err := Open(t.Context(), c)
 	must(t, err)
 	cons := consume(t, ch, "theirs", "tag")
 	s, err := c.Session(t.Context())
@@ -402,7 +402,7 @@ func testEndedOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 func testRestartOfRabbitMQ(t *testing.T, broker *docker.Broker) {
 	r := record.NewRecorder()
 	c, j := rabbit(t, broker, Config{Recorder: r}, nil)
-	ch, err := c.Channel(t.Context())
+	ch, err := Open(t.Context(), c)
 	must(t, err)
 	must(t, ch.Confirm(t.Context(), core.ConfirmSelect{}))
 	must(t, ch.ExchangeDeclare(t.Context(), core.ExchangeDeclare{Exchange: "x", Type: "topic"}))

@@ -62,7 +62,7 @@ func TestCountsOfMembersAgreeWithMembers(t *testing.T) {
 	for range 2000 {
 		switch k := random.IntN(10); {
 		case k == 0:
-			c.Join("new")
+			c.Join("new", nil)
 		case k == 1:
 			c.epoch++
 			c.behind = len(c.members) // as when a connection is opened
@@ -111,7 +111,7 @@ func TestReadinessComesInStages(t *testing.T) {
 				t.Errorf("stage %v; want %v", got, want)
 			}
 		}
-		m := c.Join("consumer")
+		m := c.Join("consumer", nil)
 		at(recovery.StageConnecting)
 		go func() { _ = c.Connect(t.Context()) }()
 		at(recovery.StageConnected)

@@ -89,7 +89,7 @@ func newSupervision(c *Connection) *supervision {
 // final returns why there will be no other connection, nil if the loss of this
 // one is to be recovered from.
 func (s *supervision) final(cause error) error {
-	if s.isClosed() { // and Close is about to end the context
+	if s.Closed() { // and Close is about to end the context
 		<-s.ctx.Done()
 		return context.Cause(s.ctx)
 	}

@@ -31,9 +31,9 @@ func TestARetryThatCannotBeMadeCostsNoConnection(t *testing.T) {
 	}{
 		{"all channels are in use", func(t *testing.T, c *Connection, a *sessiontest.Server) func() {
 			a.On(nil)
-			first, err := c.Channel(t.Context())
+			first, err := Open(t.Context(), c)
 			must(t, err)
-			_, err = c.Channel(t.Context())
+			_, err = Open(t.Context(), c)
 			must(t, err)
 			return func() { must(t, first.Close(t.Context())) }
 		}},

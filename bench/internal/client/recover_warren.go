@@ -46,7 +46,7 @@ func (l *warrenLink) declare(ctx context.Context, j job.Job) error {
 		name := q.Name
 		if i%consumersPerChannel == 0 {
 			var err error
-			if ch, err = l.conn.Channel(ctx); err != nil {
+			if ch, err = session.Open(ctx, l.conn); err != nil {
 				return err
 			}
 		}
