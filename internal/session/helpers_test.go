@@ -9,8 +9,6 @@ import (
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/internal/record"
-	"github.com/warren-mq/warren/topology"
 )
 
 // start returns a connection to list with a journal; cfg says the rest.
@@ -36,22 +34,6 @@ func connected(t *testing.T, cfg Config, list ...core.Config) (*Connection, *ses
 		t.Fatal(err)
 	}
 	return c, j
-}
-
-// recorded returns a recorder with an exchange x, the queues, and a binding for each.
-func recorded(t *testing.T, queues ...topology.Queue) *record.Recorder {
-	t.Helper()
-	r := record.NewRecorder()
-	r.Exchange(topology.Exchange{Name: "x"})
-	for _, q := range queues {
-		name := q.Name
-		if name == "" {
-			name = "amq.gen-first"
-		}
-		r.Queue(q, name)
-		r.Binding(topology.Binding{Source: "x", Destination: name, RoutingKey: "k"})
-	}
-	return r
 }
 
 func awaitEpoch(t *testing.T, c *Connection, epoch uint64) *Session {

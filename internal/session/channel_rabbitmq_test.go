@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warren-mq/warren/internal/session/sessiontest"
-
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/core"
@@ -24,6 +22,7 @@ import (
 	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/faultproxy"
 	"github.com/warren-mq/warren/internal/record"
+	"github.com/warren-mq/warren/internal/session/sessiontest"
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -40,29 +39,6 @@ func TestWithRabbitMQ(t *testing.T) {
 	t.Run("a consumer whose queue is deleted", func(t *testing.T) { testEndedOnRabbitMQ(t, broker) })
 	t.Run("cycles of declare, consume and cancel", func(t *testing.T) { testCyclesOnRabbitMQ(t, broker) })
 	t.Run("soft errors and a restart", func(t *testing.T) { testRestartOfRabbitMQ(t, broker) })
-}
-
-// rabbit returns a connection to the broker, connected within half a minute.
-func rabbit(t *testing.T, broker *docker.Broker, cfg Config, change func(*core.Config)) (*Connection, *sessiontest.Journal) {
-	t.Helper()
-	endpoint := core.Config{Addr: broker.Addr(), DialContext: (&net.Dialer{}).DialContext}
-	if change != nil {
-		change(&endpoint)
-	}
-	c, j := start(t, cfg, endpoint)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	must(t, c.Connect(ctx))
-	return c, j
-}
-
-func await(t *testing.T, c *Connection, ok func(recovery.State) bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	if err := c.Await(ctx, ok); err != nil {
-		t.Fatalf("%v: %+v", err, c.State())
-	}
 }
 
 // testFatalOnRabbitMQ: queues that an older broker took are recorded; this one
@@ -107,39 +83,6 @@ func testFatalOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	if got := entities(c.State().Degraded); !strings.Contains(got, `queue "bad-1"`) || !strings.Contains(got, `queue "bad-2"`) {
 		t.Errorf("degraded: %s", got)
 	}
-}
-
-// halfOpen is a socket that fails on this side and stays open on the other.
-type halfOpen struct {
-	net.Conn
-	broken atomic.Bool
-}
-
-func (h *halfOpen) Read(p []byte) (int, error) {
-	n, err := h.Conn.Read(p)
-	if h.broken.Load() {
-		return 0, io.ErrUnexpectedEOF
-	}
-	return n, err
-}
-
-func (h *halfOpen) Write(p []byte) (int, error) {
-	if h.broken.Load() {
-		return 0, io.ErrClosedPipe
-	}
-	return h.Conn.Write(p)
-}
-
-func (h *halfOpen) Close() error {
-	if h.broken.Load() {
-		return nil
-	}
-	return h.Conn.Close()
-}
-
-func (h *halfOpen) breakOff() {
-	h.broken.Store(true)
-	_ = h.SetReadDeadline(time.Unix(1, 0))
 }
 
 // testLockedOnRabbitMQ: the broker holds the old connection, and with it the
@@ -327,20 +270,6 @@ func cycle(ctx context.Context, ch *Channel, x string) error {
 	return cons.Cancel(ctx)
 }
 
-// listed returns what rabbitmqctl lists of the test's own.
-func listed(t *testing.T, broker *docker.Broker, what, column string) []string {
-	t.Helper()
-	out, err := broker.Exec(t.Context(), "rabbitmqctl", "--silent", what, "--no-table-headers", column)
-	must(t, err)
-	var mine []string
-	for name := range strings.FieldsSeq(string(out)) {
-		if strings.HasPrefix(name, "amq.gen-") || strings.HasPrefix(name, "amq.ctag-") || strings.HasPrefix(name, "cycle-") {
-			mine = append(mine, name)
-		}
-	}
-	return mine
-}
-
 // TestAckTimeoutThatClosesTheChannel is how RabbitMQ until 4.2 takes a delivery
 // back whose ack is late: it closes the channel with 406.
 func TestAckTimeoutThatClosesTheChannel(t *testing.T) {
@@ -437,4 +366,74 @@ func testRestartOfRabbitMQ(t *testing.T, broker *docker.Broker) {
 		t.Errorf("the queue is still called %s", now)
 	}
 	t.Log(j.Last(t, recovery.EventRecovered).Report)
+}
+
+// rabbit returns a connection to the broker, connected within half a minute.
+func rabbit(t *testing.T, broker *docker.Broker, cfg Config, change func(*core.Config)) (*Connection, *sessiontest.Journal) {
+	t.Helper()
+	endpoint := core.Config{Addr: broker.Addr(), DialContext: (&net.Dialer{}).DialContext}
+	if change != nil {
+		change(&endpoint)
+	}
+	c, j := start(t, cfg, endpoint)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	must(t, c.Connect(ctx))
+	return c, j
+}
+
+func await(t *testing.T, c *Connection, ok func(recovery.State) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := c.Await(ctx, ok); err != nil {
+		t.Fatalf("%v: %+v", err, c.State())
+	}
+}
+
+// halfOpen is a socket that fails on this side and stays open on the other.
+type halfOpen struct {
+	net.Conn
+	broken atomic.Bool
+}
+
+func (h *halfOpen) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	if h.broken.Load() {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+func (h *halfOpen) Write(p []byte) (int, error) {
+	if h.broken.Load() {
+		return 0, io.ErrClosedPipe
+	}
+	return h.Conn.Write(p)
+}
+
+func (h *halfOpen) Close() error {
+	if h.broken.Load() {
+		return nil
+	}
+	return h.Conn.Close()
+}
+
+func (h *halfOpen) breakOff() {
+	h.broken.Store(true)
+	_ = h.SetReadDeadline(time.Unix(1, 0))
+}
+
+// listed returns what rabbitmqctl lists of the test's own.
+func listed(t *testing.T, broker *docker.Broker, what, column string) []string {
+	t.Helper()
+	out, err := broker.Exec(t.Context(), "rabbitmqctl", "--silent", what, "--no-table-headers", column)
+	must(t, err)
+	var mine []string
+	for name := range strings.FieldsSeq(string(out)) {
+		if strings.HasPrefix(name, "amq.gen-") || strings.HasPrefix(name, "amq.ctag-") || strings.HasPrefix(name, "cycle-") {
+			mine = append(mine, name)
+		}
+	}
+	return mine
 }
