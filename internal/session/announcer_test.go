@@ -24,7 +24,7 @@ func TestEmitMayAskTheConnection(t *testing.T) {
 		var c *Connection
 		var told []recovery.EventKind
 		log, logs := observer.New(zap.DebugLevel)
-		c = New(Config{Resolver: recovery.Endpoints(a.Endpoint()), Recorder: recorded(t, queues("q")...), Log: zap.New(log), Emit: func(e recovery.Event) {
+		c = New(Config{Resolver: recovery.Endpoints(a.Endpoint()), Recorder: sessiontest.Recorded(t, sessiontest.Queues("q")...), Log: zap.New(log), Emit: func(e recovery.Event) {
 			told = append(told, e.Kind)
 			if s := c.State(); e.Kind == recovery.EventStageChanged && s.Stage < e.State.Stage {
 				t.Errorf("told %v, and the state is %v", e.State, s)

@@ -177,7 +177,7 @@ func TestAQueueThatSomebodyElseHoldsKeepsNoOtherWaiting(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if s := h.conn.State(); len(s.Degraded) != 3 || s.Stage != recovery.StagePublishReady {
-			t.Errorf("state %v, %s", s.Stage, entities(s.Degraded))
+			t.Errorf("state %v, %s", s.Stage, sessiontest.Entities(s.Degraded))
 		}
 		roundTrips(t, ch, all[10:])
 		time.Sleep(10 * time.Minute)
@@ -233,7 +233,7 @@ func TestAQueueFreedOnALostConnectionIsHeldOnTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		mine := []topology.Queue{{Name: "one", Exclusive: true}, {Name: "two", Exclusive: true}}
-		c, j := connected(t, Config{Recorder: recorded(t, mine...)}, a.Endpoint())
+		c, j := connected(t, Config{Recorder: sessiontest.Recorded(t, mine...)}, a.Endpoint())
 		var free atomic.Bool
 		tries := 0
 		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
@@ -260,7 +260,7 @@ func TestAQueueFreedOnALostConnectionIsHeldOnTheNext(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		if binds, restored := a.Count("queue.bind"), len(j.Of(recovery.EventRestored)); binds != 0 || restored != 0 || len(c.State().Degraded) != 2 {
-			t.Errorf("%d bindings tried, %d restored, degraded %s; want both queues held", binds, restored, entities(c.State().Degraded))
+			t.Errorf("%d bindings tried, %d restored, degraded %s; want both queues held", binds, restored, sessiontest.Entities(c.State().Degraded))
 		}
 		free.Store(true)
 		must(t, c.Await(t.Context(), recovery.State.Ready))
@@ -303,7 +303,7 @@ func TestManyOwnQueuesRefusedOtherwiseKeepNoneWaiting(t *testing.T) {
 			}
 			all = append(all, topology.Queue{Name: fmt.Sprint(name, i), Exclusive: true})
 		}
-		c, _ := connected(t, Config{Recorder: recorded(t, all...)}, a.Endpoint())
+		c, _ := connected(t, Config{Recorder: sessiontest.Recorded(t, all...)}, a.Endpoint())
 		tried := map[string]bool{}
 		for _, m := range a.Received() {
 			tried[strings.TrimPrefix(m, "queue.declare ")] = true
@@ -313,8 +313,8 @@ func TestManyOwnQueuesRefusedOtherwiseKeepNoneWaiting(t *testing.T) {
 				t.Errorf("%s was not tried", q.Name)
 			}
 		}
-		if s := c.State(); len(s.Degraded) != len(all)/2 || strings.Contains(entities(s.Degraded), "good") {
-			t.Errorf("degraded: %s", entities(s.Degraded))
+		if s := c.State(); len(s.Degraded) != len(all)/2 || strings.Contains(sessiontest.Entities(s.Degraded), "good") {
+			t.Errorf("degraded: %s", sessiontest.Entities(s.Degraded))
 		}
 	})
 }

@@ -53,7 +53,7 @@ func testFatalOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	}
 	c, j := rabbit(t, broker, Config{Recorder: r}, nil)
 	s := c.State()
-	got := entities(s.Degraded)
+	got := sessiontest.Entities(s.Degraded)
 	if s.Stage != recovery.StageConsumeReady || !strings.Contains(got, `queue "bad-1"`) || !strings.Contains(got, `queue "bad-2"`) || strings.Contains(got, "good") {
 		t.Errorf("degraded: %s", got)
 	}
@@ -80,7 +80,7 @@ func testFatalOnRabbitMQ(t *testing.T, broker *docker.Broker) {
 	if s := awaitEpoch(t, c, up+1); s.Epoch != up+1 {
 		t.Errorf("epoch %d after %d", s.Epoch, up)
 	}
-	if got := entities(c.State().Degraded); !strings.Contains(got, `queue "bad-1"`) || !strings.Contains(got, `queue "bad-2"`) {
+	if got := sessiontest.Entities(c.State().Degraded); !strings.Contains(got, `queue "bad-1"`) || !strings.Contains(got, `queue "bad-2"`) {
 		t.Errorf("degraded: %s", got)
 	}
 }

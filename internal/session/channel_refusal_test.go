@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/brokertest"
@@ -31,7 +33,7 @@ func TestABindingOfAnExclusiveQueueThatClosedTheConnectionComesBack(t *testing.T
 		awaitEpoch(t, b.conn, 3)
 		synctest.Wait()
 		if s := b.conn.State(); len(s.Degraded) != 1 || len(bound(b)) != 0 {
-			t.Errorf("degraded %s, bound %v; want it left out at first", entities(s.Degraded), bound(b))
+			t.Errorf("degraded %s, bound %v; want it left out at first", sessiontest.Entities(s.Degraded), bound(b))
 		}
 		b.ready(t)
 		if b.conn.State().Epoch != 3 || locked != 1 {

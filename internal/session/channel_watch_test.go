@@ -42,12 +42,12 @@ func TestARetryThatCannotBeMadeCostsNoConnection(t *testing.T) {
 				})
 				endpoint := a.Endpoint()
 				endpoint.ChannelMax = 2
-				c, _ := connected(t, Config{Recorder: recorded(t, queues("one two")...)}, endpoint)
+				c, _ := connected(t, Config{Recorder: sessiontest.Recorded(t, sessiontest.Queues("one two")...)}, endpoint)
 				heal := test.hurt(t, c, a)
 				a.Received()
 				time.Sleep(10 * time.Minute)
 				if s := c.State(); s.Epoch != 1 || len(s.Degraded) != 1 {
-					t.Errorf("after ten minutes: epoch %d, degraded %s; want 1 and the binding", s.Epoch, entities(s.Degraded))
+					t.Errorf("after ten minutes: epoch %d, degraded %s; want 1 and the binding", s.Epoch, sessiontest.Entities(s.Degraded))
 				}
 				heal()
 				healed := time.Now()

@@ -94,7 +94,7 @@ func TestCloseEndsInEveryState(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
-				c, j := start(t, Config{Recorder: recorded(t, topology.Queue{Name: "q"})}, a.Endpoint())
+				c, j := start(t, Config{Recorder: sessiontest.Recorded(t, topology.Queue{Name: "q"})}, a.Endpoint())
 				test.reach(t, fixture{a, c, j})
 				synctest.Wait()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -151,7 +151,7 @@ func TestLookupsThatHangAreGivenUp(t *testing.T) {
 					return bindsTo(m, "two") && p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
 				})
 				c, j := connected(t, Config{
-					Recorder: recorded(t, queues("one two")...),
+					Recorder: sessiontest.Recorded(t, sessiontest.Queues("one two")...),
 				}, a.Login(func(ctx context.Context, renew bool) (core.Credentials, error) {
 					if renew {
 						return core.Credentials{}, hang(ctx, release)

@@ -25,7 +25,7 @@ import (
 func TestHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
-		c, _ := start(t, Config{Recorder: recorded(t, queues("bad")...)}, a.Endpoint())
+		c, _ := start(t, Config{Recorder: sessiontest.Recorded(t, sessiontest.Queues("bad")...)}, a.Endpoint())
 		check := func(when string, live, ready bool, problem string) recovery.Health {
 			t.Helper()
 			synctest.Wait()
@@ -73,7 +73,7 @@ func TestHealth(t *testing.T) {
 func TestReport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
-		r := recorded(t, topology.Queue{Name: "kept"}, topology.Queue{Exclusive: true})
+		r := sessiontest.Recorded(t, topology.Queue{Name: "kept"}, topology.Queue{Exclusive: true})
 		c, j := connected(t, Config{Name: "main", Recorder: r}, a.Endpoint())
 		if len(j.Of(recovery.EventRecovered)) != 0 {
 			t.Error("the first connect is no recovery")

@@ -23,7 +23,7 @@ import (
 
 func TestALossAtEveryStepStartsOver(t *testing.T) {
 	recorder := func(t *testing.T) *record.Recorder {
-		return recorded(t, topology.Queue{Name: "q"}, topology.Queue{Exclusive: true})
+		return sessiontest.Recorded(t, topology.Queue{Name: "q"}, topology.Queue{Exclusive: true})
 	}
 	for step := 1; ; step++ {
 		cut := false
@@ -111,7 +111,7 @@ func TestASilentServerIsGivenUpAtEveryStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &memnet.Network{}
 		a, b := sessiontest.NewServer(t, n, "a:1"), sessiontest.NewServer(t, n, "b:1")
-		c, _ := connected(t, Config{Config: recovery.Config{ReplayTimeout: 40 * time.Second}, Recorder: recorded(t, topology.Queue{Name: "q", Exclusive: true})}, a.Endpoint(), b.Endpoint())
+		c, _ := connected(t, Config{Config: recovery.Config{ReplayTimeout: 40 * time.Second}, Recorder: sessiontest.Recorded(t, topology.Queue{Name: "q", Exclusive: true})}, a.Endpoint(), b.Endpoint())
 		b.On(sessiontest.Silent)
 		a.On(func(_ *sessiontest.Peer, _ uint16, m wire.Method) bool { // answers no declaration
 			_, ok := m.(*wire.QueueBind)
@@ -135,7 +135,7 @@ func TestManyDeclarationsWithoutAnAnswerDoNotStopRecovery(t *testing.T) {
 			_, ok := m.(*wire.QueueBind)
 			return ok && silence.Load()
 		})
-		c, _ := start(t, Config{Recorder: recorded(t, queues("a b c d e f")...)}, a.Endpoint())
+		c, _ := start(t, Config{Recorder: sessiontest.Recorded(t, sessiontest.Queues("a b c d e f")...)}, a.Endpoint())
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
 		must(t, c.Connect(ctx))

@@ -26,14 +26,14 @@ func TestARefusedEntityIsIsolatedAndTriedAgain(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 			switch {
-			case declaresQueue(m, "bad"):
+			case sessiontest.DeclaresQueue(m, "bad"):
 				return p.Refuse(channel, m, core.ErrPreconditionFailed, "PRECONDITION_FAILED - inequivalent arg 'durable'")
 			case strings.HasPrefix(sessiontest.DescribeMethod(methodOr(m)), "queue.bind bad"):
 				return p.Refuse(channel, m, core.ErrNotFound, "NOT_FOUND - no queue 'bad'")
 			}
 			return false
 		})
-		c, j := connected(t, Config{Recorder: recorded(t, queues("one bad two")...)}, a.Endpoint())
+		c, j := connected(t, Config{Recorder: sessiontest.Recorded(t, sessiontest.Queues("one bad two")...)}, a.Endpoint())
 		got := fmt.Sprint(a.Received())
 		for _, want := range []string{"queue.declare one", "queue.declare two", "queue.bind one x k", "queue.bind two x k"} {
 			if !strings.Contains(got, want) {
@@ -41,7 +41,7 @@ func TestARefusedEntityIsIsolatedAndTriedAgain(t *testing.T) {
 			}
 		}
 		s := c.State()
-		if s.Stage != recovery.StageConsumeReady || s.Ready() || entities(s.Degraded) != `queue "bad", binding of queue "bad" to "x" with key "k"` {
+		if s.Stage != recovery.StageConsumeReady || s.Ready() || sessiontest.Entities(s.Degraded) != `queue "bad", binding of queue "bad" to "x" with key "k"` {
 			t.Errorf("state %+v", s)
 		}
 		if n := len(j.Of(recovery.EventQuarantined)); n != 2 {
@@ -69,10 +69,10 @@ func methodOr(m wire.Method) wire.Method {
 func TestAnOwnExclusiveQueueIsRetriedUntilTheOldConnectionIsReaped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{Recorder: recorded(t, topology.Queue{Name: "mine", Exclusive: true})}, a.Endpoint())
+		c, _ := connected(t, Config{Recorder: sessiontest.Recorded(t, topology.Queue{Name: "mine", Exclusive: true})}, a.Endpoint())
 		reaped := time.Now().Add(20 * time.Second)
 		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
-			return declaresQueue(m, "mine") && time.Now().Before(reaped) &&
+			return sessiontest.DeclaresQueue(m, "mine") && time.Now().Before(reaped) &&
 				p.Refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'mine'")
 		})
 		a.Drop()
@@ -92,8 +92,8 @@ func TestTheApplicationDecidesAboutRefusedEntities(t *testing.T) {
 		want     string
 	}{
 		{recovery.DecisionAdopt, "", func(r *recovery.Report) string { return fmt.Sprint(r.Adopted) }, `[queue "bad"]`},
-		{recovery.DecisionSkip, "", func(r *recovery.Report) string { return entities(r.Skipped) }, `queue "bad"`},
-		{recovery.DecisionRetry, `queue "bad"`, func(r *recovery.Report) string { return entities(r.Failed) }, `queue "bad"`},
+		{recovery.DecisionSkip, "", func(r *recovery.Report) string { return sessiontest.Entities(r.Skipped) }, `queue "bad"`},
+		{recovery.DecisionRetry, `queue "bad"`, func(r *recovery.Report) string { return sessiontest.Entities(r.Failed) }, `queue "bad"`},
 	}
 	for _, test := range tests {
 		t.Run(test.decision.String(), func(t *testing.T) {
@@ -110,14 +110,14 @@ func TestTheApplicationDecidesAboutRefusedEntities(t *testing.T) {
 						}
 						return test.decision
 					}, ReplayTimeout: 10 * time.Second},
-					Recorder: recorded(t, queues("one bad")...),
+					Recorder: sessiontest.Recorded(t, sessiontest.Queues("one bad")...),
 				}, a.Endpoint())
 				a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 					d, ok := m.(*wire.QueueDeclare)
 					if ok && d.Queue == "bad" && d.Passive && len(asked) == 0 {
 						return p.Refuse(channel, m, core.ErrNotFound, "NOT_FOUND")
 					}
-					return declaresQueue(m, "bad") && p.Refuse(channel, m, core.ErrPreconditionFailed, "inequivalent arg")
+					return sessiontest.DeclaresQueue(m, "bad") && p.Refuse(channel, m, core.ErrPreconditionFailed, "inequivalent arg")
 				})
 				a.Drop()
 				awaitEpoch(t, c, 2)
@@ -128,7 +128,7 @@ func TestTheApplicationDecidesAboutRefusedEntities(t *testing.T) {
 				if got := test.report(r); got != test.want {
 					t.Errorf("reported %s; want %s", got, test.want)
 				}
-				if got := entities(c.State().Degraded); got != test.state {
+				if got := sessiontest.Entities(c.State().Degraded); got != test.state {
 					t.Errorf("degraded: %s; want %s", got, test.state)
 				}
 			})
@@ -140,11 +140,11 @@ func TestTheApplicationMayFailTheConnectionOverAnEntity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
-			return declaresQueue(m, "bad") && p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+			return sessiontest.DeclaresQueue(m, "bad") && p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
 		})
 		c, j := start(t, Config{
 			Config:   recovery.Config{Refused: func(context.Context, recovery.Refusal) recovery.Decision { return recovery.DecisionFail }},
-			Recorder: recorded(t, queues("bad")...),
+			Recorder: sessiontest.Recorded(t, sessiontest.Queues("bad")...),
 		}, a.Endpoint())
 		err := c.Connect(t.Context())
 		if !errors.Is(err, core.ErrAccessRefused) || !strings.Contains(err.Error(), `queue "bad"`) {
@@ -167,10 +167,10 @@ func TestAnEntityThatClosesTheConnectionIsFoundAndTheClientStaysUp(t *testing.T)
 					all = append(all, topology.Queue{Name: fmt.Sprintf("q%d", i), Exclusive: true})
 				}
 				bad := all[n/2].Name
-				c, j := connected(t, Config{Recorder: recorded(t, all...)}, a.Endpoint())
+				c, j := connected(t, Config{Recorder: sessiontest.Recorded(t, all...)}, a.Endpoint())
 				a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 					switch {
-					case declaresQueue(m, bad):
+					case sessiontest.DeclaresQueue(m, bad):
 						return p.Kill(m, core.ErrInternal, "INTERNAL_ERROR - feature `transient_nonexcl_queues` is deprecated")
 					case strings.HasPrefix(sessiontest.DescribeMethod(methodOr(m)), "queue.bind "+bad+" "):
 						return p.Refuse(channel, m, core.ErrNotFound, "NOT_FOUND")
@@ -181,7 +181,7 @@ func TestAnEntityThatClosesTheConnectionIsFoundAndTheClientStaysUp(t *testing.T)
 				s := awaitEpoch(t, c, 2)
 				synctest.Wait()
 				state := c.State()
-				if state.Stage != recovery.StageConsumeReady || !strings.HasPrefix(entities(state.Degraded), fmt.Sprintf("queue %q, binding", bad)) {
+				if state.Stage != recovery.StageConsumeReady || !strings.HasPrefix(sessiontest.Entities(state.Degraded), fmt.Sprintf("queue %q, binding", bad)) {
 					t.Errorf("state %+v", state)
 				}
 				if want := uint64(4); s.Epoch > want {
@@ -199,7 +199,7 @@ func TestAnEntityThatClosesTheConnectionIsFoundAndTheClientStaysUp(t *testing.T)
 				// Another loss does not try it again.
 				a.Drop()
 				awaitEpoch(t, c, up+1)
-				if got := entities(c.State().Degraded); !strings.HasPrefix(got, fmt.Sprintf("queue %q", bad)) {
+				if got := sessiontest.Entities(c.State().Degraded); !strings.HasPrefix(got, fmt.Sprintf("queue %q", bad)) {
 					t.Errorf("degraded: %s", got)
 				}
 				a.On(nil)
@@ -215,17 +215,17 @@ func TestAnEntityThatClosesTheConnectionIsFoundAndTheClientStaysUp(t *testing.T)
 func TestSeveralEntitiesThatCloseTheConnectionAreFoundOneByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
-		c, _ := connected(t, Config{Recorder: recorded(t, queues("a b c d e f g h")...)}, a.Endpoint())
+		c, _ := connected(t, Config{Recorder: sessiontest.Recorded(t, sessiontest.Queues("a b c d e f g h")...)}, a.Endpoint())
 		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 			d, ok := m.(*wire.QueueDeclare)
 			if ok && d.Passive {
 				return p.Refuse(channel, m, core.ErrNotFound, "NOT_FOUND") // a new disk
 			}
-			return (declaresQueue(m, "b") || declaresQueue(m, "g")) && p.Kill(m, core.ErrNotImplemented, "NOT_IMPLEMENTED")
+			return (sessiontest.DeclaresQueue(m, "b") || sessiontest.DeclaresQueue(m, "g")) && p.Kill(m, core.ErrNotImplemented, "NOT_IMPLEMENTED")
 		})
 		a.Drop()
 		s := awaitEpoch(t, c, 2)
-		if got := entities(c.State().Degraded); got != `queue "b", queue "g"` {
+		if got := sessiontest.Entities(c.State().Degraded); got != `queue "b", queue "g"` {
 			t.Errorf("degraded: %s", got)
 		}
 		if s.Epoch > 5 {

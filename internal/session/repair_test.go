@@ -47,7 +47,7 @@ func TestWhatMissedSomethingIsTriedWhenThatIsBack(t *testing.T) {
 			synctest.Wait()
 		}
 		if s := c.State(); !s.Ready() {
-			t.Errorf("the exchange is back, and still %s waits", entities(s.Degraded))
+			t.Errorf("the exchange is back, and still %s waits", sessiontest.Entities(s.Degraded))
 		}
 	})
 }

@@ -102,7 +102,7 @@ func TestReadinessComesInStages(t *testing.T) {
 			}
 			return false
 		})
-		c, j := start(t, Config{Recorder: recorded(t, topology.Queue{Name: "q"})}, a.Endpoint())
+		c, j := start(t, Config{Recorder: sessiontest.Recorded(t, topology.Queue{Name: "q"})}, a.Endpoint())
 		var stages []string
 		at := func(want recovery.Stage) {
 			t.Helper()

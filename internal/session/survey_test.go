@@ -30,7 +30,7 @@ func TestOnlyWhatTheLossTookIsDeclared(t *testing.T) {
 		t.Run(fmt.Sprintf("ReplayAll=%t", test.all), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
-				r := recorded(t, topology.Queue{Name: "kept"}, topology.Queue{Name: "mine", Exclusive: true})
+				r := sessiontest.Recorded(t, topology.Queue{Name: "kept"}, topology.Queue{Name: "mine", Exclusive: true})
 				c, _ := connected(t, Config{Config: recovery.Config{ReplayAll: test.all}, Recorder: r}, a.Endpoint())
 				a.Received()
 				a.Drop()
@@ -51,9 +51,9 @@ func TestWhatWasRefusedBeforeTheLossIsDeclaredAfterIt(t *testing.T) {
 			return ok && b.Queue == "two" && p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
 		}
 		a.On(refuse)
-		c, _ := connected(t, Config{Recorder: recorded(t, queues("one two")...)}, a.Endpoint())
+		c, _ := connected(t, Config{Recorder: sessiontest.Recorded(t, sessiontest.Queues("one two")...)}, a.Endpoint())
 		for epoch := range uint64(3) {
-			if got := entities(c.State().Degraded); got != `binding of queue "two" to "x" with key "k"` {
+			if got := sessiontest.Entities(c.State().Degraded); got != `binding of queue "two" to "x" with key "k"` {
 				t.Errorf("degraded: %s", got)
 			}
 			a.Drop()
@@ -88,7 +88,7 @@ func TestWhatWasRefusedIsNotForgottenWhenASurveyFails(t *testing.T) {
 			}
 			return false
 		})
-		c, _ := connected(t, Config{Recorder: recorded(t, queues("one two")...)}, a.Endpoint())
+		c, _ := connected(t, Config{Recorder: sessiontest.Recorded(t, sessiontest.Queues("one two")...)}, a.Endpoint())
 		a.Received()
 		a.Drop()
 		awaitEpoch(t, c, 4)
@@ -107,11 +107,11 @@ func TestWhatWasSkippedIsAskedForOnTheNextConnection(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		a.On(refusing(func(m wire.Method) bool {
 			b, ok := m.(*wire.QueueBind)
-			return declaresQueue(m, "three") || ok && b.Queue == "two"
+			return sessiontest.DeclaresQueue(m, "three") || ok && b.Queue == "two"
 		}, core.ErrAccessRefused))
 		c, _ := connected(t, Config{
 			Config:   recovery.Config{Refused: func(context.Context, recovery.Refusal) recovery.Decision { return recovery.DecisionSkip }},
-			Recorder: recorded(t, queues("one two three")...),
+			Recorder: sessiontest.Recorded(t, sessiontest.Queues("one two three")...),
 		}, a.Endpoint())
 		time.Sleep(time.Hour)
 		a.Received()

@@ -28,9 +28,9 @@ func TestRetriesDoNotPileUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
-			return declaresQueue(m, "two") && p.Refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED")
+			return sessiontest.DeclaresQueue(m, "two") && p.Refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED")
 		})
-		c := New(Config{Resolver: recovery.Endpoints(a.Endpoint()), Recorder: recorded(t, queues("one two")...)})
+		c := New(Config{Resolver: recovery.Endpoints(a.Endpoint()), Recorder: sessiontest.Recorded(t, sessiontest.Queues("one two")...)})
 		s := newSupervision(c)
 		conn, err := s.connect()
 		must(t, err)
@@ -64,10 +64,10 @@ func TestTheApplicationMayDecideOtherwiseLater(t *testing.T) {
 						}
 						return decision
 					}},
-					Recorder: recorded(t, queues("one bad")...),
+					Recorder: sessiontest.Recorded(t, sessiontest.Queues("one bad")...),
 				}, a.Endpoint())
 				must(t, c.Connect(t.Context()))
-				if got := entities(c.State().Degraded); got != `queue "bad"` {
+				if got := sessiontest.Entities(c.State().Degraded); got != `queue "bad"` {
 					t.Fatalf("degraded: %s", got)
 				}
 				time.Sleep(time.Hour)
@@ -115,11 +115,11 @@ func TestRetriesRenewNoCredentials(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 				a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
-					return declaresQueue(m, "two") && p.Refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED")
+					return sessiontest.DeclaresQueue(m, "two") && p.Refuse(channel, m, core.ErrResourceLocked, "RESOURCE_LOCKED")
 				})
 				asked := 0
 				_, j := connected(t, Config{
-					Recorder: recorded(t, queues("one two")...),
+					Recorder: sessiontest.Recorded(t, sessiontest.Queues("one two")...),
 				}, a.Login(func(context.Context, bool) (core.Credentials, error) {
 					asked++
 					g := core.Credentials{Username: "u"}

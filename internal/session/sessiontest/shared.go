@@ -1,4 +1,4 @@
-package session
+package sessiontest
 
 import (
 	"strings"
@@ -10,8 +10,8 @@ import (
 	"github.com/warren-mq/warren/topology"
 )
 
-// recorded returns a recorder with an exchange x, the queues, and a binding for each.
-func recorded(t *testing.T, queues ...topology.Queue) *record.Recorder {
+// Recorded returns a recorder with an exchange x, the queues, and a binding for each.
+func Recorded(t *testing.T, queues ...topology.Queue) *record.Recorder {
 	t.Helper()
 	r := record.NewRecorder()
 	r.Exchange(topology.Exchange{Name: "x"})
@@ -27,12 +27,12 @@ func recorded(t *testing.T, queues ...topology.Queue) *record.Recorder {
 }
 
 // declares reports whether m declares the queue, not passively.
-func declaresQueue(m wire.Method, queue string) bool {
+func DeclaresQueue(m wire.Method, queue string) bool {
 	d, ok := m.(*wire.QueueDeclare)
 	return ok && d.Queue == queue && !d.Passive
 }
 
-func queues(names string) []topology.Queue {
+func Queues(names string) []topology.Queue {
 	var all []topology.Queue
 	for name := range strings.FieldsSeq(names) {
 		all = append(all, topology.Queue{Name: name})
@@ -40,7 +40,7 @@ func queues(names string) []topology.Queue {
 	return all
 }
 
-func entities(failures []recovery.Failure) string {
+func Entities(failures []recovery.Failure) string {
 	var all []string
 	for _, f := range failures {
 		all = append(all, f.Entity)
