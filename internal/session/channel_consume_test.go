@@ -283,7 +283,7 @@ func TestACancelWhileAConsumerIsStartedAgain(t *testing.T) {
 				must(t, err)
 				sibling := consume(t, ch, declare(t, ch, core.QueueDeclare{Queue: "other", Durable: true}), "sibling")
 				delay := b.OnReceive(wire.MethodBasicConsume, brokertest.Always(brokertest.Delay(time.Second)))
-				time.Sleep(minCalm) // or the next connection comes later
+				time.Sleep(time.Second) // or the next connection comes later
 				b.cut(t)
 				if delay.Hits() == 0 {
 					t.Fatal("it is not being started")
@@ -328,7 +328,7 @@ func TestACancelBeforeAConsumerIsStartedAgain(t *testing.T) {
 			consumers = append(consumers, consume(t, ch, q, fmt.Sprint(i)))
 		}
 		asked := b.OnReceive(wire.MethodBasicConsume, brokertest.Always(brokertest.Delay(time.Second)))
-		time.Sleep(minCalm) // or the next connection comes later
+		time.Sleep(time.Second) // or the next connection comes later
 		b.cut(t)
 		must(t, consumers[2].Cancel(t.Context()))
 		b.ready(t)

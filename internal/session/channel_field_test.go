@@ -133,7 +133,7 @@ func TestNothingIsPublishedBeforeConfirmModeIsBack(t *testing.T) {
 			}
 			return false
 		})
-		time.Sleep(minCalm) // or the next connection comes later
+		time.Sleep(time.Second) // or the next connection comes later
 		a.Drop()
 		synctest.Wait() // the channel is being opened
 		a.Received()

@@ -83,3 +83,13 @@ func TestAnExclusiveQueueIsNotDoubledByItsBinding(t *testing.T) {
 		}
 	})
 }
+
+// bound returns the queues bound to exchange x.
+func bound(b *bed) (queues []string) {
+	for _, binding := range b.Bindings() {
+		if binding.Source == "x" {
+			queues = append(queues, binding.Destination)
+		}
+	}
+	return queues
+}

@@ -226,3 +226,16 @@ func TestARefusalCanBeRepaired(t *testing.T) {
 		}
 	})
 }
+
+// deaf is a socket that can be read and, once broken, not written to.
+type deaf struct {
+	net.Conn
+	broken *atomic.Bool
+}
+
+func (d deaf) Write(p []byte) (int, error) {
+	if d.broken.Load() {
+		return 0, syscall.EPIPE
+	}
+	return d.Conn.Write(p)
+}

@@ -52,7 +52,7 @@ func TestARetryThatCannotBeMadeCostsNoConnection(t *testing.T) {
 				heal()
 				healed := time.Now()
 				must(t, c.Await(t.Context(), recovery.State.Ready))
-				if late := time.Since(healed); late > lastRetry+15*time.Second { // one try may be under way
+				if late := time.Since(healed); late > 45*time.Second { // one try may be under way
 					t.Errorf("restored %s after it could be", late)
 				}
 			})

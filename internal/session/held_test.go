@@ -5,9 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
 )
@@ -105,11 +103,6 @@ func TestHeldTakeTurns(t *testing.T) {
 		}
 		q.refuse(turn[0].Entity, locked, now)
 	}
-}
-
-// refusals counts the channels that the broker closes.
-func refusals(b *brokertest.Broker) *brokertest.Hook {
-	return b.OnSend(wire.MethodChannelClose, brokertest.Always(brokertest.Pass))
 }
 
 // What could not be tried though it was time waits before it is time again: else it would be tried without end.

@@ -4,29 +4,9 @@ import (
 	"runtime"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/warren-mq/warren/recovery"
-
-	"github.com/cenkalti/backoff/v4"
 )
-
-// exiting ends the goroutine at its first calls.
-type exiting int
-
-func (n *exiting) maybe() {
-	if *n--; *n >= 0 {
-		runtime.Goexit()
-	}
-}
-
-type exitingPolicy struct {
-	backoff.BackOff
-	left *exiting
-}
-
-func (p exitingPolicy) NextBackOff() time.Duration { p.left.maybe(); return p.BackOff.NextBackOff() }
-func (p exitingPolicy) Reset()                     { p.left.maybe(); p.BackOff.Reset() }
 
 func TestAListenerThatExitsDoesNotSilenceTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

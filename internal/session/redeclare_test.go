@@ -107,16 +107,6 @@ func TestRedeclareNamesTheFirstRefusal(t *testing.T) {
 	})
 }
 
-// bound returns the queues bound to exchange x.
-func bound(b *bed) (queues []string) {
-	for _, binding := range b.Bindings() {
-		if binding.Source == "x" {
-			queues = append(queues, binding.Destination)
-		}
-	}
-	return queues
-}
-
 // refusing is a script that refuses some methods, and ignores what follows on
 // the channel as a broker does.
 func refusing(what func(wire.Method) bool, code core.Code) func(*sessiontest.Peer, uint16, wire.Method) bool {

@@ -1,10 +1,7 @@
 package session
 
 import (
-	"net"
 	"slices"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,19 +13,6 @@ import (
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/memnet"
 )
-
-// deaf is a socket that can be read and, once broken, not written to.
-type deaf struct {
-	net.Conn
-	broken *atomic.Bool
-}
-
-func (d deaf) Write(p []byte) (int, error) {
-	if d.broken.Load() {
-		return 0, syscall.EPIPE
-	}
-	return d.Conn.Write(p)
-}
 
 func TestEveryConnectionHasTheSameName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

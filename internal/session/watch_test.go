@@ -17,12 +17,6 @@ import (
 	"github.com/warren-mq/warren/internal/memnet"
 )
 
-// bindsTo reports whether m is a binding of the queue.
-func bindsTo(m wire.Method, queue string) bool {
-	b, ok := m.(*wire.QueueBind)
-	return ok && b.Queue == queue
-}
-
 // What is refused again and again in the background leaves nothing behind.
 func TestRetriesDoNotPileUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
