@@ -28,7 +28,7 @@ func TestNothingWaitsBehindAnEnd(t *testing.T) {
 		"of the channel":    bothClosed,
 		"of the connection": closed,
 		"of the connection, noticed by its context": func(t *testing.T, f fixture) {
-			f.conn.stop(core.ErrClosed)
+			f.conn.GiveUp(core.ErrClosed)
 			synctest.Wait()
 			closed(t, f)
 		},
@@ -69,7 +69,7 @@ func TestNothingWaitsBehindAnEnd(t *testing.T) {
 			bothClosed(t, f)
 		},
 		"of the connection, given up": func(t *testing.T, f fixture) {
-			f.conn.end(core.ErrAuth)
+			f.conn.GiveUp(core.ErrAuth)
 		},
 	}
 	silence := func(id wire.MethodID) func(f fixture) {

@@ -38,7 +38,7 @@ func TestARetryThatCannotBeMadeCostsNoConnection(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 				a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
-					return bindsTo(m, "two") && p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+					return sessiontest.BindsTo(m, "two") && p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
 				})
 				endpoint := a.Endpoint()
 				endpoint.ChannelMax = 2

@@ -148,7 +148,7 @@ func TestLookupsThatHangAreGivenUp(t *testing.T) {
 				release := make(chan struct{})
 				defer close(release)
 				a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
-					return bindsTo(m, "two") && p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+					return sessiontest.BindsTo(m, "two") && p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
 				})
 				c, j := connected(t, Config{
 					Recorder: sessiontest.Recorded(t, sessiontest.Queues("one two")...),

@@ -114,8 +114,8 @@ func (c *Connection) retire(conn *core.Conn, cause error) {
 	}
 }
 
-// end closes the connection for good.
-func (c *Connection) end(cause error) {
+// GiveUp closes the connection for good.
+func (c *Connection) GiveUp(cause error) {
 	c.mu.Lock()
 	if !c.closed {
 		c.closed = true

@@ -23,7 +23,7 @@ func (c *Connection) runSupervisor() {
 		// 1st: a physical connection.
 		conn, err := s.connect()
 		if err != nil {
-			c.end(err)
+			c.GiveUp(err)
 			return
 		}
 		// 2nd: the topology on it, and whatever else must come first.
@@ -38,7 +38,7 @@ func (c *Connection) runSupervisor() {
 		c.retire(conn, err)
 		// 4th: start over, unless the application wants no more.
 		if end := s.final(err); end != nil {
-			c.end(end)
+			c.GiveUp(end)
 			return
 		}
 		s.lost(err, time.Since(since))

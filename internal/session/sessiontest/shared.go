@@ -47,3 +47,9 @@ func Entities(failures []recovery.Failure) string {
 	}
 	return strings.Join(all, ", ")
 }
+
+// BindsTo reports whether m is a binding of the queue.
+func BindsTo(m wire.Method, queue string) bool {
+	b, ok := m.(*wire.QueueBind)
+	return ok && b.Queue == queue
+}
