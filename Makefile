@@ -23,7 +23,7 @@ MODULES := $(sort $(dir $(wildcard go.mod */go.mod)))
 
 test: images
 	@[ -n "$(RACE)" ] || echo "no C compiler: tests run without the race detector"
-	@[ -z "$(RACE)" ] || $(GO) test -run='Alloc|Thousand' . ./brokertest ./core/... ./publisher ./consumer ./internal/session ./internal/ledger # what it has no room for
+	@[ -z "$(RACE)" ] || $(GO) test -run='Alloc|Thousand' . ./brokertest ./core/... ./publisher ./consumer ./channel ./internal/session ./internal/ledger # what it has no room for
 	$(GO) run ./internal/testcount $(RACE) $(TESTFLAGS)
 
 images:
@@ -37,7 +37,7 @@ fuzz:
 
 chaos: images
 	WARREN_REQUIRE_DOCKER=1 WARREN_VERSIONS="$(VERSIONS)" $(GO) test -count=1 -timeout=30m -run=OnRabbitMQ ./brokertest # conformance
-	WARREN_REQUIRE_DOCKER=1 WARREN_CHAOS=all $(GO) test -count=1 -timeout=30m -run=TestWithRabbitMQ ./internal/session # ten thousand cycles, on 4.3
+	WARREN_REQUIRE_DOCKER=1 WARREN_CHAOS=all $(GO) test -count=1 -timeout=30m -run=TestWithRabbitMQ ./channel # ten thousand cycles, on 4.3
 	cd chaos_test && WARREN_REQUIRE_DOCKER=1 WARREN_CHAOS=all WARREN_VERSIONS="$(VERSIONS)" $(GO) test $(RACE) -count=1 -timeout=3h -v .
 
 DURATION ?= 1h
@@ -56,7 +56,7 @@ cover:
 	$(GO) tool cover -func=coverage.out | tail -n 1
 
 COUNT ?= 100
-PKGS ?= . ./core ./topology/... ./internal/record ./internal/offsets ./internal/session ./publisher ./consumer
+PKGS ?= . ./core ./topology/... ./internal/record ./internal/offsets ./internal/session ./channel ./publisher ./consumer
 
 mutants:
 	$(GO) run ./internal/mutants -count $(COUNT) $(if $(SEED),-seed $(SEED)) $(MUTANTFLAGS) $(PKGS)

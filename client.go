@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warren-mq/warren/channel"
+
 	"github.com/warren-mq/warren/internal/session"
 
 	"go.uber.org/zap"
@@ -148,7 +150,7 @@ func (c *Client) abandon() {
 // Channel opens an imperative AMQP channel, with every method of the protocol.
 // It is opened again after a loss, and what is declared on it is recorded like
 // that of [Client.Declare]. Close it; the client closes it too.
-func (c *Client) Channel(ctx context.Context) (*Channel, error) { return session.Open(ctx, c.main) }
+func (c *Client) Channel(ctx context.Context) (*Channel, error) { return channel.Open(ctx, c.main) }
 
 // Publisher returns a publisher. It belongs to the client: it is closed with
 // it, or earlier by its own Close. The error is about the options.

@@ -1,9 +1,9 @@
 package warren
 
 import (
+	"github.com/warren-mq/warren/channel"
 	"github.com/warren-mq/warren/consumer"
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/internal/session"
 	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
@@ -34,7 +34,7 @@ type (
 	// Credentials are what a client logs in with, and until when: see [WithCredentials].
 	Credentials = core.Credentials
 	// Channel has every method of the protocol: see [Client.Channel].
-	Channel = session.Channel
+	Channel = channel.Channel
 )
 
 // Types of what is declared.

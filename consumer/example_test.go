@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/warren-mq/warren/channel"
+
 	"github.com/warren-mq/warren/internal/session"
 
 	"github.com/warren-mq/warren/brokertest"
@@ -22,7 +24,7 @@ func connect(ctx context.Context) (conn *session.Connection, end func()) {
 		panic(err)
 	}
 	conn = session.New(session.Config{Name: "main", Resolver: recovery.Endpoints(endpoint)})
-	ch, err := session.Open(ctx, conn)
+	ch, err := channel.Open(ctx, conn)
 	if err != nil {
 		panic(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warren-mq/warren/channel"
+
 	"github.com/warren-mq/warren/internal/session"
 
 	"github.com/warren-mq/warren/consumer"
@@ -156,7 +158,7 @@ func TestTooLargeOnAChannel(t *testing.T) {
 		e.withMaxBody(999)
 		e.queue("held", nil)
 		e.queue("rejected", nil)
-		ch, err := session.Open(e.ctx, e.conn)
+		ch, err := channel.Open(e.ctx, e.conn)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -44,3 +44,10 @@ func awaitEpoch(t *testing.T, c *Connection, epoch uint64) *Session {
 	}
 	return s
 }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -45,7 +45,7 @@ const (
 	lastFatal  = time.Hour
 )
 
-func waits(r recovery.Reason) (first, last time.Duration) {
+func Waits(r recovery.Reason) (first, last time.Duration) {
 	switch r {
 	case recovery.ReasonLocked:
 		return firstRetry, lastLocked
@@ -84,7 +84,7 @@ func (q *quarantine) admit(entity topology.Entity, now time.Time) *patient {
 func (q *quarantine) refuse(entity topology.Entity, err error, now time.Time) recovery.Refusal {
 	p := q.admit(entity, now)
 	reason := recovery.Classify(err)
-	first, last := waits(reason)
+	first, last := Waits(reason)
 	p.wait = min(max(first, 2*p.wait), last)
 	p.due = now.Add(p.wait)
 	p.Refusal = recovery.Refusal{Entity: entity, Reason: reason, Err: err, Attempts: p.Attempts + 1}
@@ -207,7 +207,7 @@ func (q *quarantine) nudge(now time.Time) {
 // postpone lets an entity wait twice as long as before.
 func (q *quarantine) postpone(key string, now time.Time) {
 	if p := q.find(key); p != nil {
-		_, last := waits(p.Reason)
+		_, last := Waits(p.Reason)
 		p.wait = min(2*p.wait, last)
 		p.due = now.Add(p.wait)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/warren-mq/warren/channel"
+
 	"github.com/warren-mq/warren/internal/session"
 
 	"github.com/warren-mq/warren/bench/internal/job"
@@ -41,12 +43,12 @@ func (l *warrenLink) declare(ctx context.Context, j job.Job) error {
 	if err := l.record(ctx, t); err != nil {
 		return err
 	}
-	var ch *session.Channel
+	var ch *channel.Channel
 	for i, q := range t.Queues {
 		name := q.Name
 		if i%consumersPerChannel == 0 {
 			var err error
-			if ch, err = session.Open(ctx, l.conn); err != nil {
+			if ch, err = channel.Open(ctx, l.conn); err != nil {
 				return err
 			}
 		}
@@ -78,7 +80,7 @@ func (l *warrenLink) record(ctx context.Context, t topology.Topology) error {
 	return nil
 }
 
-func (l *warrenLink) runConsumer(ctx context.Context, c *session.Consumer) {
+func (l *warrenLink) runConsumer(ctx context.Context, c *channel.Consumer) {
 	for _, err := range c.All(ctx) {
 		if err != nil {
 			return
