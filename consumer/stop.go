@@ -48,18 +48,19 @@ func (c *Consumer) runFinish(f *feed, idle <-chan struct{}, grace time.Duration)
 	}
 	// 1st: no more deliveries, what nobody has begun goes back, and a bound for the handlers.
 	f.cancel()
-	f.giveBack()
-	c.late = c.await(f, idle, grace)
+	begun := time.Now()
+	f.giveBack(idle)
+	c.late = c.await(f, idle, begun, grace)
 	// 2nd: acks first, then the channel; what is left on it goes back to the queue, or is lost.
 	f.close()
 	c.counters.dropped.Add(f.left())
 	c.err = errors.Join(f.failure(), c.late)
 }
 
-// await waits for the handlers. What a consumer holds and finishes is begun in the first half of the bound.
-func (c *Consumer) await(f *feed, idle <-chan struct{}, grace time.Duration) error {
-	end := time.Now().Add(c.cfg.stopTimeout)
-	bound := time.NewTimer(c.cfg.stopTimeout / 2)
+// await waits for the handlers, which were told at begun. What a consumer holds and finishes is begun in the first half of the bound.
+func (c *Consumer) await(f *feed, idle <-chan struct{}, begun time.Time, grace time.Duration) error {
+	end := begun.Add(c.cfg.stopTimeout)
+	bound := time.NewTimer(time.Until(begun.Add(c.cfg.stopTimeout / 2)))
 	defer bound.Stop()
 	for aborted := false; ; {
 		select {
@@ -115,19 +116,42 @@ func (f *feed) cancel() {
 	}
 }
 
+// together is how long what nobody has begun waits for the handlers, so that it goes back with their channel.
+const together = 100 * time.Millisecond
+
 // giveBack gives back what failed and waits, and what nobody has begun, so that others
-// can have it while the handlers finish. Where that costs a delivery, what is not begun is finished
+// can have it while the handlers finish. If they are done at once, the end of the channel gives it back, in one
+// frame: of many, RabbitMQ keeps some until the queue has taken the others, and over a channel that ends
+// meanwhile those count as failed. Where giving back costs a delivery, what is not begun is finished
 // instead, or left to the end of the channel, which keeps the order.
-func (f *feed) giveBack() {
-	for _, h := range f.later.close() {
+func (f *feed) giveBack(idle <-chan struct{}) {
+	waiting := f.later.close()
+	sub := f.latestSubscription()
+	kept := sub == nil || f.c.cfg.autoAck || f.c.offsets.IsStream() || sub.known.counts
+	atOnce := !kept && endsWithin(idle, min(together, f.c.cfg.stopTimeout/2))
+	for _, h := range waiting {
+		if atOnce && h.way != failed {
+			f.c.note(h.d, ErrRequeue, h.d.Stale())
+			continue
+		}
 		f.c.giveBack(h, ErrRequeue)
 	}
-	sub := f.latestSubscription()
-	if sub == nil || f.c.cfg.autoAck || f.c.offsets.IsStream() || sub.known.counts {
+	if kept || atOnce {
 		return
 	}
 	for d, _ := sub.consumer.TryReceive(); d != nil; d, _ = sub.consumer.TryReceive() {
 		_ = d.Nack(true) // stale: it is back already
+	}
+}
+
+func endsWithin(idle <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-idle:
+		return true
+	case <-t.C:
+		return false
 	}
 }
 

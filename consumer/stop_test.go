@@ -60,6 +60,38 @@ func TestStopIsOrderly(t *testing.T) {
 	}
 }
 
+// TestStopGivesBackInOneFrame: a quorum queue may count as failed what a channel that ends soon has given back in many.
+func TestStopGivesBackInOneFrame(t *testing.T) {
+	for name, result := range map[string]error{"not begun": nil, "waiting": consumer.ErrRequeue} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(e *env) {
+				e.queue("q", nil)
+				e.publish("q", 1, 50)
+				pause := 50 * time.Millisecond
+				if result != nil {
+					pause = 0
+				}
+				nacks := e.broker.OnReceive(wire.MethodBasicNack, func(brokertest.Event) brokertest.Action { return brokertest.Pass })
+				r := e.run("q", func(context.Context, *core.Delivery) error {
+					time.Sleep(pause)
+					return result
+				}, consumer.Prefetch(50), consumer.RequeuePause(time.Minute, time.Minute))
+				time.Sleep(25 * time.Millisecond)
+				before := nacks.Hits() // the first time a message is given back at once
+				r.stop()
+				if n := nacks.Hits() - before; n != 1 {
+					t.Errorf("%d frames", n)
+				}
+				left := 49
+				if result != nil {
+					left = 50
+				}
+				e.wantQueue("q", left, 0, 0)
+			})
+		})
+	}
+}
+
 func TestStopDoesNotWaitForEverForHandlers(t *testing.T) {
 	for _, test := range []struct {
 		name    string

@@ -34,7 +34,7 @@ func TestFailuresWithRabbitMQ(t *testing.T) {
 			}
 			for name, run := range map[string]func(e *env, url, version string){
 				"poison is dead-lettered": testPoisonIsDeadLettered, "bad messages keep none waiting": testBadMessages,
-				"deploys": testDeploys, "no dead letters": testNoDeadLetters, "delayed retry": testDelayedRetry,
+				"deploys": testDeploys, "deploys with messages that wait": testDeploysWhileWaiting, "no dead letters": testNoDeadLetters, "delayed retry": testDelayedRetry,
 			} {
 				t.Run(name, func(t *testing.T) {
 					ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -168,6 +168,45 @@ func testDeploys(e *env, url, _ string) {
 }
 
 // A quorum queue without a dead-letter exchange, whose handler fails for far longer than its limit lasts.
+// testDeploysWhileWaiting: RabbitMQ keeps some of what many frames settle until the queue has taken the rest, and the
+// end of the channel forgets it.
+func testDeploysWhileWaiting(e *env, url, version string) {
+	if version != docker.MainVersion {
+		return // each return counts
+	}
+	const n = 90
+	q := e.fresh(warren.Queue{Type: topology.Quorum}.With(topology.DeliveryLimit(3)))
+	for range n {
+		e.fill(q, "x")
+	}
+	for range 6 {
+		client, err := warren.Dial(e.ctx, url)
+		if err != nil {
+			e.Fatal(err)
+		}
+		co, err := client.Consumer(q, consumer.Prefetch(n), consumer.Workers(4), consumer.RequeuePause(time.Minute, time.Minute))
+		if err != nil {
+			e.Fatal(err)
+		}
+		var seen atomic.Int64
+		go func() {
+			_ = co.Run(e.ctx, func(_ context.Context, d *warren.Delivery) error {
+				if d.Redelivered { // else it goes back at once
+					seen.Add(1)
+				}
+				return consumer.ErrRequeue
+			})
+		}()
+		e.await("each message waits", func() bool { return seen.Load() == n })
+		if err := client.Drain(e.ctx); err != nil {
+			e.Error(err)
+		}
+	}
+	var handled atomic.Int64
+	e.consume(q, func(context.Context, *warren.Delivery) error { handled.Add(1); return nil })
+	e.await("each message", func() bool { return handled.Load() == n })
+}
+
 func testNoDeadLetters(e *env, _, _ string) {
 	q := e.fresh(warren.Queue{Type: topology.Quorum}.With(topology.DeliveryLimit(6)))
 	var down atomic.Bool
