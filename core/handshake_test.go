@@ -259,18 +259,18 @@ func TestHandshakeReadsTheServersVersion(t *testing.T) {
 func TestChallengesAreAnsweredAndBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, nc := newPeer(t)
-		cfg := Config{Credentials: Login("u", "p"), Mechanisms: []Mechanism{RabbitCRDemo()}}
+		cfg := Config{Credentials: Login("u", "p"), Mechanisms: []Mechanism{CRAMMD5()}}
 		dial := async(func() (*Conn, error) { return Open(bg, nc, cfg) })
 		p.header()
 		s := start()
-		s.Mechanisms = "PLAIN RABBIT-CR-DEMO"
+		s.Mechanisms = "PLAIN CRAM-MD5"
 		p.send(0, s)
-		if ok := want[*wire.ConnectionStartOk](p, 0); ok.Mechanism != "RABBIT-CR-DEMO" || string(ok.Response) != "u" {
+		if ok := want[*wire.ConnectionStartOk](p, 0); ok.Mechanism != "CRAM-MD5" || string(ok.Response) != "" {
 			t.Errorf("start-ok %s %q", ok.Mechanism, []byte(ok.Response))
 		}
 		for range maxSecureRounds {
 			p.send(0, &wire.ConnectionSecure{Challenge: []byte("Please tell me your password")})
-			if ok := want[*wire.ConnectionSecureOk](p, 0); string(ok.Response) != "My password is p" {
+			if ok := want[*wire.ConnectionSecureOk](p, 0); !strings.HasPrefix(string(ok.Response), "u ") {
 				t.Errorf("secure-ok %q", []byte(ok.Response))
 			}
 		}

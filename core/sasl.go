@@ -86,17 +86,6 @@ func CRAMMD5() Mechanism {
 	}}
 }
 
-// RabbitCRDemo is RABBIT-CR-DEMO, RabbitMQ's demonstration of a challenge.
-// It protects no better than PLAIN.
-func RabbitCRDemo() Mechanism {
-	return mechanism{"RABBIT-CR-DEMO", func(round int, _ []byte, c Credentials) ([]byte, error) {
-		if round == 0 {
-			return []byte(c.Username), nil
-		}
-		return []byte("My password is " + string(c.Password)), nil
-	}}
-}
-
 // defaultMechanisms prefers a client certificate over a password.
 func defaultMechanisms(t *tls.Config) []Mechanism {
 	m := []Mechanism{Plain(), AMQPlain()}

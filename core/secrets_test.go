@@ -73,7 +73,7 @@ func TestValuesHideThePassword(t *testing.T) {
 // No error of a dial that fails shows it, whatever fails and whenever.
 func TestErrorsHideThePassword(t *testing.T) {
 
-	for _, m := range []Mechanism{Plain(), AMQPlain(), RabbitCRDemo(), CRAMMD5()} {
+	for _, m := range []Mechanism{Plain(), AMQPlain(), CRAMMD5()} {
 		for name, spoil := range map[string]func(p *peer){
 			"hangs up":   func(p *peer) { _ = p.nc.Close() },
 			"resets":     func(p *peer) { p.nc.Reset() },

@@ -104,5 +104,5 @@ func (c *Config) applyMechanisms(names []string) error {
 }
 
 var mechanismsByName = map[string]func() Mechanism{
-	"AMQPLAIN": AMQPlain, "ANONYMOUS": Anonymous, "CRAM-MD5": CRAMMD5, "EXTERNAL": External, "PLAIN": Plain, "RABBIT-CR-DEMO": RabbitCRDemo,
+	"AMQPLAIN": AMQPlain, "ANONYMOUS": Anonymous, "CRAM-MD5": CRAMMD5, "EXTERNAL": External, "PLAIN": Plain,
 }
