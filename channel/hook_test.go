@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,8 @@ import (
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/cenkalti/backoff/v4"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/hook"
@@ -27,6 +30,9 @@ func TestAFunctionThatExitsDoesNotEndTheConnection(t *testing.T) {
 		},
 		"wait": func(cfg *session.Config, _ *core.Config, left *exiting) {
 			cfg.Retry = func() backoff.BackOff { return exitingPolicy{recovery.DefaultRetry(), left} }
+		},
+		"log": func(cfg *session.Config, _ *core.Config, left *exiting) {
+			cfg.Log = zap.New(exitingCore{zapcore.NewNopCore(), left})
 		},
 		"recover": func(cfg *session.Config, _ *core.Config, left *exiting) {
 			cfg.Recover = func(context.Context, error) bool { left.maybe(); return true }
@@ -52,13 +58,13 @@ func TestAFunctionThatExitsDoesNotEndTheConnection(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cfg, left := session.Config{Config: recovery.Config{InitialPasses: -1}}, new(exiting)
 				if name == "policy" {
-					*left = 1 // it is asked once, before the first attempt
+					left.left.Store(1) // it is asked once, before the first attempt
 				}
 				b := newBedAt(t, func() session.Config { set(&cfg, &core.Config{}, left); return cfg }(), func(endpoint *core.Config) {
 					var unused session.Config
 					set(&unused, endpoint, left)
 				})
-				*left = 1
+				left.left.Store(1)
 				b.Block("low on memory")
 				must(t, b.channel(t).Publish(t.Context(), &core.Publishing{RoutingKey: "q"}))
 				synctest.Wait()
@@ -67,8 +73,8 @@ func TestAFunctionThatExitsDoesNotEndTheConnection(t *testing.T) {
 				time.Sleep(time.Second)
 				b.Start()
 				b.ready(t)
-				if *left > 0 && name != "policy" {
-					t.Errorf("it did not exit %d times", *left)
+				if n := left.left.Load(); n > 0 && name != "policy" {
+					t.Errorf("it did not exit %d times", n)
 				}
 			})
 		})
@@ -107,7 +113,8 @@ func TestAReturnListenerThatExitsIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, session.Config{})
 		ch := b.channel(t)
-		left := exiting(1)
+		var left exiting
+		left.left.Store(1)
 		ch.OnReturn(func(*core.Return) { left.maybe() })
 		must(t, ch.Publish(t.Context(), &core.Publishing{RoutingKey: "nowhere", Mandatory: true}))
 		synctest.Wait()
@@ -119,10 +126,10 @@ func TestAReturnListenerThatExitsIsTold(t *testing.T) {
 }
 
 // exiting ends the goroutine at its first calls.
-type exiting int
+type exiting struct{ left atomic.Int64 }
 
 func (n *exiting) maybe() {
-	if *n--; *n >= 0 {
+	if n.left.Add(-1) >= 0 {
 		runtime.Goexit()
 	}
 }
@@ -135,3 +142,16 @@ type exitingPolicy struct {
 func (p exitingPolicy) NextBackOff() time.Duration { p.left.maybe(); return p.BackOff.NextBackOff() }
 
 func (p exitingPolicy) Reset() { p.left.maybe(); p.BackOff.Reset() }
+
+// exitingCore is a log's core that ends the goroutine instead of writing.
+type exitingCore struct {
+	zapcore.Core
+	left *exiting
+}
+
+func (c exitingCore) Enabled(zapcore.Level) bool        { return true }
+func (c exitingCore) With([]zapcore.Field) zapcore.Core { return c }
+func (c exitingCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	return ce.AddCore(e, c)
+}
+func (c exitingCore) Write(zapcore.Entry, []zapcore.Field) error { c.left.maybe(); return nil }

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/hook"
 	"github.com/warren-mq/warren/internal/record"
 )
 
@@ -66,9 +67,14 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// tell logs an event of the connection and hands it to the application.
+// tell logs an event of the connection and hands it on. The logger's core is the
+// application's, and one that ends its goroutine must not end what has the event to tell.
 func (c *Config) tell(e recovery.Event) {
 	e.Connection = c.Name
-	logEvent(c.Log, e)
+	if c.Log.Core() != unlogged {
+		_ = hook.Do(func() { logEvent(c.Log, e) }) // it has had its line
+	}
 	c.Emit(e)
 }
+
+var unlogged = zap.NewNop().Core()
