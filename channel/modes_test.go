@@ -129,18 +129,52 @@ func TestATransactionOfAcksEndsWithItsChannel(t *testing.T) {
 
 // What follows a commit whose answer was lost is a transaction of its own.
 func TestTheTransactionAfterALostCommitRunsOnTheNextChannel(t *testing.T) {
+	for name, commits := range map[string]bool{"the first one": false, "a later one": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, ch, one := transacting(t)
+				b.OnReceive(wire.MethodTxCommit, brokertest.Nth(1, brokertest.Cut))
+				if err := ch.TxCommit(t.Context()); err == nil || errors.Is(err, ErrTxLost) {
+					t.Errorf("commit: %v; want what was lost", err)
+				}
+				must(t, ch.Publish(t.Context(), one))
+				if commits {
+					must(t, ch.TxCommit(t.Context()))
+				}
+				b.cut(t)
+				b.ready(t)
+				if err := ch.Publish(t.Context(), one); !errors.Is(err, ErrTxLost) {
+					t.Errorf("publish: %v", err)
+				}
+				if err := ch.TxCommit(t.Context()); !errors.Is(err, ErrTxLost) {
+					t.Errorf("commit: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// A channel that the broker closes while it is set up is told lost each time, and restored once.
+func TestAChannelIsToldRestoredWhenItsModesAreInForce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, ch, one := transacting(t)
-		b.OnReceive(wire.MethodTxCommit, brokertest.Nth(1, brokertest.Cut))
-		if err := ch.TxCommit(t.Context()); err == nil || errors.Is(err, ErrTxLost) {
-			t.Errorf("commit: %v; want what was lost", err)
-		}
-		must(t, ch.Publish(t.Context(), one))
-		must(t, ch.TxCommit(t.Context()))
-		b.cut(t)
-		b.ready(t)
-		if err := ch.Publish(t.Context(), one); !errors.Is(err, ErrTxLost) {
-			t.Errorf("publish: %v", err)
+		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
+		c, j := connected(t, session.Config{}, a.Endpoint())
+		ch, err := Open(t.Context(), c)
+		must(t, err)
+		must(t, ch.Qos(t.Context(), core.BasicQos{PrefetchCount: 10}))
+		const refusals = 3
+		refused := 0 // of the server's only connection at a time
+		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
+			if _, ok := m.(*wire.BasicQos); !ok || refused == refusals {
+				return false
+			}
+			refused++
+			return p.Refuse(channel, m, core.ErrInternal, "INTERNAL_ERROR - not now")
+		})
+		a.Drop()
+		time.Sleep(time.Minute)
+		if lost, back := j.Of(recovery.EventChannelLost), j.Of(recovery.EventChannelRestored); len(lost) != refusals || len(back) != 1 {
+			t.Errorf("told of %d losses and %d returns; want %d and one", len(lost), len(back), refusals)
 		}
 	})
 }

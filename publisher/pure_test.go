@@ -188,6 +188,21 @@ func TestWhatIsRefusedWaitsByItself(t *testing.T) {
 	}
 }
 
+// What was refused is older than whatever waits when its pause is over.
+func TestWhatIsTriedAgainGoesBeforeNewerOnes(t *testing.T) {
+	p := &Publisher{refused: refused{pace: 1}}
+	first, second, newer := &Receipt{}, &Receipt{}, &Receipt{}
+	p.refused.add(first, time.Now().Add(-2*time.Minute), 0)
+	p.refused.add(second, time.Now().Add(-time.Minute), 0)
+	p.queue.push(newer)
+	p.retryRefused()
+	for i, want := range []*Receipt{first, second, newer, nil} {
+		if p.queue.pop() != want {
+			t.Errorf("another one is in place %d", i+1)
+		}
+	}
+}
+
 func TestMessageIDsAreUnique(t *testing.T) {
 	seen := map[string]bool{}
 	s := idSource{prefix: "before-the-end-1", last: ^uint32(0) - 100} // it runs over
