@@ -32,6 +32,9 @@ func TestOptionsAreValidated(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if _, err := New(session.New(session.Config{}), "q", Prefetch(1), nil); err == nil || !strings.Contains(err.Error(), "option 2 ") {
+		t.Errorf("of two options the second one is nil: %v", err)
+	}
 }
 
 func TestPauseAfterIsBounded(t *testing.T) {
