@@ -3,7 +3,7 @@
 # make fuzz    every fuzz target for FUZZTIME
 # make chaos   conformance and the long scenarios against real brokers; VERSIONS="4.3 4.0 3.10"
 # make soak    random scenarios for DURATION, the first one of SEED; both fail without a container engine
-# make bench   Warren beside its peers, into docs/performance.md; BENCHFLAGS=-quick: a minute, prints only
+# make bench   Warren beside its peers, into docs/internals/performance.md; BENCHFLAGS=-quick: a minute, prints only
 #              make cover: coverage of the unit tests
 # make mutants what the quick tests do not notice: COUNT small wrong changes of PKGS, a sample of SEED, within
 #              20 minutes; MUTANTFLAGS="-for 1h -v"
@@ -46,7 +46,7 @@ soak: images
 	cd chaos_test && WARREN_REQUIRE_DOCKER=1 WARREN_SOAK=$(DURATION) WARREN_SEED=$(SEED) WARREN_VERSIONS="$(VERSIONS)" \
 		$(GO) test $(RACE) -count=1 -timeout=0 -v -run='^TestSoak$$' .
 
-BENCHFLAGS ?= -document ../docs/performance.md
+BENCHFLAGS ?= -document ../docs/internals/performance.md
 
 bench:
 	cd bench && $(GO) run . $(BENCHFLAGS)

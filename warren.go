@@ -15,6 +15,6 @@
 // The floors below can be used on their own: package core is one physical
 // connection, package recovery a logical one, package topology what is declared.
 //
-// What the library promises is listed in docs/guarantees.md, each promise with
+// What the library promises is listed in docs/internals/guarantees.md, each promise with
 // the test that proves it.
 package warren

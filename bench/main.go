@@ -5,7 +5,7 @@
 //	go run .                                       everything, several rounds: about half an hour
 //	go run . -quick                                each scenario of the null broker once: about a minute
 //	go run . -run 'consume 16' -rounds 5           some scenarios
-//	go run . -document ../docs/performance.md      also writes the tables there
+//	go run . -document ../docs/internals/performance.md      also writes the tables there
 //
 // Clients alternate within a round, and what is reported is medians over the rounds and medians of the
 // rounds' ratios: on a shared machine only ratios mean something.

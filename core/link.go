@@ -33,7 +33,7 @@ func newLink(nc net.Conn) link {
 }
 
 // maxUnsent is about how many bytes the kernel takes that it cannot send yet;
-// what is on its way and not acknowledged comes on top. See docs/performance.md.
+// what is on its way and not acknowledged comes on top. See docs/internals/performance.md.
 const maxUnsent = 128 << 10
 
 // departures is what was handed to the socket, and what of it is still here.

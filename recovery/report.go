@@ -57,7 +57,7 @@ func (r *Report) String() string {
 		{len(r.Recreated), "recreated"},
 		{len(r.Adopted), "adopted"},
 		{len(r.Skipped), "skipped"},
-		{r.Tally.Unknown, "publishes unknown"},
+		{r.Tally.Unknown, "publishes to be sent again"},
 		{r.Tally.NotSent, "publishes not sent"},
 		{r.Tally.StaleAcks, "stale acks"},
 	} {

@@ -9,7 +9,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/warren-mq/warren/internal/demo"
+	"github.com/warren-mq/warren/cmd/warren/internal/demo"
 )
 
 // runDemo is "warren demo".

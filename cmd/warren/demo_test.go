@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/warren-mq/warren/internal/demo"
+	"github.com/warren-mq/warren/cmd/warren/internal/demo"
 	"github.com/warren-mq/warren/internal/ledger"
 )
 

@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/warren-mq/warren/brokertest"
+	"github.com/warren-mq/warren/cmd/warren/internal/demo"
 	"github.com/warren-mq/warren/core"
-	"github.com/warren-mq/warren/internal/demo"
 )
 
 // Every mistake is one clear line, and an error.

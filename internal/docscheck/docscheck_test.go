@@ -34,8 +34,8 @@ func pages(t *testing.T) []string {
 
 func TestEveryTestAndFileThatThePagesNameExists(t *testing.T) {
 	found := pages(t)
-	if !slices.Contains(found, filepath.Join(root, "docs", "guarantees.md")) {
-		t.Fatalf("docs/guarantees.md is not among the pages %v", found)
+	if !slices.Contains(found, filepath.Join(root, "docs", "internals", "guarantees.md")) {
+		t.Fatalf("docs/internals/guarantees.md is not among the pages %v", found)
 	}
 	var checker Checker
 	for _, page := range found {
@@ -50,7 +50,7 @@ func TestEveryTestAndFileThatThePagesNameExists(t *testing.T) {
 }
 
 func TestEveryGuaranteeNamesATest(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root, "docs", "guarantees.md"))
+	text, err := os.ReadFile(filepath.Join(root, "docs", "internals", "guarantees.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,13 +65,13 @@ func TestEveryGuaranteeNamesATest(t *testing.T) {
 		}
 	}
 	if rows == 0 {
-		t.Error("docs/guarantees.md promises nothing")
+		t.Error("docs/internals/guarantees.md promises nothing")
 	}
 }
 
-// Each behaviour in docs/recovery.md names a test, or, behind a dash, why there is none.
+// Each behaviour in docs/internals/recovery.md names a test, or, behind a dash, why there is none.
 func TestEveryBehaviourNamesATest(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root, "docs", "recovery.md"))
+	text, err := os.ReadFile(filepath.Join(root, "docs", "internals", "recovery.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestEveryBehaviourNamesATest(t *testing.T) {
 		}
 	}
 	if rows < 100 {
-		t.Errorf("docs/recovery.md has %d behaviours", rows)
+		t.Errorf("docs/internals/recovery.md has %d behaviours", rows)
 	}
 }
 

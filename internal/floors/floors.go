@@ -30,8 +30,7 @@ const (
 
 // floors are in the order of the design, highest first.
 var floors = []floor{
-	{"cmd", []string{"internal/demo", ".", "publisher", "consumer", "channel", "internal/session", "recovery", "topology", "core", "core/wire", "logging", "brokertest", "internal"}, []string{zap}},
-	{"internal/demo", []string{".", "publisher", "consumer", "channel", "internal/session", "recovery", "topology", "core", "core/wire", "logging", "brokertest", "internal"}, []string{zap}},
+	{"cmd", []string{".", "publisher", "consumer", "channel", "internal/session", "recovery", "topology", "core", "core/wire", "logging", "brokertest", "internal"}, []string{zap}},
 	{".", []string{"publisher", "consumer", "channel", "internal/session", "recovery", "topology/compare", "internal/record", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
 	{"publisher", []string{"internal/session", "recovery", "internal/record", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},
 	{"consumer", []string{"internal/offsets", "internal/session", "recovery", "internal/record", "topology", "core", "core/wire", "logging", "internal"}, []string{zap, backoff}},

@@ -102,8 +102,7 @@ func TestCheckNamesTheOffendingImport(t *testing.T) {
 		{"a package of an allowed module", m + "/logging", "go.uber.org/zap/zapcore", false},
 		{"a container library", m, "github.com/testcontainers/testcontainers-go", true},
 		{"the command line", m + "/cmd/warren", m, false},
-		{"the demo", m + "/internal/demo", m, false},
-		{"only the command line runs the demo", m + "/core", m + "/internal/demo", true},
+		{"the demo on the client", m + "/cmd/warren/internal/demo", m, false},
 		{"nobody imports the command line", m, m + "/cmd/warren/demo", true},
 	}
 	for _, tt := range tests {

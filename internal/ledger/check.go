@@ -34,7 +34,7 @@ func (i invariant) String() string {
 	return i.rule + " (" + i.part + ")"
 }
 
-// invariants are all there are, in the order of the report. docs/chaos.md describes them.
+// invariants are all there are, in the order of the report. docs/internals/chaos.md describes them.
 var invariants = []invariant{
 	{"S1", "", needsDrained | needsEnd, nil, atLeastOnce},
 	{"S2", "", 0, nil, noPhantom},

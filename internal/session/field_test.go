@@ -1,7 +1,7 @@
 package session
 
 // What went wrong in other clients, as tests. The defects are listed in
-// docs/recovery.md.
+// docs/internals/recovery.md.
 
 import (
 	"fmt"

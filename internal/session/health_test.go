@@ -95,7 +95,7 @@ func TestReport(t *testing.T) {
 		if got.Tally != (recovery.Tally{Unknown: 2, NotSent: 1, StaleAcks: 3}) {
 			t.Errorf("tally %+v", got.Tally)
 		}
-		for _, want := range []string{"recovered from", "2 declared", "1 renamed", "1 survived", "2 publishes unknown", "1 publishes not sent", "3 stale acks"} {
+		for _, want := range []string{"recovered from", "2 declared", "1 renamed", "1 survived", "2 publishes to be sent again", "1 publishes not sent", "3 stale acks"} {
 			if !strings.Contains(got.String(), want) {
 				t.Errorf("%q is missing in %q", want, got.String())
 			}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/warren-mq/warren"
 	"github.com/warren-mq/warren/consumer"
-	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/ledger"
 	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
@@ -167,54 +166,6 @@ func (r *run) onEvent(e warren.Event) {
 	}
 }
 
-// sent is a message whose outcome is to come.
-type sent struct {
-	id      ledger.ID
-	receipt *publisher.Receipt
-}
-
-// publishAll publishes the messages, up to the end of work, and waits for every
-// outcome. What was published by the end of live has one too.
-func (r *run) publishAll(work, live context.Context, faults []fault, struck <-chan struct{}) error {
-	p := r.ledger.Publisher()
-	inFlight := make(chan sent, publisher.DefaultMaxMessages)
-	collected := make(chan struct{})
-	go r.runCollect(p, inFlight, collected)
-	defer func() { <-collected }()
-	defer close(inFlight)
-	for i := range r.cfg.N {
-		for len(faults) > 0 && i >= faults[0].latest {
-			select {
-			case <-struck:
-				faults = faults[1:]
-			case <-work.Done():
-				return nil
-			}
-		}
-		if work.Err() != nil {
-			return nil
-		}
-		m := p.Next(0, r.cfg.Size)
-		receipt, err := r.pub.Send(live, warren.Message{RoutingKey: "demo.message", Body: m.Body})
-		if err != nil {
-			p.Result(m.ID, ledger.NotSent)
-			return fmt.Errorf("publish: %w", err)
-		}
-		inFlight <- sent{m.ID, receipt}
-	}
-	return nil
-}
-
-// runCollect notes the outcomes, in the order of publishing.
-func (r *run) runCollect(p *ledger.Publisher, inFlight <-chan sent, done chan<- struct{}) {
-	defer close(done)
-	for s := range inFlight {
-		<-s.receipt.Done()
-		p.Result(s.id, ledger.Outcome(s.receipt.Verdict().Outcome)) // the numbers are the same
-		r.settled.Add(1)
-	}
-}
-
 // runConsumer acks what it can read.
 func (r *run) runConsumer(ctx context.Context) error {
 	seen := r.ledger.Consumer(r.cfg.Queue)
@@ -225,122 +176,4 @@ func (r *run) runConsumer(ctx context.Context) error {
 		return nil // also if it is foreign: the ledger has it
 	}
 	return r.client.Consume(ctx, r.cfg.Queue, handle, consumer.Prefetch(500))
-}
-
-// runFaults makes the faults, each when its time has come and the client is back
-// from the one before. It says of each that it strikes, so that publishing goes
-// on meanwhile. The verdicts of the bad publishes are awaited beside all that.
-func (r *run) runFaults(work, live context.Context, faults []fault, struck chan<- struct{}) error {
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	verdicts := make(chan error, len(faults))
-	bad := 0
-	for i, f := range faults {
-		for int(r.settled.Load()) < f.at {
-			select {
-			case <-tick.C:
-			case <-work.Done():
-				return nil
-			}
-		}
-		r.screen.fault(f.kind, i+1, len(faults), int(r.settled.Load()))
-		struck <- struct{}{}
-		receipt, err := r.strike(work, live, f.kind)
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.kind, err)
-		}
-		if receipt != nil {
-			bad++
-			go func() { verdicts <- r.runVerdict(live, receipt) }()
-		}
-	}
-	for ; bad > 0; bad-- {
-		select {
-		case err := <-verdicts:
-			if err != nil {
-				return err
-			}
-		case <-work.Done():
-			return nil
-		}
-	}
-	return nil
-}
-
-// runVerdict waits for what a bad publish ends in, which must be its refusal.
-func (r *run) runVerdict(live context.Context, receipt *publisher.Receipt) error {
-	if _, err := receipt.Wait(live); live.Err() == nil && !errors.Is(err, core.ErrNotFound) {
-		return fmt.Errorf("publish to an exchange that does not exist: want it refused, got %w", err)
-	}
-	if live.Err() == nil {
-		r.screen.say("refused, as it must be: the publish to an exchange that does not exist, at attempt %d", receipt.Attempts())
-	}
-	return nil
-}
-
-// strike makes one fault, and returns the receipt of the publish that is one.
-func (r *run) strike(work, live context.Context, k Kind) (*publisher.Receipt, error) {
-	if k == Soft {
-		// The broker closes the channel that all others are published on too.
-		return r.pub.Send(live, warren.Message{Exchange: r.cfg.Queue + ".missing", RoutingKey: "x"})
-	}
-	select {
-	case <-r.back: // of an outage that nobody made
-	default:
-	}
-	if k == Reset {
-		r.target.reset()
-	} else if err := r.target.kill(work); err != nil {
-		return nil, err
-	}
-	select {
-	case <-r.back:
-	case <-work.Done():
-	}
-	return nil, nil
-}
-
-// settleTimeout bounds the wait for what is still on its way at the end.
-const settleTimeout = 2 * time.Minute
-
-// settle waits until everything confirmed has arrived; what has not by then is lost.
-func (r *run) settle(live context.Context) error {
-	bound := time.NewTimer(settleTimeout)
-	defer bound.Stop()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if live.Err() != nil {
-			return context.Cause(live)
-		}
-		if r.ledger.Summary().Lost == 0 {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-bound.C:
-			return nil
-		case <-live.Done():
-		}
-	}
-}
-
-// cleanUp deletes the topology from a broker that outlives the run.
-func (r *run) cleanUp(ctx context.Context) error {
-	if r.target.ours {
-		return nil
-	}
-	conn, err := core.Dial(ctx, r.target.cfg)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close(ctx) }() // the deletions were answered
-	ch, err := conn.Channel(ctx)
-	if err != nil {
-		return err
-	}
-	if _, err := ch.QueueDelete(ctx, core.QueueDelete{Queue: r.cfg.Queue}); err != nil {
-		return err
-	}
-	return ch.ExchangeDelete(ctx, core.ExchangeDelete{Exchange: r.cfg.Queue})
 }
