@@ -5,6 +5,7 @@ import (
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/errs"
+	"github.com/warren-mq/warren/internal/session"
 	"github.com/warren-mq/warren/topology/compare"
 )
 
@@ -39,18 +40,12 @@ func (c *Client) Apply(ctx context.Context, t Topology, opts ...compare.Option) 
 // comparing returns what f does on the connection. While there is no comparison
 // nothing was done, so when the connection is lost f is called again on the next
 // one, unless it is to blame.
-func (c *Client) comparing(ctx context.Context, f func(*core.Conn) (*compare.Comparison, error)) (*compare.Comparison, error) {
-	for after := uint64(0); ; {
-		s, err := c.main.SessionAfter(ctx, after)
-		if err != nil {
-			return nil, err
-		}
-		comparison, err := f(s.Conn)
-		if err == nil || comparison != nil || s.Conn.Err() == nil || accused(err) {
-			return comparison, err
-		}
-		after = s.Epoch
-	}
+func (c *Client) comparing(ctx context.Context, f func(*core.Conn) (*compare.Comparison, error)) (comparison *compare.Comparison, err error) {
+	err = c.main.Each(ctx, func(s *session.Session) (done bool, err error) {
+		comparison, err = f(s.Conn)
+		return err == nil || comparison != nil || s.Conn.Err() == nil || accused(err), err
+	})
+	return comparison, err
 }
 
 // accused reports whether the broker closed the connection over a declaration.

@@ -42,22 +42,15 @@ func (c *Client) Declare(ctx context.Context, t Topology) (Declaration, error) {
 	if ctx.Err() != nil {
 		return d.outcome(c.main.Resolve, context.Cause(ctx))
 	}
-	for after := uint64(0); ; {
-		s, err := c.main.SessionAfter(ctx, after)
-		if err != nil {
-			return d.outcome(c.main.Resolve, err)
-		}
-		err = c.declareOn(ctx, s, d)
-		if err == nil {
+	err := c.main.Each(ctx, func(s *session.Session) (done bool, err error) {
+		if err = c.declareOn(ctx, s, d); err == nil {
 			d.unreachable, _ = compare.Unreachable(ctx, s.Conn, d.topology) // it is declared all the same
 		}
-		if err == nil || s.Conn.Err() == nil {
-			out, err := d.outcome(c.main.Resolve, err)
-			c.warn(out.Warnings)
-			return out, err
-		}
-		after = s.Epoch
-	}
+		return err == nil || s.Conn.Err() == nil, err
+	})
+	out, err := d.outcome(c.main.Resolve, err)
+	c.warn(out.Warnings)
+	return out, err
 }
 
 // warn reports warnings as one event, with the first of them.

@@ -27,38 +27,35 @@ func (ch *Channel) runChannel() {
 
 // reopen opens one physical channel after another. It returns why there will be
 // no more, and the last one if that may still be open.
-func (ch *Channel) reopen() (*core.Channel, error) {
-	var after uint64 // sessions up to this epoch are dead
-	for b := (breaker{}); ; {
-		// 1st: a session, and a physical channel on it.
-		s, err := ch.conn.SessionAfter(ch.ctx, after)
-		if err != nil {
-			return nil, err
-		}
+func (ch *Channel) reopen() (physical *core.Channel, err error) {
+	b := breaker{}
+	err = ch.conn.Each(ch.ctx, func(s *session.Session) (done bool, err error) {
+		// 1st: a physical channel.
 		opened := time.Now()
-		physical, err := ch.open(s)
+		physical, err = ch.open(s)
 		// 2nd: whatever its consumers need, until it dies.
 		if err == nil {
 			err = ch.serve(s, physical)
 		}
 		if ch.ctx.Err() != nil {
-			return physical, context.Cause(ch.ctx)
+			return true, context.Cause(ch.ctx)
 		}
 		if physical != nil && physical.Err() == nil {
 			_ = closePhysical(physical, abandonLimit) // in any case it is given up
 		}
+		physical = nil
 		if ch.lost(err); ch.hopeless(err) {
-			return nil, err
-		}
-		if s.Conn.Err() != nil {
-			after = s.Epoch
-			continue
+			return true, err
 		}
 		// 3rd: only the channel was lost.
-		wait := b.lost(time.Since(opened))
-		ch.conn.Emit(recovery.Event{Kind: recovery.EventChannelLost, Entity: ch.name, Err: err, Attempt: b.losses, Delay: wait})
-		ch.pause(wait)
-	}
+		if s.Conn.Err() == nil {
+			wait := b.lost(time.Since(opened))
+			ch.conn.Emit(recovery.Event{Kind: recovery.EventChannelLost, Entity: ch.name, Err: err, Attempt: b.losses, Delay: wait})
+			ch.pause(wait)
+		}
+		return false, nil
+	})
+	return physical, err
 }
 
 // pause waits, up to a tenth less, unless the channel is closed.
