@@ -14,7 +14,7 @@ import (
 	"github.com/warren-mq/warren/internal/record"
 )
 
-// SessionConfig is what a [Connection] is made of. A field's zero value means its
+// Config is what a [Connection] is made of. A field's zero value means its
 // default; Resolver has none.
 type Config struct {
 	recovery.Config // how it is kept alive
