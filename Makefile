@@ -56,7 +56,7 @@ cover:
 	$(GO) tool cover -func=coverage.out | tail -n 1
 
 COUNT ?= 100
-PKGS ?= . ./core ./topology/... ./internal/record ./internal/offsets ./internal/session ./channel ./publisher ./consumer
+PKGS ?= . ./core ./topology/... ./internal/record ./internal/offsets ./recovery ./internal/session ./channel ./publisher ./consumer
 
 mutants:
 	$(GO) run ./internal/mutants -count $(COUNT) $(if $(SEED),-seed $(SEED)) $(MUTANTFLAGS) $(PKGS)

@@ -10,8 +10,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
 )
 
@@ -49,38 +47,5 @@ func TestClassify(t *testing.T) {
 				t.Errorf("class %d; want %d", got, test.want)
 			}
 		})
-	}
-}
-
-func TestClassifyRefusals(t *testing.T) {
-	tests := []struct {
-		err  error
-		want recovery.Reason
-	}{
-		{closed(core.ScopeChannel, core.ErrResourceLocked, ""), recovery.ReasonLocked},
-		{closed(core.ScopeChannel, core.ErrNotFound, ""), recovery.ReasonMissing},
-		{closed(core.ScopeChannel, core.ErrAccessRefused, ""), recovery.ReasonDenied},
-		{closed(core.ScopeChannel, core.ErrAccessRefused, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use"), recovery.ReasonDenied},
-		{&core.Error{
-			Scope: core.ScopeChannel, Server: true, Method: "basic.consume", Code: core.ErrAccessRefused,
-			Text: "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use",
-		}, recovery.ReasonLocked},
-		{&core.Error{
-			Scope: core.ScopeChannel, Server: true, Method: "basic.consume", Code: core.ErrAccessRefused,
-			Text: "ACCESS_REFUSED - read access to queue 'q' in vhost '/' refused for user 'u'",
-		}, recovery.ReasonDenied},
-		{closed(core.ScopeChannel, core.ErrPreconditionFailed, "PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q'"), recovery.ReasonDifferent},
-		{closed(core.ScopeChannel, core.ErrPreconditionFailed, "PRECONDITION_FAILED - invalid arg 'x-message-ttl' for queue 'q'"), recovery.ReasonInvalid},
-		{closed(core.ScopeChannel, core.ErrInternal, ""), recovery.ReasonTemporary},
-		{closed(core.ScopeConnection, core.ErrInternal, "feature transient_nonexcl_queues is deprecated"), recovery.ReasonFatal},
-		{closed(core.ScopeConnection, core.ErrNotImplemented, ""), recovery.ReasonFatal},
-		{fmt.Errorf("%w: queue.declare", core.ErrTimeout), recovery.ReasonTemporary},
-		{&core.ValidationError{Method: "queue.declare", Err: errors.New("x")}, recovery.ReasonInvalid},
-		{fmt.Errorf("wrapped: %w", closed(core.ScopeChannel, core.ErrNotFound, "")), recovery.ReasonMissing},
-	}
-	for _, test := range tests {
-		if got := recovery.Classify(test.err); got != test.want {
-			t.Errorf("%v: %s; want %s", test.err, got, test.want)
-		}
 	}
 }

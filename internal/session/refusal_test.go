@@ -254,12 +254,3 @@ func TestWhatCanBeAdopted(t *testing.T) {
 		}
 	}
 }
-
-// A value of a later release has a name in logs too.
-func TestUnknownNames(t *testing.T) {
-	for _, got := range []string{recovery.Reason(200).String(), recovery.Decision(200).String(), recovery.EventKind(200).String(), recovery.Stage(200).String()} {
-		if !strings.Contains(got, "200") {
-			t.Errorf("%q", got)
-		}
-	}
-}

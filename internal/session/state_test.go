@@ -160,15 +160,6 @@ func TestTheGateHoldsTheSessionBack(t *testing.T) {
 	})
 }
 
-// A stage includes those before it, but what is closed is not ready.
-func TestStagesThatAreReached(t *testing.T) {
-	for stage := range recovery.StageClosed {
-		if !stage.Reached(stage) || stage.Reached(stage+1) || recovery.StageClosed.Reached(stage) {
-			t.Errorf("%v: %v, the next one %v, closed %v", stage, stage.Reached(stage), stage.Reached(stage+1), recovery.StageClosed.Reached(stage))
-		}
-	}
-}
-
 // Whoever waits at a gate that will never open does not connect for ever.
 func TestAGateThatWillNotOpenGivesTheConnectionUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
