@@ -162,13 +162,13 @@ func (c *Consumer) settle(f *feed, h inHand, result error) {
 	}
 }
 
-// putOff has a delivery tried again after a pause, in which it occupies no worker; at once where the
-// consumer stops.
+// putOff has a delivery tried again after a pause, in which it occupies no worker. A consumer that stops gives it
+// back at once, but not before the broker sends no more: it would come again and again until then.
 func (c *Consumer) putOff(f *feed, h inHand, result error, w way, pause time.Duration) {
 	if _, ok := c.offset(h.d); ok {
 		w, pause = back, 0 // a stream gives nothing again; it was handled as often as could be
 	}
-	if pause > 0 && f.ctx.Err() == nil {
+	if pause > 0 {
 		h.tries++
 		if f.later.put(h, w, pause) {
 			f.changeSlots()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,6 +91,27 @@ func TestStopGivesBackInOneFrame(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestWhatFailsWhileStoppingComesNoMore: it is given back behind the cancel, or it would come at once, and each time count.
+func TestWhatFailsWhileStoppingComesNoMore(t *testing.T) {
+	inBubble(t, func(e *env) {
+		e.queue("q", wire.Table{"x-queue-type": "quorum"})
+		e.publish("q", 1, 20)
+		for range 20 {
+			ctx, cancel := context.WithCancel(e.ctx)
+			var calls atomic.Int64
+			r := e.consumer("q", consumer.Workers(8))
+			_ = r.Run(ctx, func(context.Context, *core.Delivery) error {
+				calls.Add(1)
+				cancel()
+				return errBad
+			})
+			if n := calls.Load(); n > 20 {
+				e.Errorf("%d calls for 20 messages", n)
+			}
+		}
+	}, brokertest.WithVersion("4.0"))
 }
 
 func TestStopDoesNotWaitForEverForHandlers(t *testing.T) {
