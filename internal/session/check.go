@@ -53,30 +53,30 @@ func (c *Connection) Verify(ctx context.Context) error {
 }
 
 func (s *supervision) checksAsked() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.check.asked
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	return s.c.check.asked
 }
 
 // checked notes that the topology was looked at, after so many had asked.
 func (s *supervision) checked(asked uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.check = check{asked: s.check.asked, done: asked, whole: s.check.whole}
-	s.changed.Wake()
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	s.c.check = check{asked: s.c.check.asked, done: asked, whole: s.c.check.whole}
+	s.c.changed.Wake()
 }
 
 // checkAt returns when the next look is due; zero: nobody asks.
 func (s *supervision) checkAt() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
 	switch {
-	case s.check.done == s.check.asked:
+	case s.c.check.done == s.c.check.asked:
 		return time.Time{}
-	case s.check.due.IsZero():
+	case s.c.check.due.IsZero():
 		return time.Unix(1, 0)
 	}
-	return s.check.due
+	return s.c.check.due
 }
 
 // checkNow looks, if it is time, what of the topology is missing on the open
@@ -94,18 +94,18 @@ func (s *supervision) checkNow(conn *core.Conn, now time.Time) error {
 	case conn.Err() != nil || isFinal(err):
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.check.wait = min(max(firstRetry, 2*s.check.wait), lastRetry)
-	s.check.due = time.Now().Add(s.check.wait)
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	s.c.check.wait = min(max(firstRetry, 2*s.c.check.wait), lastRetry)
+	s.c.check.due = time.Now().Add(s.c.check.wait)
 	return nil
 }
 
 // presumedLoss returns what a look has to find out more than.
 func (s *supervision) presumedLoss() record.Loss {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.check.whole > s.check.done {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	if s.c.check.whole > s.c.check.done {
 		return record.LossEverything
 	}
 	return record.LossNone
@@ -114,17 +114,17 @@ func (s *supervision) presumedLoss() record.Loss {
 // declareMissing declares what should be on the broker and is not, except for
 // what is in quarantine and tried again in its own time.
 func (s *supervision) declareMissing(conn *core.Conn) error {
-	if s.cfg.Recorder == nil {
+	if s.c.cfg.Recorder == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(s.c.ctx, s.c.cfg.ReplayTimeout, core.ErrTimeout)
 	defer cancel()
-	phases, err := s.cfg.Recorder.Survey(ctx, conn, s.presumedLoss())
+	phases, err := s.c.cfg.Recorder.Survey(ctx, conn, s.presumedLoss())
 	if err != nil {
 		s.blind = core.AsError(conn.Err()).OverRequest()
 		return err
 	}
-	s.hookTime, s.report = s.cfg.ReplayTimeout, newReport() // nobody reads it
+	s.hookTime, s.report = s.c.cfg.ReplayTimeout, newReport() // nobody reads it
 	for _, phase := range phases {
 		var steps []record.Step
 		for _, step := range phase.Steps {
@@ -132,12 +132,12 @@ func (s *supervision) declareMissing(conn *core.Conn) error {
 				continue
 			}
 			if queue, ok := step.Entity.(topology.Queue); ok {
-				done, err := s.begin(ctx, step.Name) // a consumer may have found it gone too
+				done, err := s.c.begin(ctx, step.Name) // a consumer may have found it gone too
 				if err != nil {
 					return err
 				}
 				defer done()
-				if s.Resolve(step.Name) != step.Name {
+				if s.c.Resolve(step.Name) != step.Name {
 					continue // and has it back already
 				}
 				if step.Missing {

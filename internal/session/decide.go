@@ -12,10 +12,10 @@ import (
 
 // decide asks the application, for as long as is left of its time.
 func (s *supervision) decide(conn *core.Conn, r recovery.Refusal) recovery.Decision {
-	if s.cfg.Refused == nil || s.hookTime <= 0 {
+	if s.c.cfg.Refused == nil || s.hookTime <= 0 {
 		return recovery.DecisionRetry
 	}
-	parent, stop := s.ctx, func() {}
+	parent, stop := s.c.ctx, func() {}
 	if conn.Err() == nil {
 		r.Conn = conn
 		parent, stop = s.during(conn)
@@ -25,7 +25,7 @@ func (s *supervision) decide(conn *core.Conn, r recovery.Refusal) recovery.Decis
 	defer cancel()
 	begun := time.Now()
 	defer func() { s.hookTime -= time.Since(begun) }()
-	return ask(ctx, recovery.DecisionRetry, func() recovery.Decision { return s.cfg.Refused(ctx, r) })
+	return ask(ctx, recovery.DecisionRetry, func() recovery.Decision { return s.c.cfg.Refused(ctx, r) })
 }
 
 // passive returns the step that looks whether the entity exists; false if

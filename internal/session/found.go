@@ -47,7 +47,7 @@ func (s *supervision) sleep(delay time.Duration) error {
 	t := time.NewTimer(delay)
 	defer t.Stop()
 	for end, heeded := time.Now().Add(delay), false; ; {
-		addr, found, again := s.sightedSince(s.triedAt)
+		addr, found, again := s.c.sightedSince(s.triedAt)
 		if found && !heeded {
 			heeded = true
 			s.rotation.favour(addr)
@@ -58,26 +58,26 @@ func (s *supervision) sleep(delay time.Duration) error {
 		select {
 		case <-t.C:
 			return nil
-		case <-s.force:
+		case <-s.c.force:
 			return nil
 		case <-again:
-		case <-s.ctx.Done():
-			return context.Cause(s.ctx)
+		case <-s.c.ctx.Done():
+			return context.Cause(s.c.ctx)
 		}
 	}
 }
 
 // due notes for how long the next attempt waits.
 func (s *supervision) due(delay time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.nextAttempt = time.Now().Add(delay)
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	s.c.nextAttempt = time.Now().Add(delay)
 }
 
 // untilFound returns a context for an attempt that begins now. It ends when the
 // attempt hangs and the broker was found elsewhere since.
 func (s *supervision) untilFound() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(s.ctx)
+	ctx, cancel := context.WithCancelCause(s.c.ctx)
 	go s.runBreakOff(ctx, s.triedAt, cancel)
 	return ctx, func() { cancel(nil) }
 }
@@ -92,7 +92,7 @@ func (s *supervision) runBreakOff(ctx context.Context, then time.Time, breakOff 
 		return
 	}
 	for {
-		_, found, again := s.sightedSince(then)
+		_, found, again := s.c.sightedSince(then)
 		if found {
 			breakOff(errFoundElsewhere)
 			return

@@ -38,12 +38,12 @@ func (s *supervision) restore(conn *core.Conn) error {
 	}
 	s.complete = true
 	s.checked(asked)
-	if s.cfg.Gate == nil {
+	if s.c.cfg.Gate == nil {
 		return nil
 	}
 	ctx, cancel := s.during(conn)
 	defer cancel()
-	_, err = hook.Call(func() (struct{}, error) { return struct{}{}, s.cfg.Gate(ctx) })
+	_, err = hook.Call(func() (struct{}, error) { return struct{}{}, s.c.cfg.Gate(ctx) })
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
@@ -51,27 +51,27 @@ func (s *supervision) restore(conn *core.Conn) error {
 }
 
 func (s *supervision) phases() []record.Phase {
-	if s.cfg.Recorder == nil {
+	if s.c.cfg.Recorder == nil {
 		return nil
 	}
-	return s.cfg.Recorder.Plan()
+	return s.c.cfg.Recorder.Plan()
 }
 
 // admitted leaves out what is known to close connections, or not to be answered.
 func (s *supervision) admitted(steps []record.Step) []record.Step {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.quarantine.entries) == 0 {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	if len(s.c.quarantine.entries) == 0 {
 		return steps
 	}
 	return slices.DeleteFunc(slices.Clone(steps), func(step record.Step) bool {
-		return s.quarantine.inOwnTime(entityKey(step.Entity))
+		return s.c.quarantine.inOwnTime(entityKey(step.Entity))
 	})
 }
 
 // during returns a context that ends when conn dies or the connection is closed.
 func (s *supervision) during(conn *core.Conn) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(s.ctx)
+	ctx, cancel := context.WithCancelCause(s.c.ctx)
 	stop := make(chan struct{})
 	go runCancelOn(conn, cancel, stop)
 	return ctx, func() { close(stop); cancel(nil) }
@@ -132,7 +132,7 @@ func (s *supervision) replay(conn *core.Conn, steps []record.Step, how record.Re
 	if len(steps) == 0 {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(s.c.ctx, s.c.cfg.ReplayTimeout, core.ErrTimeout)
 	defer cancel()
 	results, err := how.Replay(ctx, conn, steps)
 	defer s.sorted()
@@ -167,25 +167,25 @@ func (s *supervision) replay(conn *core.Conn, steps []record.Step, how record.Re
 
 // sorted follows up on the results of a replay.
 func (s *supervision) sorted() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
 	if s.healed {
-		s.quarantine.nudge(time.Now())
+		s.c.quarantine.nudge(time.Now())
 		s.healed = false
 	}
-	s.update()
+	s.c.update()
 }
 
 // hold has queues wait that are locked like others.
 func (s *supervision) hold(steps []record.Step, locked error) {
 	for _, step := range steps {
-		s.mu.Lock()
-		known := s.quarantine.find(entityKey(step.Entity)) != nil
-		s.quarantine.hold(step.Entity, locked, time.Now())
-		s.mu.Unlock()
+		s.c.mu.Lock()
+		known := s.c.quarantine.find(entityKey(step.Entity)) != nil
+		s.c.quarantine.hold(step.Entity, locked, time.Now())
+		s.c.mu.Unlock()
 		if !known {
 			s.report.Failed = append(s.report.Failed, recovery.Failure{Entity: step.Entity.String(), Err: locked})
-			s.Emit(recovery.Event{Kind: recovery.EventQuarantined, Entity: step.Entity.String(), Err: locked})
+			s.c.Emit(recovery.Event{Kind: recovery.EventQuarantined, Entity: step.Entity.String(), Err: locked})
 		}
 	}
 }
@@ -198,49 +198,49 @@ func (s *supervision) declared(r record.Result) {
 	if now == r.Name || r.Name == "" {
 		return
 	}
-	s.renamed(r.Name, now)
+	s.c.renamed(r.Name, now)
 	s.report.Renamed[r.Name] = now
-	s.Emit(recovery.Event{Kind: recovery.EventRenamed, Entity: r.Name, Name: now})
+	s.c.Emit(recovery.Event{Kind: recovery.EventRenamed, Entity: r.Name, Name: now})
 }
 
 // cured releases an entity from quarantine, if it is there.
 func (s *supervision) cured(r record.Result) {
-	s.mu.Lock()
-	if len(s.quarantine.entries) == 0 && len(s.suspects) == 0 {
-		s.mu.Unlock()
+	s.c.mu.Lock()
+	if len(s.c.quarantine.entries) == 0 && len(s.suspects) == 0 {
+		s.c.mu.Unlock()
 		return
 	}
 	key := entityKey(r.Entity)
 	delete(s.suspects, key)
-	p := s.quarantine.find(key)
+	p := s.c.quarantine.find(key)
 	if p == nil {
-		s.mu.Unlock()
+		s.c.mu.Unlock()
 		return
 	}
-	if q, ok := p.Entity.(topology.Queue); ok && (s.session != nil || s.quarantine.held.has(q.Name)) {
+	if q, ok := p.Entity.(topology.Queue); ok && (s.c.session != nil || s.c.quarantine.held.has(q.Name)) {
 		s.freed[cmp.Or(r.QueueName(), q.Name)] = p // it stays in quarantine until its bindings are there too
-		s.mu.Unlock()
+		s.c.mu.Unlock()
 		return
 	}
-	s.mu.Unlock()
+	s.c.mu.Unlock()
 	s.discharge(p)
 }
 
 // discharge releases a patient that is declared.
 func (s *supervision) discharge(p *patient) {
-	s.mu.Lock()
-	s.quarantine.release(p.key)
+	s.c.mu.Lock()
+	s.c.quarantine.release(p.key)
 	s.healed = true
-	s.mu.Unlock()
-	s.Emit(recovery.Event{Kind: recovery.EventRestored, Entity: p.Entity.String(), Attempt: p.Attempts})
+	s.c.mu.Unlock()
+	s.c.Emit(recovery.Event{Kind: recovery.EventRestored, Entity: p.Entity.String(), Attempt: p.Attempts})
 }
 
 // refused puts an entity into quarantine, or does what the application decides.
 func (s *supervision) refused(conn *core.Conn, step record.Step, err error) error {
 	key := entityKey(step.Entity)
-	s.mu.Lock()
-	r := s.quarantine.refuse(step.Entity, err, time.Now())
-	s.mu.Unlock()
+	s.c.mu.Lock()
+	r := s.c.quarantine.refuse(step.Entity, err, time.Now())
+	s.c.mu.Unlock()
 	f := recovery.Failure{Entity: step.Entity.String(), Err: err}
 	switch s.decide(conn, r) {
 	case recovery.DecisionAdopt:
@@ -251,16 +251,16 @@ func (s *supervision) refused(conn *core.Conn, step record.Step, err error) erro
 		}
 	case recovery.DecisionSkip:
 		s.report.Skipped = append(s.report.Skipped, f)
-		s.mu.Lock()
-		s.quarantine.release(key)
-		s.mu.Unlock()
+		s.c.mu.Lock()
+		s.c.quarantine.release(key)
+		s.c.mu.Unlock()
 		s.doubtful[key] = true // on the next connection
 		return nil
 	case recovery.DecisionFail:
 		return &refusedError{f}
 	}
 	s.report.Failed = append(s.report.Failed, f)
-	s.Emit(recovery.Event{Kind: recovery.EventQuarantined, Entity: f.Entity, Err: err, Attempt: r.Attempts})
+	s.c.Emit(recovery.Event{Kind: recovery.EventQuarantined, Entity: f.Entity, Err: err, Attempt: r.Attempts})
 	return nil
 }
 
@@ -270,7 +270,7 @@ func (s *supervision) adopt(conn *core.Conn, step record.Step) bool {
 	if !ok {
 		return false
 	}
-	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(s.c.ctx, s.c.cfg.ReplayTimeout, core.ErrTimeout)
 	defer cancel()
 	results, err := record.Replay(ctx, conn, []record.Step{look})
 	return err == nil && len(results) == 1 && results[0].Err == nil

@@ -33,31 +33,31 @@ func (s *Session) Apart(ctx context.Context) (*core.Conn, error) {
 // opened notes a new physical connection, which is no session yet.
 func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
 	select {
-	case <-s.force: // it was about the last connection
+	case <-s.c.force: // it was about the last connection
 	default:
 	}
 	select {
-	case <-s.resumptions: // that one too
+	case <-s.c.resumptions: // that one too
 	default:
 	}
-	s.mu.Lock()
-	s.conn, s.endpoint = conn, endpoint
-	s.aside = s.apart()
-	s.epoch++
-	maps.Copy(s.doubtful, s.quarantine.keys())
+	s.c.mu.Lock()
+	s.c.conn, s.c.endpoint = conn, endpoint
+	s.c.aside = s.apart()
+	s.c.epoch++
+	maps.Copy(s.doubtful, s.c.quarantine.keys())
 	_, slow := errs.AsType[*record.InterruptedError](s.cause) // given up by this side in a replay
-	s.quarantine.reset(slow)
+	s.c.quarantine.reset(slow)
 	clear(s.freed)
-	s.quarantine.held.patience = patienceFor(conn.Tuned().Heartbeat)
-	s.behind = len(s.members)
-	for _, m := range s.members {
+	s.c.quarantine.held.patience = patienceFor(conn.Tuned().Heartbeat)
+	s.c.behind = len(s.c.members)
+	for _, m := range s.c.members {
 		m.refused = nil
 	}
-	s.update()
-	s.mu.Unlock()
+	s.c.update()
+	s.c.mu.Unlock()
 	s.planRenewal(time.Now())
-	s.hookTime = s.cfg.ReplayTimeout
-	s.Emit(recovery.Event{Kind: recovery.EventOpened, Endpoint: endpoint, Attempt: attempt})
+	s.hookTime = s.c.cfg.ReplayTimeout
+	s.c.Emit(recovery.Event{Kind: recovery.EventOpened, Endpoint: endpoint, Attempt: attempt})
 	s.report = newReport()
 	s.report.Cause, s.report.Attempts, s.report.Endpoint, s.report.Lost = s.cause, attempt, endpoint, s.lostAt
 	if s.cause != nil {

@@ -47,7 +47,7 @@ func (c *Connection) runSupervisor() {
 
 // supervision is what only the supervisor goroutine touches.
 type supervision struct {
-	*Connection
+	c         *Connection
 	schedule  schedule
 	rotation  rotation
 	login     credentialCache
@@ -74,7 +74,7 @@ type supervision struct {
 
 func newSupervision(c *Connection) *supervision {
 	return &supervision{
-		Connection: c,
+		c: c,
 		schedule: schedule{
 			policy: policyOf(c.cfg.Retry), stable: c.cfg.StableAfter, slow: c.cfg.SlowRetry, calm: true,
 			budgets: [classes]recovery.Budget{passing: c.cfg.Network, refused: c.cfg.Authentication},
@@ -89,19 +89,19 @@ func newSupervision(c *Connection) *supervision {
 // final returns why there will be no other connection, nil if the loss of this
 // one is to be recovered from.
 func (s *supervision) final(cause error) error {
-	if s.Closed() { // and Close is about to end the context
-		<-s.ctx.Done()
-		return context.Cause(s.ctx)
+	if s.c.Closed() { // and Close is about to end the context
+		<-s.c.ctx.Done()
+		return context.Cause(s.c.ctx)
 	}
 	if isFinal(cause) {
 		return cause
 	}
-	if s.cfg.Recover == nil {
+	if s.c.cfg.Recover == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(s.c.ctx, s.c.cfg.ReplayTimeout, core.ErrTimeout)
 	defer cancel()
-	if ask(ctx, true, func() bool { return s.cfg.Recover(ctx, cause) }) {
+	if ask(ctx, true, func() bool { return s.c.cfg.Recover(ctx, cause) }) {
 		return nil
 	}
 	return cause
@@ -111,7 +111,7 @@ func (s *supervision) lost(cause error, uptime time.Duration) {
 	s.cause, s.lostAt, s.untrusted = cause, time.Now(), 0
 	s.triedAt = s.lostAt
 	s.schedule.lost(uptime)
-	if !core.AsError(cause).Fault() || uptime >= s.cfg.StableAfter {
+	if !core.AsError(cause).Fault() || uptime >= s.c.cfg.StableAfter {
 		s.faults = 0
 	}
 	s.count(cause)
@@ -119,7 +119,7 @@ func (s *supervision) lost(cause error, uptime time.Duration) {
 		s.schedule.calm, s.asked = true, false
 	}
 	s.login.lost()
-	if uptime >= s.cfg.StableAfter {
+	if uptime >= s.c.cfg.StableAfter {
 		s.rotation.settle()
 	}
 }
@@ -138,13 +138,13 @@ func (s *supervision) connect() (*core.Conn, error) {
 			s.opened(conn, endpoint.Addr, attempt)
 			return conn, nil
 		}
-		if s.ctx.Err() != nil {
-			return nil, context.Cause(s.ctx)
+		if s.c.ctx.Err() != nil {
+			return nil, context.Cause(s.c.ctx)
 		}
 		last, lastErr = s.classify(err), err
 		s.note(err)
 		s.count(err)
-		s.fresh = errors.Is(err, core.ErrAuth) && s.login.renew(s.ctx, endpoint)
+		s.fresh = errors.Is(err, core.ErrAuth) && s.login.renew(s.c.ctx, endpoint)
 		if !s.another(attempt, last) {
 			return nil, gaveUp(attempt, err)
 		}
@@ -154,7 +154,7 @@ func (s *supervision) connect() (*core.Conn, error) {
 // attempt dials the next endpoint once.
 func (s *supervision) attempt() (*core.Conn, core.Config, error) {
 	s.triedAt = time.Now()
-	list, err := lookUp(s.ctx, s.cfg.Resolver)
+	list, err := lookUp(s.c.ctx, s.c.cfg.Resolver)
 	if err == nil && len(list) == 0 {
 		err = errNoEndpoint
 	}
@@ -204,10 +204,10 @@ func (s *supervision) another(attempt int, last class) bool {
 	if !s.schedule.failed(last, time.Since(s.lostAt)) {
 		return false
 	}
-	if s.cause != nil || s.cfg.InitialPasses < 0 || s.fresh {
+	if s.cause != nil || s.c.cfg.InitialPasses < 0 || s.fresh {
 		return true
 	}
-	return last != refused && attempt < s.cfg.InitialPasses*s.endpoints
+	return last != refused && attempt < s.c.cfg.InitialPasses*s.endpoints
 }
 
 // gaveUp returns why there is no connection after so many attempts, the last of
@@ -229,15 +229,15 @@ func (s *supervision) pause(attempt int, last class, lastErr error) error {
 		return gaveUp(attempt-1, cmp.Or(lastErr, s.cause))
 	}
 	if s.faults >= maxFaults { // whatever listens there, it will hardly change soon
-		delay += s.cfg.SlowRetry
+		delay += s.c.cfg.SlowRetry
 		lastErr = cmp.Or(lastErr, s.cause)
 	}
 	if lastErr != nil {
-		s.Emit(recovery.Event{Kind: recovery.EventRetrying, Err: lastErr, Attempt: attempt, Delay: delay})
+		s.c.Emit(recovery.Event{Kind: recovery.EventRetrying, Err: lastErr, Attempt: attempt, Delay: delay})
 	}
-	s.mu.Lock()
-	s.attempts = attempt - 1
-	s.mu.Unlock()
+	s.c.mu.Lock()
+	s.c.attempts = attempt - 1
+	s.c.mu.Unlock()
 	return s.sleep(delay)
 }
 
@@ -259,9 +259,9 @@ func (s *supervision) observed(endpoint core.Config) core.Config {
 			theirs(reason, blocked)
 		}
 		if blocked {
-			s.Emit(recovery.Event{Kind: recovery.EventBlocked, Err: errors.New(reason)})
+			s.c.Emit(recovery.Event{Kind: recovery.EventBlocked, Err: errors.New(reason)})
 		} else {
-			s.Emit(recovery.Event{Kind: recovery.EventUnblocked})
+			s.c.Emit(recovery.Event{Kind: recovery.EventUnblocked})
 		}
 	}
 	return endpoint
@@ -269,10 +269,10 @@ func (s *supervision) observed(endpoint core.Config) core.Config {
 
 // note makes the error of a failed attempt visible in the state.
 func (s *supervision) note(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.closed {
-		s.err = err
-		s.changed.Wake()
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	if !s.c.closed {
+		s.c.err = err
+		s.c.changed.Wake()
 	}
 }

@@ -15,17 +15,17 @@ import (
 // broker is asked, in a few round trips, which exchanges and queues it still
 // has, and spared the rest. Otherwise it is everything.
 func (s *supervision) lossPlan(conn *core.Conn) ([]record.Phase, error) {
-	if s.cfg.Recorder == nil || s.cause == nil || s.blind {
+	if s.c.cfg.Recorder == nil || s.cause == nil || s.blind {
 		s.blind = false
 		return s.phases(), nil
 	}
 	loss := max(record.LossConnection, s.presumedLoss())
-	if !s.complete || s.cfg.ReplayAll {
+	if !s.complete || s.c.cfg.ReplayAll {
 		loss = record.LossEverything
 	}
-	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ReplayTimeout, core.ErrTimeout)
+	ctx, cancel := context.WithTimeoutCause(s.c.ctx, s.c.cfg.ReplayTimeout, core.ErrTimeout)
 	defer cancel()
-	phases, err := s.cfg.Recorder.Survey(ctx, conn, loss)
+	phases, err := s.c.cfg.Recorder.Survey(ctx, conn, loss)
 	if err != nil {
 		// Nothing was changed, and the same would be asked again. If that is what the broker closes connections
 		// over it must not be: the replay finds out over which entity.
@@ -45,16 +45,16 @@ func (s *supervision) lossPlan(conn *core.Conn) ([]record.Phase, error) {
 		}
 	}
 	if loss == record.LossConnection {
-		s.report.Survived = s.cfg.Recorder.Stats().Queues - took
+		s.report.Survived = s.c.cfg.Recorder.Stats().Queues - took
 	}
 	return s.withDoubtful(phases), nil
 }
 
 // tookQueue notes that a queue is gone that should have survived.
 func (s *supervision) tookQueue(queue topology.Queue) {
-	s.recreated(queue.Name)
+	s.c.recreated(queue.Name)
 	s.report.Recreated = append(s.report.Recreated, queue.String())
-	s.Emit(recovery.Event{Kind: recovery.EventRecreated, Entity: queue.String()})
+	s.c.Emit(recovery.Event{Kind: recovery.EventRecreated, Entity: queue.String()})
 }
 
 // withDoubtful adds what was refused or skipped since the last plan, which may be

@@ -66,10 +66,10 @@ func (s *supervision) blame(conn *core.Conn, err error) error {
 		return err
 	}
 	f := recovery.Failure{Entity: culprit.Entity.String(), Err: err}
-	s.mu.Lock()
-	r := s.quarantine.refuse(culprit.Entity, err, time.Now())
-	s.mu.Unlock()
-	s.Emit(recovery.Event{Kind: recovery.EventQuarantined, Entity: f.Entity, Err: err, Attempt: r.Attempts})
+	s.c.mu.Lock()
+	r := s.c.quarantine.refuse(culprit.Entity, err, time.Now())
+	s.c.mu.Unlock()
+	s.c.Emit(recovery.Event{Kind: recovery.EventQuarantined, Entity: f.Entity, Err: err, Attempt: r.Attempts})
 	if s.decide(conn, r) == recovery.DecisionFail {
 		return &refusedError{f}
 	}

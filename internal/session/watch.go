@@ -27,14 +27,14 @@ func (s *supervision) watch(conn *core.Conn) error {
 		select {
 		case <-conn.Done():
 			return conn.Err()
-		case reason := <-s.force:
+		case reason := <-s.c.force:
 			s.asked = true
 			return because(reason)
-		case <-s.reviews:
-		case r := <-s.resumptions:
-			s.Emit(recovery.Event{Kind: recovery.EventResumed, Report: r, Endpoint: r.Endpoint})
-		case <-s.ctx.Done():
-			return context.Cause(s.ctx)
+		case <-s.c.reviews:
+		case r := <-s.c.resumptions:
+			s.c.Emit(recovery.Event{Kind: recovery.EventResumed, Report: r, Endpoint: r.Endpoint})
+		case <-s.c.ctx.Done():
+			return context.Cause(s.c.ctx)
 		case <-chore:
 			if err := s.chores(conn, time.Now()); err != nil {
 				return err
@@ -52,9 +52,9 @@ func because(reason error) error {
 
 // nextChore returns when there is something to do; false: never.
 func (s *supervision) nextChore() (time.Time, bool) {
-	s.mu.Lock()
-	at, ok := s.quarantine.next()
-	s.mu.Unlock()
+	s.c.mu.Lock()
+	at, ok := s.c.quarantine.next()
+	s.c.mu.Unlock()
 	for _, other := range []time.Time{s.renewAt, s.checkAt()} {
 		if !other.IsZero() && (!ok || other.Before(at)) {
 			at, ok = other, true
@@ -71,24 +71,24 @@ func (s *supervision) chores(conn *core.Conn, now time.Time) error {
 	if err == nil {
 		err = s.checkNow(conn, now)
 	}
-	if err == nil || conn.Err() != nil || s.ctx.Err() != nil || isFinal(err) {
+	if err == nil || conn.Err() != nil || s.c.ctx.Err() != nil || isFinal(err) {
 		return err
 	}
 	// There was no channel left, or no answer: no reason to take the connection from those whom it serves.
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.quarantine.putOff(time.Now())
-	s.update()
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	s.c.quarantine.putOff(time.Now())
+	s.c.update()
 	return nil
 }
 
 // retryQuarantined declares the quarantined entities that are due, as far as
 // they are still recorded, and before a binding whose ends were missing those ends.
 func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
-	s.mu.Lock()
-	due := s.quarantine.due(now)
-	s.mu.Unlock()
-	s.hookTime, s.report = s.cfg.ReplayTimeout, newReport() // nobody reads it; it must not grow
+	s.c.mu.Lock()
+	due := s.c.quarantine.due(now)
+	s.c.mu.Unlock()
+	s.hookTime, s.report = s.c.cfg.ReplayTimeout, newReport() // nobody reads it; it must not grow
 	if err := s.retryHeld(conn, now); err != nil || len(due) == 0 {
 		return err
 	}
@@ -116,14 +116,14 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 	if err := s.rebind(conn); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
 	for p := range due {
 		if !recorded[p] { // deleted meanwhile
-			s.quarantine.release(p.key)
+			s.c.quarantine.release(p.key)
 		}
 	}
-	s.update()
+	s.c.update()
 	return nil
 }
 
@@ -142,7 +142,7 @@ func (s *supervision) rebind(conn *core.Conn) error {
 	for name := range freed {
 		queues.Queues = append(queues.Queues, topology.Queue{Name: name})
 	}
-	for i, phase := range s.cfg.Recorder.Upstream(queues) {
+	for i, phase := range s.c.cfg.Recorder.Upstream(queues) {
 		if i == record.PhaseQueues { // they are there
 			continue
 		}
@@ -160,10 +160,10 @@ func (s *supervision) rebind(conn *core.Conn) error {
 // retryHeld declares the queues that are held, if it is time, and the bindings
 // of those that came free, and has their consumers started.
 func (s *supervision) retryHeld(conn *core.Conn, now time.Time) error {
-	s.mu.Lock()
-	held := &s.quarantine.held
+	s.c.mu.Lock()
+	held := &s.c.quarantine.held
 	before, due := len(held.queues), !held.due.After(now)
-	s.mu.Unlock()
+	s.c.mu.Unlock()
 	if before == 0 || !due {
 		return nil
 	}
@@ -196,8 +196,8 @@ func (s *supervision) retryHeld(conn *core.Conn, now time.Time) error {
 		s.discharge(p)
 	}
 	s.sorted()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
 	held.ended(len(held.queues) < before, time.Now())
 	return nil
 }
@@ -205,12 +205,12 @@ func (s *supervision) retryHeld(conn *core.Conn, now time.Time) error {
 // startFreed has the consumers started of queues that are no longer held, if
 // there are fewer than before, whether they are there or refused for another reason.
 func (s *supervision) startFreed(before int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.quarantine.held.queues) < before {
-		s.lookAgain()
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	if len(s.c.quarantine.held.queues) < before {
+		s.c.lookAgain()
 	}
-	s.update()
+	s.c.update()
 }
 
 // heldInTurn returns the steps of the queues that are held, after those that
@@ -221,21 +221,21 @@ func (s *supervision) heldInTurn(steps []record.Step, now time.Time) (turn []rec
 	for _, step := range steps {
 		recorded[entityKey(step.Entity)] = true
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for key := range s.quarantine.held.queues {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	for key := range s.c.quarantine.held.queues {
 		if !recorded[key] {
-			s.quarantine.release(key)
+			s.c.quarantine.release(key)
 		}
 	}
-	return s.quarantine.held.inTurn(steps), s.quarantine.held.presumed(now)
+	return s.c.quarantine.held.inTurn(steps), s.c.quarantine.held.presumed(now)
 }
 
 // withoutHeld leaves out the bindings of queues that are held.
 func (s *supervision) withoutHeld(steps []record.Step) []record.Step {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.DeleteFunc(steps, func(step record.Step) bool { return s.quarantine.held.needsHeld(step.Entity) })
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	return slices.DeleteFunc(steps, func(step record.Step) bool { return s.c.quarantine.held.needsHeld(step.Entity) })
 }
 
 // isDue reports whether step, an entity that may be the patient p, is to be declared.
@@ -251,9 +251,9 @@ func (s *supervision) isDue(conn *core.Conn, step record.Step, p *patient, due b
 
 // quarantined returns the patient that an entity is, nil if it is none.
 func (s *supervision) quarantined(step record.Step) *patient {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.quarantine.find(entityKey(step.Entity))
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	return s.c.quarantine.find(entityKey(step.Entity))
 }
 
 // missingEnds returns, by key, what must exist for the bindings among due that
@@ -275,7 +275,7 @@ func (s *supervision) missingEnds(due map[*patient]bool) map[string]bool {
 		}
 	}
 	all := map[string]bool{}
-	for _, phase := range s.cfg.Recorder.Upstream(ends) {
+	for _, phase := range s.c.cfg.Recorder.Upstream(ends) {
 		for _, step := range phase.Steps {
 			all[entityKey(step.Entity)] = true
 		}
@@ -304,9 +304,9 @@ func (s *supervision) harmless(conn *core.Conn, step record.Step) bool {
 	if err == nil || ctx.Err() != nil {
 		return err == nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.quarantine.postpone(entityKey(step.Entity), time.Now())
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	s.c.quarantine.postpone(entityKey(step.Entity), time.Now())
 	return false
 }
 
@@ -320,9 +320,9 @@ func (s *supervision) renewSecret(conn *core.Conn) {
 	}
 	if err == nil {
 		s.login.used = renewed
-		s.Emit(recovery.Event{Kind: recovery.EventSecretRenewed})
+		s.c.Emit(recovery.Event{Kind: recovery.EventSecretRenewed})
 	} else if ctx.Err() == nil {
-		s.Emit(recovery.Event{Kind: recovery.EventSecretNotRenewed, Err: err})
+		s.c.Emit(recovery.Event{Kind: recovery.EventSecretNotRenewed, Err: err})
 	}
 	s.planRenewal(time.Now())
 }

@@ -36,7 +36,7 @@ func TestRetriesDoNotPileUp(t *testing.T) {
 		if n := len(s.report.Failed); n > 2 {
 			t.Errorf("%d failures are kept after 100 retries", n)
 		}
-		s.retire(conn, core.ErrClosed)
+		s.c.retire(conn, core.ErrClosed)
 		c.stop(core.ErrClosed)
 	})
 }
