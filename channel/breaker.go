@@ -1,6 +1,10 @@
 package channel
 
-import "time"
+import (
+	"time"
+
+	"github.com/warren-mq/warren/internal/backoff"
+)
 
 // breaker slows a channel down that the broker closes again and again, for
 // example because something is published to an exchange that does not exist.
@@ -15,14 +19,11 @@ const (
 )
 
 // lost notes that a channel was lost after it lived for uptime, and returns
-// how long to wait before the next is opened.
+// how long to wait at most before the next is opened.
 func (b *breaker) lost(uptime time.Duration) time.Duration {
 	if uptime >= calmChannel {
 		b.losses = 0
 	}
 	b.losses++
-	if b.losses <= freeReopens {
-		return 0
-	}
-	return min(firstReopen<<min(b.losses-freeReopens-1, 20), lastReopen)
+	return backoff.Bound(b.losses-freeReopens, firstReopen, lastReopen)
 }

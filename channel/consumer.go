@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/internal/session"
 
 	"github.com/warren-mq/warren/recovery"
@@ -56,7 +57,7 @@ type Consumer struct {
 	refusal  error          // why there is no living one
 	attempts int            // refusals in a row
 	since    time.Time      // of the first
-	wait     time.Duration
+	wait     backoff.Wait
 	due      time.Time                 // when to try again; zero: at once
 	verified bool                      // its queue exists
 	refused  bool                      // over its basic.consume: it is tried on a channel of its own first

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/internal/session"
 
 	"github.com/warren-mq/warren/recovery"
@@ -119,21 +120,21 @@ func (ch *Channel) putOff(c *Consumer, reason recovery.Reason, err error) {
 	ch.mu.Lock()
 	if c.attempts == 0 {
 		c.since = time.Now()
-		c.wait = 0
+		c.wait = backoff.Wait{}
 	}
 	c.attempts++
 	first, last := session.Waits(reason)
 	if reason == recovery.ReasonFatal {
 		first = firstFatalConsumer
 	}
-	c.wait = min(max(first, 2*c.wait), last)
-	c.due = time.Now().Add(c.wait)
+	wait := backoff.Jitter(c.wait.Next(first, last))
+	c.due = time.Now().Add(wait)
 	if c.position.offsets.IsNone(err) { // it is asked for without an offset from now on
 		c.due = time.Time{}
 	}
 	c.refusal, c.suspect, c.verified = err, false, false
 	c.refused = c.refused || reason == recovery.ReasonFatal
-	attempts, wait := c.attempts, c.wait
+	attempts := c.attempts
 	spent := ch.conn.Budget().Spent(attempts, time.Since(c.since))
 	ch.mu.Unlock()
 	if spent {

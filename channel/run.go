@@ -3,9 +3,9 @@ package channel
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
+	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/internal/session"
 
 	"github.com/warren-mq/warren/recovery"
@@ -49,7 +49,7 @@ func (ch *Channel) reopen() (physical *core.Channel, err error) {
 		}
 		// 3rd: only the channel was lost.
 		if s.Conn.Err() == nil {
-			wait := b.lost(time.Since(opened))
+			wait := backoff.Jitter(b.lost(time.Since(opened)))
 			ch.conn.Emit(recovery.Event{Kind: recovery.EventChannelLost, Entity: ch.name, Err: err, Attempt: b.losses, Delay: wait})
 			ch.pause(wait)
 		}
@@ -58,12 +58,12 @@ func (ch *Channel) reopen() (physical *core.Channel, err error) {
 	return physical, err
 }
 
-// pause waits, up to a tenth less, unless the channel is closed.
+// pause waits unless the channel is closed.
 func (ch *Channel) pause(d time.Duration) {
 	if d == 0 {
 		return
 	}
-	t := time.NewTimer(d - rand.N(d/10+1))
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:

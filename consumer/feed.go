@@ -3,11 +3,11 @@ package consumer
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/internal/session"
 
 	"github.com/warren-mq/warren/core"
@@ -194,13 +194,9 @@ func (f *feed) prepare(s *session.Session, err error, failures int) {
 	}
 }
 
-// pause waits up to 50 ms for n = 1, doubling up to 10 s.
+// pause waits after n failures in a row.
 func (f *feed) pause(s *session.Session, n int) {
-	limit := 10 * time.Second
-	if n < 9 {
-		limit = min(limit, 50*time.Millisecond<<(n-1))
-	}
-	t := time.NewTimer(rand.N(limit) + 1)
+	t := time.NewTimer(backoff.After(n, 50*time.Millisecond, 10*time.Second))
 	defer t.Stop()
 	select {
 	case <-t.C:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/hook"
 	"github.com/warren-mq/warren/recovery"
@@ -213,7 +214,7 @@ func (c *Consumer) meaningless(f *feed, d *core.Delivery, result error) {
 
 // rest pauses after a failure at a message of a stream; not while stopping, and not longer than the channel lives.
 func (c *Consumer) rest(ctx context.Context, f *feed) {
-	t := time.NewTimer(pauseAfter(c.failures.Add(1), c.cfg.minPause, c.cfg.maxPause))
+	t := time.NewTimer(backoff.After(c.failures.Add(1), c.cfg.minPause, c.cfg.maxPause))
 	defer t.Stop()
 	select {
 	case <-t.C:

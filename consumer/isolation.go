@@ -3,6 +3,7 @@ package consumer
 import (
 	"time"
 
+	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/internal/session"
 
 	"github.com/warren-mq/warren/recovery"
@@ -16,7 +17,8 @@ import (
 type isolation struct {
 	suspect  bool
 	attempts int
-	wait     time.Duration
+	wait     backoff.Wait
+	delay    time.Duration // the last one
 	due      time.Time
 }
 
@@ -29,15 +31,15 @@ const (
 // refused notes that the broker closed the connection over this consumer.
 func (i *isolation) refused(now time.Time) {
 	i.attempts++
-	i.wait = min(max(firstIsolation, 2*i.wait), lastIsolation)
-	i.due = now.Add(i.wait)
+	i.delay = backoff.Jitter(i.wait.Next(firstIsolation, lastIsolation))
+	i.due = now.Add(i.delay)
 }
 
 // isolated reports that the broker closed the connection over this consumer.
 func (f *feed) isolated(err error) {
 	f.member.Failed(err)
 	f.c.conn.Emit(recovery.Event{
-		Kind: recovery.EventConsumerLost, Entity: f.c.cfg.name, Err: err, Attempt: f.isolation.attempts, Delay: f.isolation.wait,
+		Kind: recovery.EventConsumerLost, Entity: f.c.cfg.name, Err: err, Attempt: f.isolation.attempts, Delay: f.isolation.delay,
 	})
 }
 

@@ -37,24 +37,6 @@ func TestOptionsAreValidated(t *testing.T) {
 	}
 }
 
-func TestPauseAfterIsBounded(t *testing.T) {
-	for _, test := range []struct {
-		failures     int64
-		first, limit time.Duration
-		want         time.Duration
-	}{
-		{1, time.Second, time.Minute, time.Second},
-		{2, time.Second, time.Minute, 2 * time.Second},
-		{7, time.Second, time.Minute, time.Minute},
-		{math.MaxInt64, time.Nanosecond, 100 * time.Hour, 100 * time.Hour},
-		{5, time.Hour, time.Hour, time.Hour},
-	} {
-		if got := pauseAfter(test.failures, test.first, test.limit); got != test.want {
-			t.Errorf("%+v: %s", test, got)
-		}
-	}
-}
-
 func TestTagsAreTheirOwn(t *testing.T) {
 	a, err := New(session.New(session.Config{}), "q")
 	if err != nil {

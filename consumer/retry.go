@@ -1,10 +1,10 @@
 package consumer
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/internal/rabbitmq"
 	"github.com/warren-mq/warren/topology"
 )
@@ -169,10 +169,7 @@ func (k knowledge) keep() time.Duration {
 // afterFailure returns how a message comes to its next attempt, and after which pause.
 func (k knowledge) afterFailure(p past, age, first, limit time.Duration) (way, time.Duration) {
 	w := k.wayAfterFailure(p)
-	pause := pauseAfter(p.attempts()+1, first, limit)
-	if p.attempts() > 0 {
-		pause = spread(pause)
-	}
+	pause := backoff.After(p.attempts()+1, first, limit)
 	pause = max(pause, min(k.delayFailed.after(p.attempts()+1), k.keep()/2))
 	if w == again && age+pause > k.keep() {
 		w = back
@@ -188,24 +185,7 @@ func (k knowledge) afterFailure(p past, age, first, limit time.Duration) (way, t
 func (k knowledge) afterRequeue(p past, first, limit time.Duration) time.Duration {
 	pause := min(k.delayBack.after(p.attempts()+1), k.keep()/2)
 	if n := p.attempts(); n > 0 && !k.delaysBack {
-		pause = max(pause, spread(pauseAfter(n, first, limit)))
+		pause = max(pause, backoff.After(n, first, limit))
 	}
 	return pause
-}
-
-// pauseAfter returns the pause after so many failures.
-func pauseAfter(failures int64, first, limit time.Duration) time.Duration {
-	pause := first
-	for ; failures > 1 && pause < limit; failures-- {
-		pause = min(2*pause, limit)
-	}
-	return pause
-}
-
-// spread shortens a pause by up to an eighth, so that what failed together does not come back together for ever.
-func spread(pause time.Duration) time.Duration {
-	if pause < 8 {
-		return pause
-	}
-	return pause - rand.N(pause/8)
 }

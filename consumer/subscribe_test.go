@@ -719,7 +719,12 @@ func TestIsolationBeginsAnewAfterASubscription(t *testing.T) {
 			for _, event := range e.of(recovery.EventConsumerLost)[before:] {
 				waits = append(waits, event.Delay)
 			}
-			if len(waits) < 3 || waits[0] != 5*time.Second || waits[1] != 10*time.Second || waits[2] != 20*time.Second {
+			grown := len(waits) >= 3
+			for i, wait := range waits[:min(3, len(waits))] {
+				bound := 5 * time.Second << i
+				grown = grown && wait <= bound && wait >= bound-bound/8
+			}
+			if !grown {
 				t.Errorf("waited %v; want 5s, 10s, 20s and so on", waits)
 			}
 			hook.Remove()

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/warren-mq/warren/internal/backoff"
 )
 
 // refused are the messages that were nacked or returned and are to be sent
@@ -14,12 +16,18 @@ type refused struct {
 	pace float64 // share of the longest pauses, so that many clients do not come together
 }
 
+// The longest pause of a message after its first refusal, doubling, and of any.
+const (
+	firstPause = 50 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
+
 func newRefused() refused { return refused{pace: 0.5 + rand.Float64()/2} }
 
 // add has r wait, no longer than limit if that is positive.
 func (q *refused) add(r *Receipt, now time.Time, limit time.Duration) {
 	r.refusals++
-	pause := time.Duration(q.pace * float64(longestPause(r.refusals)))
+	pause := time.Duration(q.pace * float64(backoff.Bound(r.refusals, firstPause, lastPause)))
 	if limit > 0 {
 		pause = min(pause, limit)
 	}
@@ -53,13 +61,4 @@ func (q *refused) take(now time.Time) []*Receipt {
 // trim lets go of those that were given up.
 func (q *refused) trim() {
 	q.list = slices.DeleteFunc(q.list, func(r *Receipt) bool { return r.phase == over })
-}
-
-// longestPause is 50 ms for n = 1, doubling up to 5 s.
-func longestPause(n int) time.Duration {
-	const limit = 5 * time.Second
-	if n >= 8 {
-		return limit
-	}
-	return min(limit, 50*time.Millisecond<<(n-1))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/internal/session"
 
 	"github.com/warren-mq/warren/core"
@@ -61,9 +62,9 @@ func (p *Publisher) runPublisher() {
 		case accused:
 			p.pause(max(secondLook, isolating.trip(time.Now())), s.Conn)
 		case narrowed:
-			p.pause(isolating.trip(time.Now()), s.Conn)
+			p.pause(backoff.Jitter(isolating.trip(time.Now())), s.Conn)
 		default:
-			p.pause(breaker.trip(time.Now()), s.Conn)
+			p.pause(backoff.Jitter(breaker.trip(time.Now())), s.Conn)
 		}
 	}
 }

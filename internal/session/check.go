@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/internal/gate"
 	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
@@ -15,9 +16,9 @@ import (
 // that one look at the broker answers all that came before it began.
 type check struct {
 	asked, done uint64
-	whole       uint64        // the last that a survey does not answer, for it sees no bindings
-	due         time.Time     // after one that failed
-	wait        time.Duration // the last one
+	whole       uint64    // the last that a survey does not answer, for it sees no bindings
+	due         time.Time // after one that failed
+	wait        backoff.Wait
 }
 
 // Verify waits until what is recorded is known to be on the broker, by a look
@@ -96,8 +97,7 @@ func (s *supervision) checkNow(conn *core.Conn, now time.Time) error {
 	}
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
-	s.c.check.wait = min(max(firstRetry, 2*s.c.check.wait), lastRetry)
-	s.c.check.due = time.Now().Add(s.c.check.wait)
+	s.c.check.due = time.Now().Add(backoff.Jitter(s.c.check.wait.Next(firstRetry, lastRetry)))
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/core"
@@ -62,10 +63,11 @@ type Connection struct {
 func New(cfg Config) *Connection {
 	cfg = cfg.withDefaults()
 	ctx, stop := context.WithCancelCause(context.Background())
+	pace := backoff.NewPace()
 	return &Connection{
 		cfg: cfg, ctx: ctx, stop: stop, mu: announcer{tell: cfg.tell},
 		force: make(chan error, 1), reviews: make(chan struct{}, 1), resumptions: make(chan *recovery.Report, 1), done: make(chan struct{}),
-		quarantine: quarantine{budget: cfg.Semantic}, recreations: map[string]int{}, redeclaring: map[string]bool{},
+		quarantine: quarantine{budget: cfg.Semantic, pace: pace, held: held{pace: pace}}, recreations: map[string]int{}, redeclaring: map[string]bool{},
 	}
 }
 

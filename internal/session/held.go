@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/internal/gate"
 	"github.com/warren-mq/warren/internal/record"
 	"github.com/warren-mq/warren/topology"
@@ -21,7 +22,8 @@ type held struct {
 	rounds   int                 // of trying
 	since    time.Time           // the first of them was refused
 	due      time.Time           // when to try again
-	wait     time.Duration       // the last one
+	pace     backoff.Pace
+	wait     backoff.Wait
 }
 
 const (
@@ -54,7 +56,8 @@ func holdable(step record.Step) bool {
 func (h *held) add(p *patient, now time.Time) {
 	if len(h.queues) == 0 {
 		h.queues = map[string]*patient{}
-		h.since, h.wait, h.due = now, firstHeld, now.Add(firstHeld)
+		h.since, h.wait = now, backoff.Wait{}
+		h.due = now.Add(h.pace.Of(h.wait.Next(firstHeld, lastHeld)))
 	}
 	h.queues[p.key] = p
 }
@@ -72,15 +75,14 @@ func (h *held) presumed(now time.Time) bool { return now.Sub(h.since) < h.patien
 // ended notes the end of a round.
 func (h *held) ended(progress bool, now time.Time) {
 	h.rounds++
+	first, limit := firstHeld, lastHeld
 	switch {
 	case progress:
-		h.wait = firstHeld
-	case h.presumed(now):
-		h.wait = min(2*h.wait, lastHeld)
-	default:
-		h.wait = lastLocked
+		h.wait = backoff.Wait{}
+	case !h.presumed(now):
+		first, limit = lastLocked, lastLocked
 	}
-	h.due = now.Add(h.wait)
+	h.due = now.Add(h.pace.Of(h.wait.Next(first, limit)))
 }
 
 // inTurn returns the steps of those that are held and may be tried, the ones

@@ -38,12 +38,12 @@ func TestHeldWaits(t *testing.T) {
 		t.Errorf("waits %v; want %s", got, want)
 	}
 	q.held.ended(false, q.held.due)
-	if q.held.wait != lastLocked {
-		t.Errorf("then %s; want %s", q.held.wait, lastLocked)
+	if q.held.wait.Bound() != lastLocked {
+		t.Errorf("then %s; want %s", q.held.wait.Bound(), lastLocked)
 	}
 	q.held.ended(true, q.held.due)
-	if q.held.wait != firstHeld {
-		t.Errorf("after progress %s; want %s", q.held.wait, firstHeld)
+	if q.held.wait.Bound() != firstHeld {
+		t.Errorf("after progress %s; want %s", q.held.wait.Bound(), firstHeld)
 	}
 	q.refuse(topology.Queue{Name: "a", Exclusive: true}, closed(core.ScopeChannel, core.ErrAccessRefused, ""), begun)
 	if q.held.has("a") {

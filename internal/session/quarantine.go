@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/recovery"
 
 	"github.com/warren-mq/warren/topology"
@@ -18,6 +19,7 @@ type quarantine struct {
 	entries map[string]*list.Element // of order, by entityKey
 	order   list.List                // of *patient, as they came
 	held    held
+	pace    backoff.Pace
 }
 
 // patient is one refused entity.
@@ -27,8 +29,8 @@ type patient struct {
 	since time.Time
 	tried int // the round of held in which it was last refused
 	due   time.Time
-	wait  time.Duration // the last one
-	spent bool          // the budget is: it is not tried again on this connection
+	wait  backoff.Wait
+	spent bool // the budget is: it is not tried again on this connection
 }
 
 // How long a refused entity waits until it is tried again: at first, and at most.
@@ -85,8 +87,7 @@ func (q *quarantine) refuse(entity topology.Entity, err error, now time.Time) re
 	p := q.admit(entity, now)
 	reason := recovery.Classify(err)
 	first, last := Waits(reason)
-	p.wait = min(max(first, 2*p.wait), last)
-	p.due = now.Add(p.wait)
+	p.due = now.Add(q.pace.Of(p.wait.Next(first, last)))
 	p.Refusal = recovery.Refusal{Entity: entity, Reason: reason, Err: err, Attempts: p.Attempts + 1}
 	p.spent = q.budget.Spent(p.Attempts, now.Sub(p.since))
 	if queue, ok := entity.(topology.Queue); ok && queue.Exclusive && reason == recovery.ReasonLocked {
@@ -158,7 +159,7 @@ func (q *quarantine) reset(slow bool) {
 		}
 		p.spent = false
 	}
-	q.held = held{patience: q.held.patience}
+	q.held = held{patience: q.held.patience, pace: q.pace}
 }
 
 // due returns those whose time has come, without those that are held, and
@@ -208,8 +209,7 @@ func (q *quarantine) nudge(now time.Time) {
 func (q *quarantine) postpone(key string, now time.Time) {
 	if p := q.find(key); p != nil {
 		_, last := Waits(p.Reason)
-		p.wait = min(2*p.wait, last)
-		p.due = now.Add(p.wait)
+		p.due = now.Add(q.pace.Of(p.wait.Again(last)))
 	}
 }
 
