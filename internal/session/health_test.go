@@ -84,6 +84,7 @@ func TestReport(t *testing.T) {
 		time.Sleep(time.Minute)
 		a.Listen(t)
 		awaitEpoch(t, c, 2)
+		synctest.Wait() // events follow the state
 		e := j.Last(t, recovery.EventRecovered)
 		got := *e.Report
 		if got.Attempts < 3 || got.Endpoint != "a:1" || e.Connection != "main" || got.Total < time.Minute || got.Dial < time.Minute || got.Total != time.Since(got.Lost) {

@@ -53,6 +53,7 @@ func TestARefusedEntityIsIsolatedAndTriedAgain(t *testing.T) {
 		}
 		a.On(nil)
 		must(t, c.Await(t.Context(), recovery.State.Ready))
+		synctest.Wait() // events follow the state
 		if got := fmt.Sprint(len(j.Of(recovery.EventRestored)), c.State().Epoch); got != "2 1" {
 			t.Errorf("restored and epoch: %s; want 2 1", got)
 		}
