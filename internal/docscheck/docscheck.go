@@ -1,8 +1,8 @@
-// Package docscheck keeps the documentation true: every test that a page names must exist, and every file
-// that it links to.
+// Package docscheck keeps the documentation true: every test and function that a page names must exist, and every
+// file that it links to; the code of the users' pages compiles, and their list of errors is complete.
 //
 // A page names a test as a link to the folder of its package: [`TestName`](../core), or with one of its
-// subtests, [`TestName/some words`](../core).
+// subtests, [`TestName/some words`](../core). It names a function as a link to its file: [`Type.Method`](../core/conn.go).
 package docscheck
 
 import (
@@ -16,6 +16,7 @@ import (
 var (
 	link     = regexp.MustCompile(`\[([^\]]+)\]\(([^)\s]+)\)`)
 	testName = regexp.MustCompile("^`((?:Test|Fuzz|Example)[A-Z]\\w*)(?:/([^`]+))?`$")
+	funcName = regexp.MustCompile("^`(?:(\\w+)\\.)?(\\w+)`$")
 	testSpan = regexp.MustCompile("`(?:Test|Fuzz)[A-Z]\\w*(?:/[^`]+)?`")
 )
 
@@ -63,6 +64,9 @@ func (c *Checker) checkLink(dir, text, target string) string {
 	if _, err := os.Stat(path); err != nil {
 		return fmt.Sprintf("link to %s, which does not exist", target)
 	}
+	if m := funcName.FindStringSubmatch(text); m != nil && strings.HasSuffix(target, ".go") {
+		return c.checkFunction(path, target, m[1], m[2])
+	}
 	m := testName.FindStringSubmatch(text)
 	if m == nil {
 		return ""
@@ -75,6 +79,23 @@ func (c *Checker) checkLink(dir, text, target string) string {
 		return fmt.Sprintf("%s has no test %s", target, m[1])
 	case m[2] != "" && !strings.Contains(source, `"`+m[2]+`"`):
 		return fmt.Sprintf("%s has no subtest named %q", target, m[2])
+	}
+	return ""
+}
+
+// checkFunction returns what is wrong with a link to a function, or to a method of a type, in a file.
+func (c *Checker) checkFunction(path, target, receiver, name string) string {
+	source, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	declaration := `(?m)^func ` + name + `[(\[]`
+	if receiver != "" {
+		declaration = `(?m)^func \(\w+ \*?` + receiver + `\) ` + name + `\(`
+		name = receiver + "." + name
+	}
+	if !regexp.MustCompile(declaration).Match(source) {
+		return fmt.Sprintf("%s has no function %s", target, name)
 	}
 	return ""
 }

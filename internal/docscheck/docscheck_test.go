@@ -105,7 +105,12 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	write("pkg/a_test.go", "func TestA(t *testing.T) {\n\tt.Run(\"some words\", x)\n}\n// func TestC(\nfunc FuzzB(")
+	write("pkg/b.go", "func F(x int) {}\n\nfunc (t *T) M() {}\n// func (t *T) N()")
 	tests := []struct{ name, text, want string }{
+		{"a function that exists", "[`F`](../pkg/b.go), then [`T.M`](../pkg/b.go)", ""},
+		{"a function that does not exist", "[`G`](../pkg/b.go)", "../pkg/b.go has no function G"},
+		{"a method that is only mentioned in the source", "[`T.N`](../pkg/b.go)", "../pkg/b.go has no function T.N"},
+		{"a method that is named without its type", "[`M`](../pkg/b.go)", "../pkg/b.go has no function M"},
 		{"a test that exists", "| x | [`TestA`](../pkg) |", ""},
 		{"a fuzz target that exists", "[`FuzzB`](../pkg)", ""},
 		{"a test that is only mentioned in the source", "[`TestC`](../pkg)", "../pkg has no test TestC"},
@@ -115,7 +120,7 @@ func TestCheck(t *testing.T) {
 		{"a package that does not exist", "[`TestA`](../other)", "link to ../other, which does not exist"},
 		{"a test without its package", "proved by `TestA`", "`TestA` is no link"},
 		{"a file that exists", "[source](../pkg/a_test.go#L1)", ""},
-		{"a file that does not exist", "[source](../pkg/b.go)", "link to ../pkg/b.go, which does not exist"},
+		{"a file that does not exist", "[source](../pkg/c.go)", "link to ../pkg/c.go, which does not exist"},
 		{"links elsewhere", "[spec](https://example.org/x) and [above](#above)", ""},
 		{"code", "```\n[`TestNone`](nowhere) `TestX`\n```", ""},
 	}
