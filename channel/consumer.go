@@ -53,7 +53,7 @@ type Consumer struct {
 	physical *core.Consumer // the present or last one
 	awaited  *core.Consumer // whose end the channel's goroutine is told of
 	started  time.Time      // physical
-	breaker  breaker        // of being cancelled again and again
+	again    reopening      // of being cancelled again and again
 	refusal  error          // why there is no living one
 	attempts int            // refusals in a row
 	since    time.Time      // of the first

@@ -293,7 +293,7 @@ func (ch *Channel) ended(physical *core.Channel, now time.Time) []*Consumer {
 			continue
 		case c.cancelledOn(physical) && c.refusal == nil:
 			c.refusal = c.physical.Err()
-			if wait := c.breaker.lost(now.Sub(c.started)); wait > 0 {
+			if wait := c.again.lost(now.Sub(c.started)); wait > 0 {
 				c.due = now.Add(wait)
 			}
 			cancelled = append(cancelled, c)

@@ -449,7 +449,7 @@ func TestChannelCloseEndsInEveryState(t *testing.T) {
 			})
 			a.Drop()
 		}},
-		{"slowed down by the breaker", func(t *testing.T, a *sessiontest.Server, ch *Channel) {
+		{"slowed down", func(t *testing.T, a *sessiontest.Server, ch *Channel) {
 			a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 				_, ok := m.(*wire.BasicPublish)
 				return ok && p.Refuse(channel, m, core.ErrNotFound, "")

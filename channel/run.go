@@ -28,7 +28,7 @@ func (ch *Channel) runChannel() {
 // reopen opens one physical channel after another. It returns why there will be
 // no more, and the last one if that may still be open.
 func (ch *Channel) reopen() (physical *core.Channel, err error) {
-	b := breaker{}
+	b := reopening{}
 	err = ch.conn.Each(ch.ctx, func(s *session.Session) (done bool, err error) {
 		// 1st: a physical channel.
 		opened := time.Now()

@@ -74,35 +74,27 @@ func (f *feed) runStop(stop <-chan struct{}) {
 // feed is stopped or can't go on.
 func (f *feed) runFeed() {
 	defer close(f.done)
-	var after uint64 // sessions up to this epoch are dead
-	for failures := 0; f.ctx.Err() == nil; {
-		// 1st: a session, and a subscription on it.
-		s, err := f.c.conn.SessionAfter(f.ctx, after)
-		if err != nil {
-			f.end(err)
-			return
+	failures := 0
+	f.end(f.c.conn.Each(f.ctx, func(s *session.Session) (done bool, err error) {
+		if !f.awaitDue(s) {
+			return false, nil
 		}
-		if !f.sitOut(s) {
-			after = s.Epoch
-			continue
-		}
+		// 1st: a subscription, and deliveries, until it dies.
 		since := time.Now()
-		sub, guilty, err := f.subscribe(s)
-		// 2nd: deliveries, until it dies.
+		sub, offender, err := f.subscribe(s)
 		if err == nil {
 			err = f.serve(s, sub)
 		}
 		if f.ctx.Err() != nil {
-			break // its channel stays open: handlers still ack on it
+			return true, context.Cause(f.ctx) // its channel stays open: handlers still ack on it
 		}
-		// 3rd: was it this subscription that was refused, or lost? Who waits for it learns that first.
+		// 2nd: was it this subscription that was refused, or lost? Who waits for it learns that first.
 		dead := s.Conn.Err() != nil
-		if !f.consumed.Load() && (guilty || !dead && refusal(err)) {
-			f.end(err)
-			return
+		if !f.consumed.Load() && (offender || !dead && refusal(err)) {
+			return true, err
 		}
 		switch {
-		case guilty:
+		case offender:
 			f.isolated(err)
 		case !dead && time.Since(since) > calmAfter:
 			failures = 1
@@ -111,15 +103,13 @@ func (f *feed) runFeed() {
 			failures++
 			f.lost(err, failures)
 		}
-		// 4th: what it brought is handled, and what it needs is there again.
+		// 3rd: what it brought is handled, and what it needs is there again.
 		f.retire(sub, err)
-		if s.Conn.Err() != nil {
-			after = s.Epoch
-			continue
+		if s.Conn.Err() == nil {
+			f.prepare(s, err, failures)
 		}
-		f.prepare(s, err, failures)
-	}
-	f.end(context.Cause(f.ctx))
+		return false, nil
+	}))
 }
 
 // calmAfter is how long a subscription must have lived to count as sound.

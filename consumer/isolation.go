@@ -43,8 +43,8 @@ func (f *feed) isolated(err error) {
 	})
 }
 
-// sitOut waits until the consumer may subscribe; false: s, or the feed, ended meanwhile.
-func (f *feed) sitOut(s *session.Session) bool {
+// awaitDue waits until the consumer may subscribe; false: s, or the feed, ended meanwhile.
+func (f *feed) awaitDue(s *session.Session) bool {
 	left := time.Until(f.isolation.due)
 	if left <= 0 {
 		return true

@@ -44,9 +44,9 @@ func (s *subscription) runWatch() {
 // stale is the cause with which the contexts of handlers end.
 func stale(cause error) error { return fmt.Errorf("%w: %w", core.ErrStale, cause) }
 
-// subscribe opens a private channel on s and consumes the queue. guilty: the
+// subscribe opens a private channel on s and consumes the queue. offender: the
 // broker closed the connection over it.
-func (f *feed) subscribe(s *session.Session) (_ *subscription, guilty bool, err error) {
+func (f *feed) subscribe(s *session.Session) (_ *subscription, offender bool, err error) {
 	if err := f.c.conn.AwaitQueue(f.ctx, s, f.c.follow()); err != nil {
 		return nil, false, err
 	}
@@ -64,17 +64,17 @@ func (f *feed) subscribe(s *session.Session) (_ *subscription, guilty bool, err 
 }
 
 // subscribeOn consumes the queue on ch, or on another channel if it turns out to be no stream.
-func (f *feed) subscribeOn(s *session.Session, ch *core.Channel, known knowledge) (_ *subscription, guilty bool, err error) {
+func (f *feed) subscribeOn(s *session.Session, ch *core.Channel, known knowledge) (_ *subscription, offender bool, err error) {
 	args, round := f.c.arguments()
 	prefetch := f.c.cfg.prefetchFor(known)
 	large, since := &oversize{f: f, s: s}, time.Now()
-	consumer, guilty, err := f.consume(s, ch, args, prefetch, large)
+	consumer, offender, err := f.consume(s, ch, args, prefetch, large)
 	if err != nil {
 		// The first error counts. A channel that is closed requeues whatever a
 		// consume-ok that came too late has started.
 		_ = ch.Close(f.handlers)
 		if !f.c.offsets.IsNone(err) {
-			return nil, guilty, f.c.explained(err)
+			return nil, offender, f.c.explained(err)
 		}
 		if ch, err = s.Conn.Channel(f.ctx); err != nil {
 			return nil, false, err
@@ -90,8 +90,8 @@ func (f *feed) subscribeOn(s *session.Session, ch *core.Channel, known knowledge
 }
 
 // consume consumes the queue, without company if the last connection may have
-// ended because of it. guilty: the broker closed the connection over it.
-func (f *feed) consume(s *session.Session, ch *core.Channel, args core.Table, prefetch int, large *oversize) (_ *core.Consumer, guilty bool, err error) {
+// ended because of it. offender: the broker closed the connection over it.
+func (f *feed) consume(s *session.Session, ch *core.Channel, args core.Table, prefetch int, large *oversize) (_ *core.Consumer, offender bool, err error) {
 	var consumer *core.Consumer
 	blame, err := f.c.conn.Attempt(f.ctx, s.Conn, f.isolation.suspect, func() (err error) {
 		consumer, err = f.c.consume(f.ctx, ch, args, prefetch, large)

@@ -135,20 +135,20 @@ func TestIsolationBeginsItsGroupAnew(t *testing.T) {
 
 func TestBreaker(t *testing.T) {
 	now := time.Now()
-	b := newBreaker(burst, now)
+	b := newThrottle(burst, now)
 	for i := range burst {
-		if d := b.trip(now); d != 0 {
+		if d := b.take(now); d != 0 {
 			t.Errorf("trip %d: pause of %s", i+1, d)
 		}
 	}
 	for range 10 {
-		d := b.trip(now)
+		d := b.take(now)
 		if d <= 0 || d > refill {
 			t.Fatalf("pause of %s; want up to %s", d, refill)
 		}
 		now = now.Add(d)
 	}
-	if d := b.trip(now.Add(time.Hour)); d != 0 {
+	if d := b.take(now.Add(time.Hour)); d != 0 {
 		t.Errorf("after a quiet hour: %s", d)
 	}
 }

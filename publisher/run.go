@@ -17,21 +17,12 @@ import (
 // was lost, and lets new messages through when that is done.
 func (p *Publisher) runPublisher() {
 	defer close(p.done)
-	var after uint64 // sessions up to this epoch are dead
-	breaker, isolating := newBreaker(burst, time.Now()), newBreaker(isolatingBurst, time.Now())
-	for again := false; ; {
-		// 1st: a session.
-		s, err := p.conn.SessionAfter(p.ctx, after)
-		if p.ctx.Err() != nil {
-			err = context.Cause(p.ctx)
-		}
-		if err != nil {
-			p.end(err)
-			return
-		}
-		// 2nd: a channel in confirm mode.
+	reopening, isolating := newThrottle(burst, time.Now()), newThrottle(isolatingBurst, time.Now())
+	again := false
+	err := p.conn.Each(p.ctx, func(s *session.Session) (done bool, err error) {
+		// 1st: a channel in confirm mode.
 		conn, ch, err := p.open(s)
-		// 3rd: what was lost, then what is new, until the channel dies.
+		// 2nd: what was lost, then what is new, until the channel dies.
 		if err == nil {
 			p.begin(s, conn)
 			if again {
@@ -44,29 +35,30 @@ func (p *Publisher) runPublisher() {
 		if conn != nil && conn != s.Conn {
 			p.closeApart(conn)
 		}
-		if s.Conn.Err() != nil {
-			after = s.Epoch
-			continue
-		}
-		if errors.Is(err, errCleared) {
+		switch cleared := errors.Is(err, errCleared); {
+		case s.Conn.Err() != nil || p.ctx.Err() != nil:
+			return false, nil
+		case cleared:
 			again = false // nothing was lost
-			continue
+			return false, nil
 		}
-		// 4th: only the channel died. If that happens again and again, slower;
+		// 3rd: only the channel died. If that happens again and again, slower;
 		// while a bad message is sought, later.
-		if p.ctx.Err() != nil {
-			continue
-		}
 		p.conn.Emit(recovery.Event{Kind: recovery.EventChannelLost, Entity: p.cfg.name, Err: err})
 		switch sought {
 		case accused:
-			p.pause(max(secondLook, isolating.trip(time.Now())), s.Conn)
+			p.pause(max(secondLook, isolating.take(time.Now())), s.Conn)
 		case narrowed:
-			p.pause(backoff.Jitter(isolating.trip(time.Now())), s.Conn)
+			p.pause(backoff.Jitter(isolating.take(time.Now())), s.Conn)
 		default:
-			p.pause(backoff.Jitter(breaker.trip(time.Now())), s.Conn)
+			p.pause(backoff.Jitter(reopening.take(time.Now())), s.Conn)
 		}
+		return false, nil
+	})
+	if p.ctx.Err() != nil {
+		err = context.Cause(p.ctx)
 	}
+	p.end(err)
 }
 
 // openChannel opens a channel on which nothing can be published before confirm

@@ -21,14 +21,17 @@ import (
 func TestWhatMissedSomethingIsTriedWhenThatIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
-		var down atomic.Bool
+		var down, declared atomic.Bool
 		down.Store(true)
 		a.On(func(p *sessiontest.Peer, channel uint16, m wire.Method) bool {
 			switch m.(type) {
 			case *wire.ExchangeDeclare:
-				return down.Load() && p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+				if down.Load() {
+					return p.Refuse(channel, m, core.ErrAccessRefused, "ACCESS_REFUSED")
+				}
+				declared.Store(true)
 			case *wire.QueueBind:
-				return down.Load() && p.Refuse(channel, m, core.ErrNotFound, "NOT_FOUND - no exchange 'x'")
+				return !declared.Load() && p.Refuse(channel, m, core.ErrNotFound, "NOT_FOUND - no exchange 'x'")
 			}
 			return false
 		})

@@ -6,10 +6,10 @@ import (
 	"github.com/warren-mq/warren/internal/backoff"
 )
 
-// breaker slows a channel down that the broker closes again and again, for
+// reopening slows a channel down that the broker closes again and again, for
 // example because something is published to an exchange that does not exist.
 // It is pure.
-type breaker struct{ losses int }
+type reopening struct{ losses int }
 
 const (
 	freeReopens = 3                      // in a row, without a wait
@@ -20,7 +20,7 @@ const (
 
 // lost notes that a channel was lost after it lived for uptime, and returns
 // how long to wait at most before the next is opened.
-func (b *breaker) lost(uptime time.Duration) time.Duration {
+func (b *reopening) lost(uptime time.Duration) time.Duration {
 	if uptime >= calmChannel {
 		b.losses = 0
 	}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-func TestBreaker(t *testing.T) {
-	var b breaker
+func TestReopening(t *testing.T) {
+	var b reopening
 	var waits []time.Duration
 	for range 12 {
 		waits = append(waits, b.lost(time.Second))

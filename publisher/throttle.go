@@ -2,9 +2,9 @@ package publisher
 
 import "time"
 
-// breaker slows down the reopening of a channel that dies again and again: a
+// throttle slows down the reopening of a channel that dies again and again: a
 // burst is free, from then on it is once a second.
-type breaker struct {
+type throttle struct {
 	burst float64
 	left  float64 // of the burst
 	at    time.Time
@@ -16,12 +16,12 @@ const (
 	refill         = time.Second // for one
 )
 
-func newBreaker(burst float64, now time.Time) *breaker {
-	return &breaker{burst: burst, left: burst, at: now}
+func newThrottle(burst float64, now time.Time) *throttle {
+	return &throttle{burst: burst, left: burst, at: now}
 }
 
-// trip notes that the channel died, and returns how long to wait before the next.
-func (b *breaker) trip(now time.Time) time.Duration {
+// take notes that the channel died, and returns how long to wait before the next.
+func (b *throttle) take(now time.Time) time.Duration {
 	b.left = min(b.burst, b.left+float64(now.Sub(b.at))/float64(refill)) - 1
 	b.at = now
 	if b.left >= 0 {
