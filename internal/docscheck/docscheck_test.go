@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -46,6 +47,28 @@ func TestEveryTestAndFileThatThePagesNameExists(t *testing.T) {
 		for _, problem := range problems {
 			t.Error(problem)
 		}
+	}
+}
+
+var sourceFile = regexp.MustCompile("`((?:[a-z_]+/)+[a-z_]+\\.go)`")
+
+// A page names a source file by its path from the root.
+func TestEverySourceFileThatThePagesNameExists(t *testing.T) {
+	named := 0
+	for _, page := range pages(t) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range sourceFile.FindAllStringSubmatch(string(text), -1) {
+			named++
+			if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+				t.Errorf("%s names %s, which does not exist", page, m[1])
+			}
+		}
+	}
+	if named < 40 {
+		t.Errorf("the pages name %d source files", named)
 	}
 }
 
