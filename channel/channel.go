@@ -177,7 +177,7 @@ func (ch *Channel) end(cause error) {
 	consumers, member := slices.Clone(ch.consumers), ch.member
 	ch.consumers = nil
 	for tag := range ch.endings {
-		ch.overcome(tag)
+		ch.overcomeLocked(tag)
 	}
 	ch.changed.Wake()
 	ch.mu.Unlock()

@@ -114,9 +114,9 @@ func (ch *Channel) first(ctx context.Context, c *Consumer, m *core.BasicConsume)
 	}
 }
 
-// overcome takes the consumers that have ended by themselves under a tag out of
-// the state. The lock is held.
-func (ch *Channel) overcome(tag string) {
+// overcomeLocked takes the consumers that have ended by themselves under a tag out of
+// the state.
+func (ch *Channel) overcomeLocked(tag string) {
 	if member := ch.endings[tag]; member != nil {
 		delete(ch.endings, tag)
 		member.Leave()
@@ -135,7 +135,7 @@ func (ch *Channel) add(c *Consumer) {
 	if closed == nil {
 		ch.consumers = append(ch.consumers, c)
 		ch.taken[c.m.ConsumerTag] = true
-		ch.overcome(c.m.ConsumerTag)
+		ch.overcomeLocked(c.m.ConsumerTag)
 		if ch.member == nil {
 			ch.member = ch.conn.Join(ch.name, ch.look)
 		}

@@ -71,9 +71,9 @@ type Consumer struct {
 	changed  gate.Gate
 }
 
-// on reports whether the consumer is established on a physical channel. The
-// channel's lock is held.
-func (c *Consumer) on(physical *core.Channel) bool {
+// onLocked reports whether the consumer is established on a physical channel. The lock
+// is the logical channel's.
+func (c *Consumer) onLocked(physical *core.Channel) bool {
 	return c.physical != nil && c.physical.Channel() == physical && c.physical.Err() == nil
 }
 
@@ -247,7 +247,7 @@ func (c *Consumer) Cancel(ctx context.Context) error { return c.channel.cancel(c
 func (ch *Channel) cancel(ctx context.Context, c *Consumer, noWait bool) error {
 	ch.remove(c, core.ErrClosed)
 	ch.mu.Lock()
-	ch.overcome(c.Tag())
+	ch.overcomeLocked(c.Tag())
 	for c.starting && !noWait {
 		changed := c.changed.Wait()
 		ch.mu.Unlock()

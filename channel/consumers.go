@@ -63,7 +63,7 @@ func (ch *Channel) missing(physical *core.Channel, now time.Time) []*Consumer {
 	defer ch.mu.Unlock()
 	var all []*Consumer
 	for _, c := range ch.consumers {
-		if !c.on(physical) && !c.due.After(now) && !ch.conn.Holds(*c.named.Load()) && (c.verified || c.sound(physical)) {
+		if !c.onLocked(physical) && !c.due.After(now) && !ch.conn.Holds(*c.named.Load()) && (c.verified || c.sound(physical)) {
 			all = append(all, c)
 		}
 	}
@@ -185,7 +185,7 @@ func (ch *Channel) tellRestored(physical *core.Channel) {
 	ch.mu.Lock()
 	var back []*Consumer
 	for _, c := range ch.consumers {
-		if c.untold && c.on(physical) {
+		if c.untold && c.onLocked(physical) {
 			c.untold = false
 			back = append(back, c)
 		}
@@ -286,7 +286,7 @@ func (ch *Channel) ended(physical *core.Channel, now time.Time) []*Consumer {
 	ch.mu.Lock()
 	for _, c := range ch.consumers {
 		switch {
-		case c.on(physical):
+		case c.onLocked(physical):
 			continue
 		case c.overflowed(physical):
 			over = append(over, c)
@@ -333,11 +333,11 @@ func (ch *Channel) retryRefused(s *session.Session) {
 // report tells how many of the consumers are established.
 func (ch *Channel) report(s *session.Session, physical *core.Channel) {
 	ch.mu.Lock()
-	member, held := ch.member, ch.held(physical)
+	member, held := ch.member, ch.heldLocked(physical)
 	var failures []recovery.Failure
 	established := true
 	for _, c := range ch.consumers {
-		if c.on(physical) {
+		if c.onLocked(physical) {
 			continue
 		}
 		established = false

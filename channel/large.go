@@ -44,10 +44,10 @@ func (ch *Channel) tellTooLarge() {
 	}
 }
 
-// held returns what consumers hold on physical. The channel's lock is held.
-func (ch *Channel) held(physical *core.Channel) (failures []recovery.Failure) {
+// heldLocked returns what consumers hold on physical.
+func (ch *Channel) heldLocked(physical *core.Channel) (failures []recovery.Failure) {
 	for _, c := range ch.consumers {
-		if c.holds != nil && c.holdsOn == physical && c.on(physical) {
+		if c.holds != nil && c.holdsOn == physical && c.onLocked(physical) {
 			failures = append(failures, recovery.Failure{Entity: c.String(), Err: c.holds})
 		}
 	}

@@ -68,12 +68,12 @@ func (l *later) put(h inHand, w way, pause time.Duration) bool {
 	heap.Push(&l.waiting, held{h, time.Now().Add(pause), w})
 	l.bytes += len(h.d.Body)
 	l.some.Store(true)
-	l.arm()
+	l.armLocked()
 	return true
 }
 
-// arm sets the timer to what is due first. The lock is held.
-func (l *later) arm() {
+// armLocked sets the timer to what is due first.
+func (l *later) armLocked() {
 	if len(l.waiting) == 0 {
 		return
 	}
@@ -106,24 +106,24 @@ func (l *later) fire() {
 func (l *later) due(now time.Time) (out []held, ready bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.waiting) > 0 && !l.waiting[0].due.After(now) && l.mayBegin(now) {
+	for len(l.waiting) > 0 && !l.waiting[0].due.After(now) && l.mayBeginLocked(now) {
 		h := heap.Pop(&l.waiting).(held)
 		if h.way == again && h.d.Stale() == nil {
 			l.ready = append(l.ready, h.inHand)
 			ready = true
 			continue
 		}
-		l.forget(h.inHand)
+		l.forgetLocked(h.inHand)
 		out = append(out, h)
 	}
 	if !l.closed {
-		l.arm()
+		l.armLocked()
 	}
 	return out, ready
 }
 
-// mayBegin reports whether there may be one more attempt now, and counts it. The lock is held.
-func (l *later) mayBegin(now time.Time) bool {
+// mayBeginLocked reports whether there may be one more attempt now, and counts it.
+func (l *later) mayBeginLocked(now time.Time) bool {
 	if now.Sub(l.burst) >= burstGap {
 		l.burst, l.begun = now, 0
 	}
@@ -134,8 +134,8 @@ func (l *later) mayBegin(now time.Time) bool {
 	return true
 }
 
-// forget notes that h is held no more. The lock is held.
-func (l *later) forget(h inHand) {
+// forgetLocked notes that h is held no more.
+func (l *later) forgetLocked(h inHand) {
 	l.bytes -= len(h.d.Body)
 	l.some.Store(len(l.waiting)+len(l.ready) > 0)
 }
@@ -153,7 +153,7 @@ func (l *later) take() (h inHand, ok bool) {
 	h = l.ready[0]
 	l.ready[0] = inHand{}
 	l.ready = l.ready[1:]
-	l.forget(h)
+	l.forgetLocked(h)
 	return h, true
 }
 

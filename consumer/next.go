@@ -96,11 +96,11 @@ func (f *feed) present() (*subscription, context.Context, error) {
 func (f *feed) release() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.endRound(errReady)
+	f.endRoundLocked(errReady)
 }
 
-// endRound ends the wait of those who receive. The lock is held.
-func (f *feed) endRound(cause error) {
+// endRoundLocked ends the wait of those who receive.
+func (f *feed) endRoundLocked(cause error) {
 	if f.round != nil {
 		f.interrupt(cause)
 		f.round, f.interrupt = nil, nil
@@ -111,7 +111,7 @@ func (f *feed) set(sub *subscription) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.latest, f.current = sub, sub
-	f.endRound(errReady) // it may have another context
+	f.endRoundLocked(errReady) // it may have another context
 	f.changed.Wake()
 }
 

@@ -49,9 +49,8 @@ const (
 	maxHeldBytes = core.DefaultConsumerBytes
 )
 
-// wanted returns how many further consumers sub should have next: one more, one less, or as many. The
-// lock is held.
-func (f *feed) wanted(sub *subscription) int {
+// wantedLocked returns how many further consumers sub should have next: one more, one less, or as many.
+func (f *feed) wantedLocked(sub *subscription) int {
 	have := len(sub.extra)
 	if f.c.cfg.autoAck || f.c.offsets.IsStream() || f.c.cfg.exclusive || sub.known.single || sub.prefetch < 2 {
 		return have
@@ -80,7 +79,7 @@ func (f *feed) changeSlots() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	sub := f.current
-	if sub == nil || f.adding || f.ctx.Err() != nil || f.wanted(sub) == len(sub.extra) {
+	if sub == nil || f.adding || f.ctx.Err() != nil || f.wantedLocked(sub) == len(sub.extra) {
 		return
 	}
 	f.adding = true
@@ -96,7 +95,7 @@ func (f *feed) runSlots(sub *subscription) {
 	}()
 	for {
 		f.mu.Lock()
-		want, have, over := f.wanted(sub), len(sub.extra), f.current != sub
+		want, have, over := f.wantedLocked(sub), len(sub.extra), f.current != sub
 		f.mu.Unlock()
 		if want == have || over || f.ctx.Err() != nil {
 			return

@@ -60,19 +60,19 @@ func (a *acks) ack(tag uint64) (tell bool, err error) {
 	if a.err != nil {
 		return false, a.err
 	}
-	if a.isStale(tag) {
+	if a.isStaleLocked(tag) {
 		return false, errRecovered
 	}
-	if a.isCovered(tag) || !a.mark(tag) {
+	if a.isCoveredLocked(tag) || !a.mark(tag) {
 		return false, ErrSettled
 	}
 	a.ready = append(a.ready, tag)
 	a.tx.note(tag)
-	return a.tell(), nil
+	return a.tellLocked(), nil
 }
 
-// tell reports whether the writer must be told. The lock is held.
-func (a *acks) tell() bool {
+// tellLocked reports whether the writer must be told.
+func (a *acks) tellLocked() bool {
 	tell := !a.queued
 	a.queued = true
 	a.pending.Store(true)
@@ -106,12 +106,12 @@ func (a *acks) settle(s settlement) (tell bool, err error) {
 	switch {
 	case a.err != nil:
 		return false, a.err
-	case a.isStale(s.tag):
+	case a.isStaleLocked(s.tag):
 		return false, errRecovered
-	case a.singly && a.isCovered(s.tag):
+	case a.singly && a.isCoveredLocked(s.tag):
 		return false, ErrSettled
 	case a.singly && s.multiple:
-		a.cover(s.tag)
+		a.coverLocked(s.tag)
 	case a.singly:
 	case s.multiple:
 		if s.tag, err = a.lastOpen(s.tag); s.tag == 0 {
@@ -131,7 +131,7 @@ func (a *acks) settle(s settlement) (tell bool, err error) {
 		a.tx.note(s.tag)
 	}
 	a.frames = s.append(a.frames, a.channel)
-	return a.tell(), nil
+	return a.tellLocked(), nil
 }
 
 // knows reports whether the channel knows which tags are settled.
@@ -148,9 +148,9 @@ func (a *acks) settledHere(tag uint64) (settled, known bool) {
 	return a.isSettled(tag), !a.singly
 }
 
-// cover notes that a multiple settles everything up to tag; 0 is all that was
-// delivered. The lock is held.
-func (a *acks) cover(tag uint64) {
+// coverLocked notes that a multiple settles everything up to tag; 0 is all that was
+// delivered.
+func (a *acks) coverLocked(tag uint64) {
 	if tag == 0 {
 		tag = a.delivered.Load()
 	}
@@ -161,8 +161,8 @@ func (a *acks) cover(tag uint64) {
 	a.tx.covered = max(a.tx.covered, tag)
 }
 
-// isCovered reports whether a multiple has settled tag. The lock is held.
-func (a *acks) isCovered(tag uint64) bool {
+// isCoveredLocked reports whether a multiple has settled tag.
+func (a *acks) isCoveredLocked(tag uint64) bool {
 	return tag != 0 && tag <= max(a.covered, a.tx.highest())
 }
 
@@ -216,7 +216,7 @@ func (a *acks) collectBefore(dst []byte, id wire.MethodID) []byte {
 	dst = a.take(dst)
 	switch id {
 	case wire.MethodChannelClose:
-		dst = a.appendGiveBack(dst)
+		dst = a.appendGiveBackLocked(dst)
 	case wire.MethodTxSelect:
 		if a.tx == nil {
 			a.tx = &tx{}
@@ -232,7 +232,7 @@ func (a *acks) collectBefore(dst []byte, id wire.MethodID) []byte {
 		a.stale.Store(math.MaxUint64)
 	case wire.MethodBasicRecoverAsync: // there is no answer to wait for
 		a.forget() // what is under way is stale too, and stays unsettled
-		a.requeued(a.delivered.Load())
+		a.requeuedLocked(a.delivered.Load())
 	}
 	return dst
 }
@@ -242,17 +242,16 @@ func (a *acks) collectBefore(dst []byte, id wire.MethodID) []byte {
 func (a *acks) collectLast(dst []byte, stale error) []byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	dst = a.appendGiveBack(a.take(dst))
+	dst = a.appendGiveBackLocked(a.take(dst))
 	a.closeLocked(stale)
 	return dst
 }
 
-// appendGiveBack gives back what is unsettled. A quorum queue of RabbitMQ 4.3
+// appendGiveBackLocked gives back what is unsettled. A quorum queue of RabbitMQ 4.3
 // counts what it gets back by the end of a channel as a failed delivery, and
 // drops a message after a number of those; what is nacked it does not count.
 // Before 4.0 a nack may put a message behind all others, and saves nothing.
-// The lock is held.
-func (a *acks) appendGiveBack(dst []byte) []byte {
+func (a *acks) appendGiveBackLocked(dst []byte) []byte {
 	if !a.canGiveBackLocked() {
 		return dst
 	}

@@ -152,29 +152,29 @@ func (ch *Channel) condemn(cause error) {
 	if ch.err == nil && !ch.closing {
 		ch.closing = true
 		if !ch.streaming { // else the end of the stream sends it
-			ch.sendClose(cause)
+			ch.sendCloseLocked(cause)
 		}
 	}
 	ch.end(cause, math.MaxUint64) // in the same step: nothing may meet a channel that closes and lives
 }
 
-// sendClose tells the server that the channel was given up. The lock is held.
-func (ch *Channel) sendClose(cause error) {
+// sendCloseLocked tells the server that the channel was given up.
+func (ch *Channel) sendCloseLocked(cause error) {
 	m := &wire.ChannelClose{ReplyCode: 200, ReplyText: "given up"}
 	if e := AsError(cause); e != nil && !e.Server {
 		m.ReplyCode, m.ReplyText = uint16(e.Code), clip(e.Text, 255)
 	}
 	// An error means that the connection is dead, which frees the id as well.
-	_ = ch.conn.out.closing(ch.farewell(), m, because(ErrStale, cause))
+	_ = ch.conn.out.closing(ch.farewellLocked(), m, because(ErrStale, cause))
 }
 
-// farewell returns what precedes the channel's close. The lock is held.
-func (ch *Channel) farewell() farewell {
+// farewellLocked returns what precedes the channel's close.
+func (ch *Channel) farewellLocked() farewell {
 	f := farewell{acks: ch.acks}
 	if !ch.conn.givesBack {
 		return f
 	}
-	for c := range ch.starting() {
+	for c := range ch.startingLocked() {
 		if !c.noAck && c.tag != "" {
 			f.cancel = append(f.cancel, c.tag)
 		}
@@ -190,7 +190,7 @@ func (ch *Channel) farewell() farewell {
 func (ch *Channel) lockedFarewell() farewell {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	return ch.farewell()
+	return ch.farewellLocked()
 }
 
 // die ends the channel. sent is how many bytes of the data stream count as

@@ -175,7 +175,7 @@ func (ch *Channel) answer(m wire.Method) error {
 	case ch.err != nil || ch.closing:
 		return nil
 	case !ch.streaming && !ch.committing:
-		return ch.sendAnswer(m)
+		return ch.sendAnswerLocked(m)
 	case len(ch.deferred) == maxDeferred:
 		return errAnswersUnread
 	}
@@ -188,7 +188,7 @@ const maxDeferred = 1000
 
 func (ch *Channel) sendDeferred() error {
 	for _, m := range ch.deferred {
-		if err := ch.sendAnswer(m); err != nil {
+		if err := ch.sendAnswerLocked(m); err != nil {
 			return err
 		}
 	}
@@ -196,11 +196,11 @@ func (ch *Channel) sendDeferred() error {
 	return nil
 }
 
-// sendAnswer sends m, and leaves an answer to the reader. The lock is held.
-func (ch *Channel) sendAnswer(m wire.Method) error {
+// sendAnswerLocked sends m, and leaves an answer to the reader.
+func (ch *Channel) sendAnswerLocked(m wire.Method) error {
 	err := ch.conn.out.answer(ch.id, ch.acks, m)
 	if err == nil && len(wire.Replies(m.ID())) > 0 {
-		ch.await(m, newPending(m))
+		ch.awaitLocked(m, newPending(m))
 	}
 	return err
 }
@@ -219,7 +219,7 @@ func (ch *Channel) onReply(m wire.Method, d *Delivery) error {
 	}
 	p := ch.calls[i]
 	if m, ok := m.(*wire.BasicConsumeOk); ok {
-		if err := ch.addConsumer(p.consumer, m.ConsumerTag); err != nil {
+		if err := ch.addConsumerLocked(p.consumer, m.ConsumerTag); err != nil {
 			ch.mu.Unlock()
 			return err // which ends p with everything else
 		}

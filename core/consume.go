@@ -55,13 +55,13 @@ func (ch *Channel) StartConsume(ctx context.Context, m BasicConsume, opts ...Con
 		return nil, nil, err
 	}
 	defer ch.mu.Unlock()
-	if err := ch.mayConsume(&m); err != nil {
+	if err := ch.mayConsumeLocked(&m); err != nil {
 		return nil, nil, &ValidationError{Method: m.ID().String(), Err: err}
 	}
 	if m.Queue == directReplies {
 		ch.replies.Store(true)
 	}
-	ch.bound(c)
+	ch.boundLocked(c)
 	if m.NoAck {
 		ch.acks.sendSingly() // tags that are never acked leave gaps
 	} else {
@@ -71,22 +71,22 @@ func (ch *Channel) StartConsume(ctx context.Context, m BasicConsume, opts ...Con
 		return nil, nil, invalid(m.ID(), err)
 	}
 	if m.NoWait {
-		ch.register(c)
+		ch.registerLocked(c)
 		return c, nil, nil
 	}
 	p := newPending(&m)
 	p.consumer = c
-	ch.await(&m, p)
+	ch.awaitLocked(&m, p)
 	return c, &Reply{ch, p}, nil
 }
 
 // directReply is the queue that stands for replies without one: see RabbitMQ, "Direct Reply-to".
 const directReply = "amq.rabbitmq.reply-to"
 
-// mayConsume says what is wrong with m. The lock is held.
-func (ch *Channel) mayConsume(m *BasicConsume) error {
+// mayConsumeLocked says what is wrong with m.
+func (ch *Channel) mayConsumeLocked(m *BasicConsume) error {
 	consumers := len(ch.consumers)
-	for range ch.starting() {
+	for range ch.startingLocked() {
 		consumers++
 	}
 	switch limit := ch.conn.cfg.MaxConsumers; {
@@ -100,9 +100,9 @@ func (ch *Channel) mayConsume(m *BasicConsume) error {
 	return nil
 }
 
-// starting yields the consumers whose basic.consume is in flight, the latest
-// first. The lock is held.
-func (ch *Channel) starting() iter.Seq[*Consumer] {
+// startingLocked yields the consumers whose basic.consume is in flight, the latest
+// first.
+func (ch *Channel) startingLocked() iter.Seq[*Consumer] {
 	return func(yield func(*Consumer) bool) {
 		for _, p := range slices.Backward(ch.calls) {
 			if p.request == wire.MethodBasicConsume && !yield(p.consumer) {
@@ -126,19 +126,19 @@ func (ch *Channel) Cancel(ctx context.Context, m BasicCancel) error {
 	return nil
 }
 
-// addConsumer registers the consumer that the server has just confirmed. The
-// lock is held, and the reader runs it before the next delivery.
-func (ch *Channel) addConsumer(c *Consumer, tag string) error {
+// addConsumerLocked registers the consumer that the server has just confirmed. The
+// reader runs it before the next delivery.
+func (ch *Channel) addConsumerLocked(c *Consumer, tag string) error {
 	if c == nil || (c.tag != "" && c.tag != tag) || ch.consumers[tag] != nil {
 		return unexpected(&wire.BasicConsumeOk{})
 	}
 	c.tag = tag
-	ch.register(c)
+	ch.registerLocked(c)
 	return nil
 }
 
-// register makes c the consumer of its tag. The lock is held.
-func (ch *Channel) register(c *Consumer) {
+// registerLocked makes c the consumer of its tag.
+func (ch *Channel) registerLocked(c *Consumer) {
 	ch.consumers[c.tag] = c
 	ch.givenUp = slices.DeleteFunc(ch.givenUp, func(tag string) bool { return tag == c.tag })
 }
@@ -181,7 +181,7 @@ func (ch *Channel) remove(c *Consumer) {
 func (ch *Channel) dismiss(tag string, drop bool) {
 	ch.mu.Lock()
 	if c := ch.consumers[tag]; c != nil && c.noAck {
-		ch.noteGivenUp(tag)
+		ch.noteGivenUpLocked(tag)
 	}
 	ch.mu.Unlock()
 	ch.removeConsumer(tag, ErrClosed, drop)
@@ -190,8 +190,8 @@ func (ch *Channel) dismiss(tag string, drop bool) {
 // maxGivenUp bounds the tags remembered of consumers that were given up.
 const maxGivenUp = 1000
 
-// noteGivenUp remembers that what still comes for tag is settled. The lock is held.
-func (ch *Channel) noteGivenUp(tag string) {
+// noteGivenUpLocked remembers that what still comes for tag is settled.
+func (ch *Channel) noteGivenUpLocked(tag string) {
 	if len(ch.givenUp) == maxGivenUp {
 		ch.givenUp = slices.Delete(ch.givenUp, 0, 1)
 	}

@@ -90,7 +90,7 @@ func (o *outbox) append(id uint16, a *acks, m wire.Method) (size int, err error)
 		return 0, errMethodTooLarge(m.ID(), size, o.frameMax)
 	}
 	*buf = frame
-	o.ring()
+	o.ringLocked()
 	return size, nil
 }
 
@@ -103,7 +103,7 @@ func (o *outbox) closing(f farewell, m wire.Method, stale error) error {
 		return o.err
 	}
 	a := f.acks
-	o.cancel(f)
+	o.cancelLocked(f)
 	_, err := o.append(a.channel, a, m)
 	if err == nil {
 		a.close(stale)
@@ -117,8 +117,8 @@ type farewell struct {
 	cancel []string // consumers, which would be sent again what is given back
 }
 
-// cancel appends what ends the consumers, unless the channel was closed since f was made. The lock is held.
-func (o *outbox) cancel(f farewell) {
+// cancelLocked appends what ends the consumers, unless the channel was closed since f was made.
+func (o *outbox) cancelLocked(f farewell) {
 	if !f.acks.canGiveBack() {
 		return
 	}
@@ -149,14 +149,14 @@ func (o *outbox) last(m wire.Method, open []farewell, err error) error {
 			f.acks.close(stale)
 			continue
 		}
-		o.cancel(f)
+		o.cancelLocked(f)
 		buf := o.forControl(f.acks.channel)
 		*buf = f.acks.collectLast(*buf, stale)
 	}
 	o.data = append(o.data, frame...)
 	o.done = true
 	o.refuse(err)
-	o.ring()
+	o.ringLocked()
 	return nil
 }
 
@@ -194,7 +194,7 @@ func (o *outbox) publish(id uint16, a *acks, p *Publishing, stream bool) (start 
 	l.data = o.swaps + 1
 	l.inside = stream
 	o.queued.Store(int64(len(o.data)))
-	o.ring()
+	o.ringLocked()
 	return o.taken + uint64(before), nil
 }
 
@@ -210,7 +210,7 @@ func (o *outbox) body(id uint16, part []byte, final bool) error {
 	l.data = o.swaps + 1
 	l.inside = !final
 	o.queued.Store(int64(len(o.data)))
-	o.ring()
+	o.ringLocked()
 	return nil
 }
 
@@ -226,7 +226,7 @@ func (o *outbox) acksReady(ch *Channel) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.acking = append(o.acking, ch)
-	o.ring()
+	o.ringLocked()
 }
 
 // heartbeat asks for one with the next swap.
@@ -234,7 +234,7 @@ func (o *outbox) heartbeat() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.beat = true
-	o.ring()
+	o.ringLocked()
 }
 
 // collectAcks appends the pending acks of every channel that is not in the
@@ -284,8 +284,8 @@ func (o *outbox) take(emptyControl, emptyData []byte) (control, data []byte, sta
 	return control, data, start, o.done && o.idle
 }
 
-// ring wakes the writer if it sleeps. The lock is held.
-func (o *outbox) ring() {
+// ringLocked wakes the writer if it sleeps.
+func (o *outbox) ringLocked() {
 	if !o.idle {
 		return
 	}

@@ -85,18 +85,18 @@ func (o *outbox) answer(id uint16, a *acks, m wire.Method) error {
 	if err != nil {
 		return err
 	}
-	return o.answered(size)
+	return o.answeredLocked(size)
 }
 
 // countAnswer counts an answer that goes out with the acks.
 func (o *outbox) countAnswer(size int) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.answered(size)
+	return o.answeredLocked(size)
 }
 
-// answered counts bytes that answer the server. The lock is held.
-func (o *outbox) answered(size int) error {
+// answeredLocked counts bytes that answer the server.
+func (o *outbox) answeredLocked(size int) error {
 	if o.answers += size; o.answers > maxAnswers {
 		return errAnswersUnread
 	}

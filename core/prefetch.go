@@ -13,9 +13,9 @@ type prefetch struct {
 	shared int // with Global: for all of the channel's
 }
 
-// bound gives c, which is about to start, the bounds that follow from the
-// prefetch. The lock is held.
-func (ch *Channel) bound(c *Consumer) {
+// boundLocked gives c, which is about to start, the bounds that follow from the
+// prefetch.
+func (ch *Channel) boundLocked(c *Consumer) {
 	each, shared := ch.prefetch.each, ch.prefetch.shared
 	switch {
 	case c.joined:
@@ -29,15 +29,15 @@ func (ch *Channel) bound(c *Consumer) {
 	}
 }
 
-// setPrefetch notes that m was sent. The lock is held.
-func (ch *Channel) setPrefetch(m *wire.BasicQos) {
+// setPrefetchLocked notes that m was sent.
+func (ch *Channel) setPrefetchLocked(m *wire.BasicQos) {
 	n := int(m.PrefetchCount)
 	if !m.Global {
 		ch.prefetch.each = n
 		return
 	}
 	ch.prefetch.shared = n
-	for c := range ch.starting() {
+	for c := range ch.startingLocked() {
 		c.raise(n)
 	}
 	for _, c := range ch.consumers {

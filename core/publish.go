@@ -92,45 +92,44 @@ func (ch *Channel) publish(ctx context.Context, p *Publishing, s Settler) error 
 			return err
 		}
 		if ch.paused || ch.mode == modeConfirm && ch.confirms.full(ch.conn.cfg.ConfirmWindow) {
-			confirmed, what := ch.changed.Wait(), ch.hindrance()
+			confirmed, what := ch.changed.Wait(), ch.hindranceLocked()
 			ch.mu.Unlock()
 			if err := gate.Await(ctx, confirmed); err != nil {
 				return ch.conn.whileBlocked(gate.Waiting(err, what, nil))
 			}
 			continue
 		}
-		return ch.append(ctx, p, s)
+		streamed, err := ch.appendLocked(p, s)
+		ch.mu.Unlock() // the verdict may come now
+		if streamed {
+			return ch.stream(ctx, p.Body)
+		}
+		return err
 	}
 }
 
-// hindrance says what a publish waits for on a channel that may send. The lock is held.
-func (ch *Channel) hindrance() string {
+// hindranceLocked says what a publish waits for on a channel that may send.
+func (ch *Channel) hindranceLocked() string {
 	if ch.paused {
 		return "the server to resume the channel (channel.flow)"
 	}
 	return fmt.Sprintf("confirms: %d publishes have none, the connection's ConfirmWindow is %d", ch.confirms.open, ch.conn.cfg.ConfirmWindow)
 }
 
-// append appends the message and, in confirm mode, its tag, in one step: tag
-// order is wire order. The lock is held, and released; the verdict may come then.
-func (ch *Channel) append(ctx context.Context, p *Publishing, s Settler) error {
-	body := p.Body
-	stream := len(body) > streamAbove
-	p, mark := ch.recognisable(p)
-	start, err := ch.conn.out.publish(ch.id, ch.acks, p, stream)
+// appendLocked appends the message and, in confirm mode, its tag, in one step: tag
+// order is wire order. If it is streamed its body follows.
+func (ch *Channel) appendLocked(p *Publishing, s Settler) (streamed bool, err error) {
+	streamed = len(p.Body) > streamAbove
+	p, mark := ch.recognisableLocked(p)
+	start, err := ch.conn.out.publish(ch.id, ch.acks, p, streamed)
 	if err != nil {
-		ch.mu.Unlock()
-		return invalid(wire.MethodBasicPublish, err)
+		return false, invalid(wire.MethodBasicPublish, err)
 	}
 	if ch.mode == modeConfirm {
 		ch.confirms.add(s, start, mark)
 	}
-	ch.streaming = stream
-	ch.mu.Unlock()
-	if stream {
-		return ch.stream(ctx, body)
-	}
-	return nil
+	ch.streaming = streamed
+	return streamed, nil
 }
 
 // stream appends the body in parts, each within the write buffer's budget. A
@@ -171,7 +170,7 @@ func (ch *Channel) appendBody(part []byte, final bool) (done bool, err error) {
 	var fault error // of the server, which has nothing to do with the message
 	switch {
 	case condemned:
-		ch.sendClose(ch.err)
+		ch.sendCloseLocked(ch.err)
 	case err == nil:
 		fault = ch.sendDeferred()
 	}

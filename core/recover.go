@@ -16,9 +16,9 @@ type recovers struct {
 
 var errRecovered = fmt.Errorf("%w: %w", ErrStale, errors.New("basic.recover had it delivered again"))
 
-// isStale reports whether tag was requeued. The lock is held. Tag 0, for all,
+// isStaleLocked reports whether tag was requeued. Tag 0, for all,
 // is stale while a recover is under way: it would settle what is still to come.
-func (a *acks) isStale(tag uint64) bool {
+func (a *acks) isStaleLocked(tag uint64) bool {
 	stale := a.stale.Load()
 	return tag <= stale && (tag != 0 || stale == math.MaxUint64)
 }
@@ -28,11 +28,11 @@ func (a *acks) recovered(tag uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.requeue.underWay--
-	a.requeued(tag)
+	a.requeuedLocked(tag)
 }
 
-// requeued notes that everything up to tag was requeued. The lock is held.
-func (a *acks) requeued(tag uint64) {
+// requeuedLocked notes that everything up to tag was requeued.
+func (a *acks) requeuedLocked(tag uint64) {
 	a.requeue.upTo = max(a.requeue.upTo, tag)
 	if !a.singly && a.base <= tag { // prefixes begin behind it
 		a.settled.drop(tag + 1 - a.base)

@@ -18,9 +18,9 @@ import (
 // because it was received with it, has it replaced.
 const TagHeader = "x-warren-tag"
 
-// recognisable returns the mark of p, as it is sent: with its tag where another publish may have the same
-// mark. The lock is held.
-func (ch *Channel) recognisable(p *Publishing) (sent *Publishing, mark uint64) {
+// recognisableLocked returns the mark of p, as it is sent: with its tag where another publish may have the same
+// mark.
+func (ch *Channel) recognisableLocked(p *Publishing) (sent *Publishing, mark uint64) {
 	if !p.Mandatory && !p.Immediate {
 		return p, 0
 	}

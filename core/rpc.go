@@ -88,7 +88,7 @@ func (ch *Channel) send(ctx context.Context, m wire.Method, p *pending) error {
 	defer ch.mu.Unlock()
 	var err error
 	if toClose {
-		err = ch.conn.out.closing(ch.farewell(), m, because(ErrStale, ErrClosed))
+		err = ch.conn.out.closing(ch.farewellLocked(), m, because(ErrStale, ErrClosed))
 		ch.closing = err == nil
 	} else {
 		err = ch.conn.out.method(ch.id, ch.acks, m)
@@ -98,28 +98,28 @@ func (ch *Channel) send(ctx context.Context, m wire.Method, p *pending) error {
 	}
 	ch.committing = ch.committing || m.ID() == wire.MethodTxCommit
 	if p != nil {
-		ch.await(m, p)
+		ch.awaitLocked(m, p)
 	}
 	return nil
 }
 
-// await notes that m, which was just sent, has an answer to come. The lock is held.
-func (ch *Channel) await(m wire.Method, p *pending) {
+// awaitLocked notes that m, which was just sent, has an answer to come.
+func (ch *Channel) awaitLocked(m wire.Method, p *pending) {
 	switch m := m.(type) {
 	case *wire.BasicConsume:
 		p.tag = m.ConsumerTag
 	case *wire.BasicCancel:
-		p.tag, p.consumer = m.ConsumerTag, ch.bearer(m.ConsumerTag)
+		p.tag, p.consumer = m.ConsumerTag, ch.bearerLocked(m.ConsumerTag)
 	case *wire.BasicQos:
-		ch.setPrefetch(m)
+		ch.setPrefetchLocked(m)
 	}
 	ch.calls = append(ch.calls, p)
 }
 
-// bearer returns the consumer that the server knows by tag when it has read
-// what was sent so far. The lock is held.
-func (ch *Channel) bearer(tag string) *Consumer {
-	for c := range ch.starting() {
+// bearerLocked returns the consumer that the server knows by tag when it has read
+// what was sent so far.
+func (ch *Channel) bearerLocked(tag string) *Consumer {
+	for c := range ch.startingLocked() {
 		if c.tag == tag && tag != "" {
 			return c
 		}

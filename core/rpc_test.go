@@ -251,7 +251,7 @@ func TestGivenUpTagsAreBounded(t *testing.T) {
 		ch.mu.Lock()
 		defer ch.mu.Unlock()
 		for i := range 3 * maxGivenUp {
-			ch.noteGivenUp(fmt.Sprint(i))
+			ch.noteGivenUpLocked(fmt.Sprint(i))
 		}
 		last := fmt.Sprint(3*maxGivenUp - 1)
 		if n := len(ch.givenUp); n != maxGivenUp || ch.givenUp[n-1] != last {

@@ -32,7 +32,7 @@ func (p *Publisher) drained(ctx context.Context) error {
 		p.mu.Lock()
 		if err != nil {
 			defer p.mu.Unlock()
-			return gate.Waiting(err, fmt.Sprintf("the outcomes of %d messages", p.window.messages), p.hindrance())
+			return gate.Waiting(err, fmt.Sprintf("the outcomes of %d messages", p.window.messages), p.hindranceLocked())
 		}
 	}
 	p.mu.Unlock()
@@ -70,7 +70,7 @@ func (p *Publisher) end(cause error) {
 	}
 	p.window.turnAway()
 	for _, r := range slices.Concat(p.refused.list, p.lost, p.queue.clear()) {
-		p.giveUp(r, p.closed)
+		p.giveUpLocked(r, p.closed)
 	}
 	p.refused.list, p.lost = nil, nil
 	p.changed.Wake()

@@ -25,16 +25,15 @@ const closingsToBlame = 2
 // secondLook is how long after the first that is.
 const secondLook = time.Second
 
-// collect takes up what the death of a channel left behind, in the order in
+// collectLocked takes up what the death of a channel left behind, in the order in
 // which it was sent, before everything that waits. What was refused keeps
-// its pause: first of all it would be refused again. The lock is held, and the
-// channel has given all its verdicts.
+// its pause: first of all it would be refused again. The channel has given all its verdicts.
 //
 // If the broker closed the channel over a publish, and only one message can
 // have been it, that one is refused. With several, the next ones go out in
 // smaller groups until it is found; the result tells of that. If it closed the
 // connection, on which others publish too, the search goes on apart from them.
-func (p *Publisher) collect(cause error) (found search) {
+func (p *Publisher) collectLocked(cause error) (found search) {
 	lost := p.lost
 	p.lost = nil
 	p.isolation.restart()
@@ -43,7 +42,7 @@ func (p *Publisher) collect(cause error) (found search) {
 	if refusal != nil {
 		switch suspects := suspectsOf(slices.Concat(p.ghosts, lost), refusal); {
 		case len(suspects) == 0:
-		case len(suspects) == 1 && p.blames(suspects[0], refusal):
+		case len(suspects) == 1 && p.blamesLocked(suspects[0], refusal):
 			culprit = suspects[0]
 		default:
 			p.isolation.narrow(len(suspects))
@@ -58,9 +57,9 @@ func (p *Publisher) collect(cause error) (found search) {
 	for _, r := range lost {
 		switch {
 		case r == culprit:
-			p.refuse(r, refusal)
+			p.refuseLocked(r, refusal)
 		case p.final(r):
-			p.giveUp(r, cause)
+			p.giveUpLocked(r, cause)
 		default:
 			r.doubted(refusal)
 			again = append(again, r)
@@ -73,8 +72,8 @@ func (p *Publisher) collect(cause error) (found search) {
 	return found
 }
 
-// blames reports whether r, the only suspect of this publisher, is to blame. The lock is held.
-func (p *Publisher) blames(r *Receipt, refusal *core.Error) bool {
+// blamesLocked reports whether r, the only suspect of this publisher, is to blame.
+func (p *Publisher) blamesLocked(r *Receipt, refusal *core.Error) bool {
 	if refusal.ClosedChannel() {
 		return true
 	}
@@ -84,16 +83,16 @@ func (p *Publisher) blames(r *Receipt, refusal *core.Error) bool {
 	return r.closings >= closingsToBlame
 }
 
-// refuse ends the message that killed the channel. One whose exchange is
-// missing soon after a reconnect is sent again, after the others. The lock is held.
-func (p *Publisher) refuse(r *Receipt, refusal *core.Error) {
+// refuseLocked ends the message that killed the channel. One whose exchange is
+// missing soon after a reconnect is sent again, after the others.
+func (p *Publisher) refuseLocked(r *Receipt, refusal *core.Error) {
 	r.guilty(refusal)
 	v := core.Verdict{Outcome: core.OutcomeNacked, Cause: refusal}
 	if refusal.Code == core.ErrNotFound && p.inGrace() && !p.final(r) {
-		p.retry(r, v)
+		p.retryLocked(r, v)
 		return
 	}
-	p.finish(r, r.overall(v))
+	p.finishLocked(r, r.overall(v))
 }
 
 // suspectsOf returns those that may have killed the channel: if the broker

@@ -87,12 +87,12 @@ func (p *Publisher) mayDeliver(r *Receipt) bool {
 	return delays(r.pub.Properties.Headers) || !plainTypes[p.exchangeType(r.pub.Exchange)]
 }
 
-// returned ends a message that came back and may be delivered all the same: it is not sent again. The lock is held.
-func (p *Publisher) returned(r *Receipt, v core.Verdict) {
+// returnedLocked ends a message that came back and may be delivered all the same: it is not sent again.
+func (p *Publisher) returnedLocked(r *Receipt, v core.Verdict) {
 	if !r.insisted && delays(r.pub.Properties.Headers) {
 		v = core.Verdict{Outcome: core.OutcomeUnknown, Cause: errMayBeDelayed}
 	}
-	p.finish(r, v)
+	p.finishLocked(r, v)
 }
 
 var errMayBeDelayed = errors.New("the broker returned it, as an x-delayed-message exchange does with what it delivers later; " +

@@ -171,10 +171,10 @@ func (p *Publisher) admit(ctx context.Context, r *Receipt) (*core.Channel, error
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed != nil || p.draining {
-		return nil, p.notSent(p.closedBecause())
+		return nil, p.notSentLocked(p.closedBecause())
 	}
 	if ctx.Err() != nil {
-		return nil, p.notSent(context.Cause(ctx))
+		return nil, p.notSentLocked(context.Cause(ctx))
 	}
 	if e := p.window.enter(len(r.pub.Body)); e != nil {
 		p.mu.Unlock()
@@ -183,26 +183,26 @@ func (p *Publisher) admit(ctx context.Context, r *Receipt) (*core.Channel, error
 		switch {
 		case err != nil:
 			p.window.withdraw(e)
-			p.vacated() // it may have been let in meanwhile, as the last one
-			return nil, p.notSent(gate.Waiting(err, p.window.String(), p.hindrance()))
+			p.vacatedLocked() // it may have been let in meanwhile, as the last one
+			return nil, p.notSentLocked(gate.Waiting(err, p.window.String(), p.hindranceLocked()))
 		case !e.admitted:
-			return nil, p.notSent(p.closedBecause())
+			return nil, p.notSentLocked(p.closedBecause())
 		}
 	}
 	if r.pub.Properties.MessageID == "" && p.cfg.messageIDs {
 		r.pub.Properties.MessageID = p.ids.next()
 	}
-	p.start()
-	return p.take(r)
+	p.startLocked()
+	return p.takeLocked(r)
 }
 
-// take returns the channel to publish r on. If there is none r is queued; a
-// message that could not be sent is refused at once. The lock is held.
-func (p *Publisher) take(r *Receipt) (*core.Channel, error) {
+// takeLocked returns the channel to publish r on. If there is none r is queued; a
+// message that could not be sent is refused at once.
+func (p *Publisher) takeLocked(r *Receipt) (*core.Channel, error) {
 	switch {
 	case p.closed != nil:
-		p.release(r)
-		return nil, p.notSent(p.closed)
+		p.releaseLocked(r)
+		return nil, p.notSentLocked(p.closed)
 	case p.live != nil:
 		r.phase = inFlight
 		r.attempts++
@@ -210,7 +210,7 @@ func (p *Publisher) take(r *Receipt) (*core.Channel, error) {
 		return p.live, nil
 	}
 	if err := r.pub.Validate(); err != nil {
-		p.release(r)
+		p.releaseLocked(r)
 		return nil, err
 	}
 	p.queue.push(r)
@@ -225,30 +225,30 @@ func (p *Publisher) takeBack(ctx context.Context, ch *core.Channel, r *Receipt, 
 	defer p.mu.Unlock()
 	r.phase = queued
 	r.attempts--
-	p.landed()
+	p.landedLocked()
 	if _, invalid := errs.AsType[*core.ValidationError](err); invalid {
-		p.release(r)
+		p.releaseLocked(r)
 		return nil, err
 	}
 	if ctx.Err() != nil {
-		p.release(r)
-		return nil, p.notSent(p.waited(r, ended(ctx, err)))
+		p.releaseLocked(r)
+		return nil, p.notSentLocked(p.waitedLocked(r, ended(ctx, err)))
 	}
 	if p.live == ch {
 		p.live = nil
 	}
-	return p.take(r)
+	return p.takeLocked(r)
 }
 
-// release takes r out of the window without an outcome: its sender gets an
-// error. The lock is held.
-func (p *Publisher) release(r *Receipt) {
+// releaseLocked takes r out of the window without an outcome: its sender gets an
+// error.
+func (p *Publisher) releaseLocked(r *Receipt) {
 	r.phase = over
-	p.leave(r)
+	p.leaveLocked(r)
 }
 
-// notSent is the error of a message that was not accepted. The lock is held.
-func (p *Publisher) notSent(cause error) error {
+// notSentLocked is the error of a message that was not accepted.
+func (p *Publisher) notSentLocked(cause error) error {
 	p.stats.NotSent++
 	return core.Verdict{Outcome: core.OutcomeNotSent, Cause: cause}.Err()
 }
@@ -260,8 +260,8 @@ func (p *Publisher) closedBecause() error {
 	return core.ErrClosed
 }
 
-// start starts the runner once. The lock is held.
-func (p *Publisher) start() {
+// startLocked starts the runner once.
+func (p *Publisher) startLocked() {
 	if !p.started {
 		p.started = true
 		go p.runPublisher()

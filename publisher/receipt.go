@@ -69,9 +69,9 @@ func (r *Receipt) Done() <-chan struct{} {
 // held, and no channel reads the message any more.
 func (r *Receipt) letGo() { r.pub.Body, r.pub.Properties.Headers = nil, nil }
 
-// announce tells whoever waits that r is over, as the last thing that is done
-// with it: its sender may use it anew. The lock is held.
-func (r *Receipt) announce() {
+// announceLocked tells whoever waits that r is over, as the last thing that is done
+// with it: its sender may use it anew.
+func (r *Receipt) announceLocked() {
 	if r.done != nil {
 		close(r.done)
 	}

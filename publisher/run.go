@@ -203,7 +203,7 @@ func (p *Publisher) next(ch *core.Channel) *Receipt {
 		r := p.queue.pop()
 		switch {
 		case r != nil:
-			p.hand(r)
+			p.handLocked(r)
 			return r
 		case !p.isolation.active():
 			p.live = ch
@@ -213,8 +213,8 @@ func (p *Publisher) next(ch *core.Channel) *Receipt {
 	return nil
 }
 
-// hand notes that r is about to be handed to a channel. The lock is held.
-func (p *Publisher) hand(r *Receipt) {
+// handLocked notes that r is about to be handed to a channel.
+func (p *Publisher) handLocked(r *Receipt) {
 	r.phase = inFlight
 	r.handing = true
 	if r.attempts++; r.attempts > 1 {
@@ -238,13 +238,13 @@ func (p *Publisher) republish(ch *core.Channel, r *Receipt) error {
 	if err != nil {
 		r.phase = queued
 		r.attempts--
-		p.landed()
+		p.landedLocked()
 	}
 	switch {
 	case invalid:
-		p.giveUp(r, err)
+		p.giveUpLocked(r, err)
 	case sender.Err() != nil:
-		p.giveUp(r, p.waited(r, ended(sender, err)))
+		p.giveUpLocked(r, p.waitedLocked(r, ended(sender, err)))
 	case err != nil:
 		p.queue.pushFront(r)
 		return err
@@ -293,7 +293,7 @@ func (p *Publisher) retire(ch *core.Channel, cause error) search {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.live = nil
-	sought := p.collect(cause)
+	sought := p.collectLocked(cause)
 	p.session, p.physical = nil, nil
 	if p.unopened = nil; ch == nil {
 		p.unopened = cause

@@ -16,7 +16,7 @@ import (
 func (p *Publisher) settle(r *Receipt, v core.Verdict) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.landed()
+	p.landedLocked()
 	if r.phase == over { // given up in flight
 		if r.suspect = v.Outcome == core.OutcomeUnknown; r.suspect {
 			p.ghosts = append(p.ghosts, r)
@@ -27,10 +27,10 @@ func (p *Publisher) settle(r *Receipt, v core.Verdict) {
 	switch {
 	case v.Outcome == core.OutcomeReturned && p.mayDeliver(r):
 		r.free = !r.handing
-		p.returned(r, v)
+		p.returnedLocked(r, v)
 	case v.Outcome == core.OutcomeConfirmed, v.Outcome == core.OutcomeReturned && !p.inGrace():
 		r.free = !r.handing
-		p.finish(r, v)
+		p.finishLocked(r, v)
 	case v.Outcome == core.OutcomeUnknown:
 		p.conn.Tally(recovery.Tally{Unknown: 1})
 		r.suspect = true
@@ -40,17 +40,17 @@ func (p *Publisher) settle(r *Receipt, v core.Verdict) {
 		r.attempts--
 		p.lost = append(p.lost, r)
 	case p.final(r):
-		p.finish(r, r.overall(v))
+		p.finishLocked(r, r.overall(v))
 	default: // nacked, or returned within the grace
-		p.retry(r, v)
+		p.retryLocked(r, v)
 	}
 }
 
-// retry has r, which was refused, sent again after a pause that does not
-// outlast the grace. The lock is held.
-func (p *Publisher) retry(r *Receipt, v core.Verdict) {
+// retryLocked has r, which was refused, sent again after a pause that does not
+// outlast the grace.
+func (p *Publisher) retryLocked(r *Receipt, v core.Verdict) {
 	r.refused = v
-	p.refused.add(r, time.Now(), p.graceLeft())
+	p.refused.add(r, time.Now(), p.graceLeftLocked())
 	p.ring()
 }
 
@@ -59,45 +59,45 @@ func (p *Publisher) final(r *Receipt) bool {
 	return p.cfg.atMostOnce || p.cfg.maxAttempts > 0 && r.attempts >= p.cfg.maxAttempts
 }
 
-// landed notes that one message less is in flight. The lock is held.
-func (p *Publisher) landed() {
+// landedLocked notes that one message less is in flight.
+func (p *Publisher) landedLocked() {
 	p.sent--
 	if p.isolation.active() || p.apart {
 		p.ring()
 	}
 }
 
-// graceLeft returns for how long routes may still be missing after a
-// reconnect; not positive if they may not. The lock is held.
-func (p *Publisher) graceLeft() time.Duration {
+// graceLeftLocked returns for how long routes may still be missing after a
+// reconnect; not positive if they may not.
+func (p *Publisher) graceLeftLocked() time.Duration {
 	if p.session == nil || p.session.Epoch == 1 {
 		return 0
 	}
 	return p.cfg.returnGrace - time.Since(p.session.Since)
 }
 
-func (p *Publisher) inGrace() bool { return p.graceLeft() > 0 }
+func (p *Publisher) inGrace() bool { return p.graceLeftLocked() > 0 }
 
-// finish gives r its outcome. The lock is held.
-func (p *Publisher) finish(r *Receipt, v core.Verdict) {
+// finishLocked gives r its outcome.
+func (p *Publisher) finishLocked(r *Receipt, v core.Verdict) {
 	if r.phase == over {
 		return
 	}
 	r.phase, r.verdict = over, v
-	p.leave(r)
+	p.leaveLocked(r)
 	p.stats.count(v.Outcome)
 	r.letGo()
-	r.announce()
+	r.announceLocked()
 }
 
-// leave takes r out of the window. The lock is held.
-func (p *Publisher) leave(r *Receipt) {
+// leaveLocked takes r out of the window.
+func (p *Publisher) leaveLocked(r *Receipt) {
 	p.window.leave(len(r.pub.Body))
-	p.vacated()
+	p.vacatedLocked()
 }
 
-// vacated wakes who waits until nothing is in the window, if so. The lock is held.
-func (p *Publisher) vacated() {
+// vacatedLocked wakes who waits until nothing is in the window, if so.
+func (p *Publisher) vacatedLocked() {
 	if p.window.messages == 0 {
 		p.changed.Wake()
 	}
@@ -112,13 +112,13 @@ func (p *Publisher) abandon(r *Receipt, cause error) {
 	if r.handing || r.phase == over {
 		return
 	}
-	p.giveUp(r, p.waited(r, cause))
-	p.trim()
+	p.giveUpLocked(r, p.waitedLocked(r, cause))
+	p.trimLocked()
 }
 
-// waited adds to err, with which a sender's context ended, what its message
-// waited for, and what keeps it waiting. The lock is held.
-func (p *Publisher) waited(r *Receipt, err error) error {
+// waitedLocked adds to err, with which a sender's context ended, what its message
+// waited for, and what keeps it waiting.
+func (p *Publisher) waitedLocked(r *Receipt, err error) error {
 	what := "a channel"
 	switch {
 	case r.phase == inFlight:
@@ -126,7 +126,7 @@ func (p *Publisher) waited(r *Receipt, err error) error {
 	case r.refused.Outcome != core.OutcomePending:
 		what = "the next attempt"
 	}
-	return gate.Waiting(err, what, p.hindrance())
+	return gate.Waiting(err, what, p.hindranceLocked())
 }
 
 // ended returns why ctx ended: err where that says as much and more.
@@ -137,8 +137,8 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-// hindrance returns what keeps messages waiting, nil if nothing but the broker's confirms. The lock is held.
-func (p *Publisher) hindrance() error {
+// hindranceLocked returns what keeps messages waiting, nil if nothing but the broker's confirms.
+func (p *Publisher) hindranceLocked() error {
 	if p.physical != nil {
 		if reason, blocked := p.physical.Blocked(); blocked {
 			return fmt.Errorf("%w: %q", core.ErrBlocked, reason)
@@ -157,21 +157,21 @@ func (p *Publisher) hindrance() error {
 	return nil
 }
 
-// giveUp ends a message that will not be tried again. The lock is held.
-func (p *Publisher) giveUp(r *Receipt, cause error) {
+// giveUpLocked ends a message that will not be tried again.
+func (p *Publisher) giveUpLocked(r *Receipt, cause error) {
 	v := core.Verdict{Outcome: core.OutcomeNotSent, Cause: cause}
 	if r.phase == inFlight || r.suspect {
 		v.Outcome = core.OutcomeUnknown
 	}
-	p.finish(r, r.overall(v))
+	p.finishLocked(r, r.overall(v))
 }
 
 // minTrim is how many messages are given up before it is worth a look.
 const minTrim = 64
 
-// trim lets go of messages that were given up while they waited, so that a
-// long outage with impatient senders fills no memory. The lock is held.
-func (p *Publisher) trim() {
+// trimLocked lets go of messages that were given up while they waited, so that a
+// long outage with impatient senders fills no memory.
+func (p *Publisher) trimLocked() {
 	if p.abandoned++; p.abandoned < max(minTrim, (p.queue.len()+len(p.refused.list))/2) {
 		return
 	}

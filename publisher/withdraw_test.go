@@ -38,7 +38,7 @@ func TestWithdrawingTheLastMessageWakesWhoDrains(t *testing.T) {
 			p.mu.Unlock()
 			if <-entered == nil {
 				p.mu.Lock()
-				p.giveUp(r, core.ErrClosed)
+				p.giveUpLocked(r, core.ErrClosed)
 				p.mu.Unlock()
 			} else {
 				withdrawn++

@@ -82,9 +82,9 @@ func (c *Conn) breakOff(loses func(*Direction) bool) {
 	defer c.in.mu.Unlock()
 	for _, d := range []*Direction{c.in, c.out} {
 		if loses(d) {
-			d.drop()
+			d.dropLocked()
 		}
-		d.breakOff()
+		d.breakOffLocked()
 	}
 }
 

@@ -46,7 +46,7 @@ func (d *Direction) read(p []byte) (int, error) {
 	defer d.mu.Unlock()
 	for {
 		now := time.Now()
-		arrived, next := d.arrived(now)
+		arrived, next := d.arrivedLocked(now)
 		switch {
 		case d.gone:
 			return 0, net.ErrClosed
@@ -61,7 +61,7 @@ func (d *Direction) read(p []byte) (int, error) {
 		case d.ended && len(d.buf) == 0 && !d.faults.stalled && !d.endAt.After(now):
 			return 0, io.EOF
 		}
-		d.wait(earliest(d.readBy, next))
+		d.waitLocked(earliest(d.readBy, next))
 	}
 }
 
@@ -99,12 +99,12 @@ func (d *Direction) write(p []byte) (n int, err error) {
 			room, cut := d.faults.untilCut(d.written, room)
 			d.accept(p[:room], now)
 			if cut {
-				d.opposite.breakOff()
+				d.opposite.breakOffLocked()
 			}
 			n, p = n+room, p[room:]
 			continue
 		}
-		d.wait(d.writeBy)
+		d.waitLocked(d.writeBy)
 	}
 }
 
@@ -118,9 +118,9 @@ func (d *Direction) accept(p []byte, now time.Time) {
 	d.changed.Wake()
 }
 
-// wait waits for a change, at the latest until at unless that is zero. The
-// lock is held, and released meanwhile.
-func (d *Direction) wait(at time.Time) {
+// waitLocked waits for a change, at the latest until at unless that is zero. The
+// lock is released meanwhile.
+func (d *Direction) waitLocked(at time.Time) {
 	changed := d.changed.Wait()
 	d.mu.Unlock()
 	defer d.mu.Lock()
@@ -142,7 +142,7 @@ func (d *Direction) closeRead() bool {
 	defer d.mu.Unlock()
 	first := !d.gone
 	d.gone = true
-	d.drop()
+	d.dropLocked()
 	d.changed.Wake()
 	return first
 }
@@ -158,11 +158,11 @@ func (d *Direction) closeWrite(err error) {
 	d.changed.Wake()
 }
 
-// drop loses what is on its way. The lock is held.
-func (d *Direction) drop() { d.buf, d.faults.late = nil, nil }
+// dropLocked loses what is on its way.
+func (d *Direction) dropLocked() { d.buf, d.faults.late = nil, nil }
 
-// breakOff breaks the direction behind what is on its way. The lock is held.
-func (d *Direction) breakOff() {
+// breakOffLocked breaks the direction behind what is on its way.
+func (d *Direction) breakOffLocked() {
 	d.broken = true
 	d.changed.Wake()
 }

@@ -66,9 +66,9 @@ func (d *Direction) change(f func()) {
 	d.changed.Wake()
 }
 
-// arrived returns how many bytes can be read now, and when that changes by
-// itself, zero if it does not. The lock is held.
-func (d *Direction) arrived(now time.Time) (n int, next time.Time) {
+// arrivedLocked returns how many bytes can be read now, and when that changes by
+// itself, zero if it does not.
+func (d *Direction) arrivedLocked(now time.Time) (n int, next time.Time) {
 	f := &d.faults
 	if f.stalled && !d.broken {
 		return 0, time.Time{}

@@ -32,7 +32,7 @@ func (n *Network) Listen(addr string) (*Listener, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if port == "0" {
-		addr = n.freeAddr(host)
+		addr = n.freeAddrLocked(host)
 	}
 	if n.listeners[addr] != nil {
 		return nil, &net.OpError{Op: "listen", Net: "tcp", Addr: Addr(addr), Err: syscall.EADDRINUSE}
@@ -62,7 +62,7 @@ func (n *Network) dial(ctx context.Context, network, addr string) (*Conn, error)
 	}
 	n.mu.Lock()
 	l := n.listeners[addr]
-	local := n.freeAddr("127.0.0.1")
+	local := n.freeAddrLocked("127.0.0.1")
 	n.mu.Unlock()
 	if l == nil {
 		return nil, syscall.ECONNREFUSED
@@ -71,8 +71,8 @@ func (n *Network) dial(ctx context.Context, network, addr string) (*Conn, error)
 	return client, l.enqueue(ctx, server)
 }
 
-// freeAddr returns an address that was not given out before. The lock is held.
-func (n *Network) freeAddr(host string) string {
+// freeAddrLocked returns an address that was not given out before.
+func (n *Network) freeAddrLocked(host string) string {
 	for {
 		n.lastPort++
 		addr := net.JoinHostPort(host, fmt.Sprint(firstPort+n.lastPort))
@@ -122,7 +122,7 @@ func (l *Listener) AcceptConn() (*Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.queue) == 0 && !l.closed {
-		l.wait(context.Background())
+		l.waitLocked(context.Background())
 	}
 	if l.closed {
 		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: net.ErrClosed}
@@ -175,12 +175,12 @@ func (l *Listener) enqueue(ctx context.Context, c *Conn) error {
 			l.changed.Wake()
 			return nil
 		}
-		l.wait(ctx)
+		l.waitLocked(ctx)
 	}
 }
 
-// wait waits for a change or the end of ctx. The lock is held, and released meanwhile.
-func (l *Listener) wait(ctx context.Context) {
+// waitLocked waits for a change or the end of ctx. The lock is released meanwhile.
+func (l *Listener) waitLocked(ctx context.Context) {
 	changed := l.changed.Wait()
 	l.mu.Unlock()
 	_ = gate.Await(ctx, changed) // the caller looks at ctx

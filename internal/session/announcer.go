@@ -20,8 +20,8 @@ type announcer struct {
 	telling bool // by one goroutine at a time
 }
 
-// say queues e. The lock is held.
-func (a *announcer) say(e recovery.Event) {
+// sayLocked queues e.
+func (a *announcer) sayLocked(e recovery.Event) {
 	e.Time = time.Now()
 	a.queue = append(a.queue, e)
 }

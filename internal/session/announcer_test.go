@@ -57,13 +57,13 @@ func TestEventsKeepTheirOrder(t *testing.T) {
 	a.tell = func(e recovery.Event) {
 		if told = append(told, e.Count); e.Count == 1 { // what is said while another event is being told comes behind it
 			a.Lock()
-			a.say(recovery.Event{Count: 3})
+			a.sayLocked(recovery.Event{Count: 3})
 			a.Unlock()
 		}
 	}
 	a.Lock()
-	a.say(recovery.Event{Count: 1})
-	a.say(recovery.Event{Count: 2})
+	a.sayLocked(recovery.Event{Count: 1})
+	a.sayLocked(recovery.Event{Count: 2})
 	a.Unlock()
 	for i, n := range told {
 		if n != i+1 {

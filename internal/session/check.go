@@ -30,7 +30,7 @@ type check struct {
 // [Connection.Session].
 func (c *Connection) Verify(ctx context.Context) error {
 	c.mu.Lock()
-	c.start()
+	c.startLocked()
 	c.check.asked++
 	for mine := c.check.asked; ; {
 		switch {

@@ -93,7 +93,7 @@ func (c *Connection) Session(ctx context.Context) (*Session, error) {
 func (c *Connection) SessionAfter(ctx context.Context, after uint64) (*Session, error) {
 	c.mu.Lock()
 	for {
-		c.start()
+		c.startLocked()
 		switch {
 		case c.closed:
 			defer c.mu.Unlock()
@@ -113,8 +113,8 @@ func (c *Connection) SessionAfter(ctx context.Context, after uint64) (*Session, 
 	}
 }
 
-// start starts the supervisor once. The lock is held.
-func (c *Connection) start() {
+// startLocked starts the supervisor once.
+func (c *Connection) startLocked() {
 	if c.started || c.closed {
 		return
 	}
@@ -123,7 +123,7 @@ func (c *Connection) start() {
 		c.closed, c.err = true, err
 		c.stop(err)
 		close(c.done)
-		c.update()
+		c.updateLocked()
 		return
 	}
 	go c.runSupervisor()
@@ -137,10 +137,10 @@ func (c *Connection) State() recovery.State {
 }
 
 func (c *Connection) snapshot() recovery.State {
-	stage, degraded := c.stage()
+	stage, degraded := c.stageLocked()
 	s := recovery.State{Stage: stage, Epoch: c.epoch}
 	if degraded > 0 {
-		s.Degraded = c.degraded()
+		s.Degraded = c.degradedLocked()
 	}
 	if stage == recovery.StageConnecting || stage == recovery.StageClosed {
 		s.Cause = c.err
@@ -191,7 +191,7 @@ func (c *Connection) Host(start func(life context.Context, number int) (run func
 	if c.closed {
 		return c.err
 	}
-	c.start()
+	c.startLocked()
 	c.channels++
 	run := start(c.ctx, c.channels)
 	c.open++
@@ -220,7 +220,7 @@ func (c *Connection) InVain(err error) error { return inVain(c.State(), err) }
 func (c *Connection) Start() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.start()
+	c.startLocked()
 }
 
 // InUse reports whether something lives on the connection: a channel, a
@@ -258,7 +258,7 @@ func (c *Connection) Done() <-chan struct{} { return c.ctx.Done() }
 func (c *Connection) Emit(e recovery.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mu.say(e)
+	c.mu.sayLocked(e)
 }
 
 // Close ends the connection, in whatever state it is, within ctx: waiting and
@@ -271,7 +271,7 @@ func (c *Connection) Close(ctx context.Context) error {
 	if !c.closed {
 		c.closed = true
 		c.err = core.ErrClosed
-		c.update()
+		c.updateLocked()
 	}
 	c.mu.Unlock()
 	var err error
@@ -289,19 +289,19 @@ func (c *Connection) Close(ctx context.Context) error {
 	return err
 }
 
-// update wakes who waits for a change and announces a new state. The lock is held.
-func (c *Connection) update() {
+// updateLocked wakes who waits for a change and announces a new state.
+func (c *Connection) updateLocked() {
 	c.changed.Wake()
-	stage, degraded := c.stage()
+	stage, degraded := c.stageLocked()
 	if stage == recovery.StageConsumeReady && c.recovered != nil {
-		c.resumptions <- c.resumed(c.recovered) // there is room: one a connection, and none is left of the last
+		c.resumptions <- c.resumedLocked(c.recovered) // there is room: one a connection, and none is left of the last
 		c.recovered = nil
 	}
 	if stage == c.state.Stage && degraded == len(c.state.Degraded) && c.epoch == c.state.Epoch {
 		return
 	}
 	c.state = c.snapshot()
-	c.mu.say(recovery.Event{Kind: recovery.EventStageChanged, State: c.state})
+	c.mu.sayLocked(recovery.Event{Kind: recovery.EventStageChanged, State: c.state})
 }
 
 // inVain returns err, the end of a wait, with what the state has against what was waited for.

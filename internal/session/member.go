@@ -36,28 +36,28 @@ func (c *Connection) join(m *Member) *Member {
 	defer c.mu.Unlock()
 	for _, other := range c.members {
 		if other.ended && other.name == m.name {
-			c.remove(other)
+			c.removeLocked(other)
 			break
 		}
 	}
 	m.conn = c
 	c.members = append(c.members, m)
-	c.count(m, 1)
-	c.update()
+	c.countLocked(m, 1)
+	c.updateLocked()
 	return m
 }
 
-// count adds a member to what its connection counts, or takes it away with n
-// = -1. The lock is held.
-func (c *Connection) count(m *Member, n int) {
+// countLocked adds a member to what its connection counts, or takes it away with n
+// = -1.
+func (c *Connection) countLocked(m *Member, n int) {
 	if m.epoch != c.epoch {
 		c.behind += n
 	}
 	c.failed += n * len(m.failures)
 }
 
-// lookAgain has members look which queues are held. The lock is held.
-func (c *Connection) lookAgain() {
+// lookAgainLocked has members look which queues are held.
+func (c *Connection) lookAgainLocked() {
 	for _, m := range c.members {
 		if m.look != nil {
 			m.look()
@@ -79,18 +79,18 @@ func (m *Member) Leave() {
 	c := m.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.remove(m)
-	c.update()
+	c.removeLocked(m)
+	c.updateLocked()
 }
 
-// remove unregisters a member. The lock is held.
-func (c *Connection) remove(m *Member) {
+// removeLocked unregisters a member.
+func (c *Connection) removeLocked(m *Member) {
 	if m.left {
 		return
 	}
 	m.left = true
 	c.members = slices.DeleteFunc(c.members, func(other *Member) bool { return other == m })
-	c.count(m, -1)
+	c.countLocked(m, -1)
 }
 
 // Ended notes that the member has ended for good with err, which the
@@ -118,17 +118,17 @@ func (m *Member) set(epoch uint64, failures []recovery.Failure) {
 	if m.left {
 		return
 	}
-	c.count(m, -1)
+	c.countLocked(m, -1)
 	m.epoch, m.since, m.failures = epoch, time.Now(), failures
 	if len(failures) > 0 && epoch == 0 && c.session != nil {
 		m.refused = failures
 	}
-	c.count(m, 1)
-	c.update()
+	c.countLocked(m, 1)
+	c.updateLocked()
 }
 
-// stage derives the stage, and how much is degraded. The lock is held.
-func (c *Connection) stage() (s recovery.Stage, degraded int) {
+// stageLocked derives the stage, and how much is degraded.
+func (c *Connection) stageLocked() (s recovery.Stage, degraded int) {
 	degraded = len(c.quarantine.entries) + c.failed
 	switch {
 	case c.closed:
@@ -143,8 +143,8 @@ func (c *Connection) stage() (s recovery.Stage, degraded int) {
 	return recovery.StageConsumeReady, degraded
 }
 
-// degraded names what is. The lock is held.
-func (c *Connection) degraded() []recovery.Failure {
+// degradedLocked names what is.
+func (c *Connection) degradedLocked() []recovery.Failure {
 	failures := c.quarantine.failures()
 	for _, m := range c.members {
 		failures = append(failures, m.failures...)
@@ -161,8 +161,8 @@ func (m *Member) Holds(s *Session, err error) {
 	if m.left || m.epoch != s.Epoch {
 		return
 	}
-	c.count(m, -1)
+	c.countLocked(m, -1)
 	m.failures = []recovery.Failure{{Entity: m.name, Err: err}}
-	c.count(m, 1)
-	c.update()
+	c.countLocked(m, 1)
+	c.updateLocked()
 }

@@ -43,7 +43,7 @@ func (c *Connection) restored(entity topology.Entity) {
 	}
 	c.quarantine.release(key)
 	c.quarantine.nudge(time.Now())
-	c.update()
+	c.updateLocked()
 	c.mu.Unlock()
 	c.review()
 	c.Emit(recovery.Event{Kind: recovery.EventRestored, Entity: entity.String(), Attempt: p.Attempts})
@@ -74,7 +74,7 @@ func (c *Connection) Forget(f func(*record.Recorder)) {
 			c.quarantine.release(p.key)
 		}
 	}
-	c.update()
+	c.updateLocked()
 }
 
 // review has the supervisor look when the next one of the quarantine is due.

@@ -173,7 +173,7 @@ func (s *supervision) sorted() {
 		s.c.quarantine.nudge(time.Now())
 		s.healed = false
 	}
-	s.c.update()
+	s.c.updateLocked()
 }
 
 // hold has queues wait that are locked like others.

@@ -10,9 +10,8 @@ func newReport() *recovery.Report {
 	return &recovery.Report{Phases: map[string]time.Duration{}, Renamed: map[string]string{}}
 }
 
-// resumed returns the report of a recovery whose consumers are all established.
-// The lock is held.
-func (c *Connection) resumed(r *recovery.Report) *recovery.Report {
+// resumedLocked returns the report of a recovery whose consumers are all established.
+func (c *Connection) resumedLocked(r *recovery.Report) *recovery.Report {
 	full := *r
 	for _, m := range c.members {
 		o := recovery.Outcome{Consumer: m.name, After: m.since.Sub(r.Lost), Refused: m.refused}

@@ -53,7 +53,7 @@ func (s *supervision) opened(conn *core.Conn, endpoint string, attempt int) {
 	for _, m := range s.c.members {
 		m.refused = nil
 	}
-	s.c.update()
+	s.c.updateLocked()
 	s.c.mu.Unlock()
 	s.planRenewal(time.Now())
 	s.hookTime = s.c.cfg.ReplayTimeout
@@ -75,16 +75,16 @@ func (c *Connection) announce(conn *core.Conn, r *recovery.Report) {
 		c.err = nil
 	}
 	if r.Cause == nil {
-		c.update()
+		c.updateLocked()
 		return
 	}
 	r.Tally, c.tally = c.tally, recovery.Tally{}
 	r.Total = time.Since(r.Lost)
-	c.update()
-	c.mu.say(recovery.Event{Kind: recovery.EventRecovered, Report: r, Endpoint: r.Endpoint})
+	c.updateLocked()
+	c.mu.sayLocked(recovery.Event{Kind: recovery.EventRecovered, Report: r, Endpoint: r.Endpoint})
 	if len(c.members) > 0 {
 		c.recovered = r
-		c.update()
+		c.updateLocked()
 	}
 }
 
@@ -105,7 +105,7 @@ func (c *Connection) retire(conn *core.Conn, cause error) {
 	if !c.closed {
 		c.err = cause
 	}
-	c.update()
+	c.updateLocked()
 	c.mu.Unlock()
 	if conn.Err() == nil { // given up by this side
 		ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, core.ErrTimeout)
@@ -121,7 +121,7 @@ func (c *Connection) GiveUp(cause error) {
 		c.closed = true
 		c.err = cause
 	}
-	c.update()
+	c.updateLocked()
 	c.mu.Unlock()
 	c.stop(cause) // behind the state, which whoever finds the connection done asks for
 	c.Emit(recovery.Event{Kind: recovery.EventEnded, Err: cause})

@@ -42,7 +42,7 @@ func TestStage(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			for _, m := range test.c.members {
-				test.c.count(m, 1)
+				test.c.countLocked(m, 1)
 			}
 			s := test.c.snapshot()
 			if s.Stage != test.want || len(s.Degraded) != test.degraded {

@@ -78,7 +78,7 @@ func (s *supervision) chores(conn *core.Conn, now time.Time) error {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
 	s.c.quarantine.putOff(time.Now())
-	s.c.update()
+	s.c.updateLocked()
 	return nil
 }
 
@@ -123,7 +123,7 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 			s.c.quarantine.release(p.key)
 		}
 	}
-	s.c.update()
+	s.c.updateLocked()
 	return nil
 }
 
@@ -208,9 +208,9 @@ func (s *supervision) startFreed(before int) {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
 	if len(s.c.quarantine.held.queues) < before {
-		s.c.lookAgain()
+		s.c.lookAgainLocked()
 	}
-	s.c.update()
+	s.c.updateLocked()
 }
 
 // heldInTurn returns the steps of the queues that are held, after those that

@@ -30,8 +30,8 @@ func newConsumer(channel uint16, tag string, size int) *consumer {
 	return k
 }
 
-// take returns how many deliveries may be sent at once. The lock is held.
-func (k *consumer) take() int {
+// takeLocked returns how many deliveries may be sent at once.
+func (k *consumer) takeLocked() int {
 	n := len(k.batch) / k.stride
 	if k.cancelled {
 		return 0
@@ -90,7 +90,7 @@ func (c *conn) await(empty []byte, turn []batch) (replies []byte, _ []batch, ok 
 			return nil, nil, false
 		}
 		for _, k := range c.consumers {
-			if n := k.take(); n > 0 && !c.closing {
+			if n := k.takeLocked(); n > 0 && !c.closing {
 				turn = append(turn, batch{k, n})
 			}
 		}

@@ -34,7 +34,7 @@ func newScreen(out io.Writer, bar bool, total int) *screen {
 func (s *screen) say(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.erase()
+	s.eraseLocked()
 	fmt.Fprintf(s.out, "%6.1fs  %s\n", time.Since(s.begun).Seconds(), fmt.Sprintf(format, args...))
 }
 
@@ -97,7 +97,7 @@ func (s *screen) runProgress(ctx context.Context, p *publisher.Publisher) {
 		case <-ctx.Done():
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.erase()
+			s.eraseLocked()
 			return
 		}
 	}
@@ -113,14 +113,14 @@ func (s *screen) progress(confirmed int) {
 	full := min(width, width*confirmed/s.total)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.erase()
+	s.eraseLocked()
 	fmt.Fprintf(s.out, "[%s%s] %3d%%  %d confirmed, %d delivered", strings.Repeat("█", full), strings.Repeat("·", width-full),
 		100*confirmed/s.total, confirmed, delivered)
 	s.drawn = true
 }
 
-// erase clears the bar, so that a line can stand in its place. The lock is held.
-func (s *screen) erase() {
+// eraseLocked clears the bar, so that a line can stand in its place.
+func (s *screen) eraseLocked() {
 	if s.drawn {
 		fmt.Fprint(s.out, "\r\x1b[K")
 		s.drawn = false
