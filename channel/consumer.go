@@ -91,7 +91,7 @@ func (c *Consumer) cancelledOn(physical *core.Channel) bool {
 func (c *Consumer) fatal() bool {
 	c.channel.mu.Lock()
 	defer c.channel.mu.Unlock()
-	return c.refusal != nil && recovery.Classify(c.refusal) == recovery.ReasonFatal
+	return c.refusal != nil && recovery.ReasonOf(c.refusal) == recovery.ReasonFatal
 }
 
 // overflowed reports whether it ended because it was not read fast enough.

@@ -271,7 +271,7 @@ func (ch *Channel) verify(s *session.Session, physical *core.Channel) {
 // clears it to be started.
 func (ch *Channel) verified(ctx context.Context, s *session.Session, c *Consumer, err error) {
 	if err != nil && ctx.Err() == nil && s.Conn.Err() == nil {
-		ch.putOff(c, recovery.Classify(err), err)
+		ch.putOff(c, recovery.ReasonOf(err), err)
 		return
 	}
 	ch.mu.Lock()
@@ -323,7 +323,7 @@ func (ch *Channel) retryRefused(s *session.Session) {
 	ch.epoch = s.Epoch
 	for _, c := range ch.consumers {
 		c.verified = false
-		if c.refusal != nil && recovery.Classify(c.refusal) != recovery.ReasonFatal {
+		if c.refusal != nil && recovery.ReasonOf(c.refusal) != recovery.ReasonFatal {
 			c.due = time.Time{}
 			ch.look()
 		}

@@ -38,7 +38,7 @@ func (ch *Channel) refuse(physical *core.Channel, inFlight []*Consumer, blame se
 	ch.mu.Lock()
 	inFlight[0].refused = true
 	ch.mu.Unlock()
-	ch.putOff(inFlight[0], recovery.Classify(err), err)
+	ch.putOff(inFlight[0], recovery.ReasonOf(err), err)
 	return errLeftOut{err}
 }
 

@@ -172,7 +172,7 @@ func (ch *Channel) apply(physical *core.Channel, before, after modes) error {
 // withoutGlobal notes that the broker takes no qos for the whole channel, if
 // that is why it closed the channel or the connection.
 func (ch *Channel) withoutGlobal(err error) error {
-	if !core.AsError(err).ClosedOver(wire.MethodBasicQos) || recovery.Classify(err) == recovery.ReasonTemporary {
+	if !core.AsError(err).ClosedOver(wire.MethodBasicQos) || recovery.ReasonOf(err) == recovery.ReasonTemporary {
 		return err
 	}
 	ch.mu.Lock()

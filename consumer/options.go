@@ -108,9 +108,9 @@ func AutoAck() Option { return func(c *config) { c.autoAck = true } }
 // a single active consumer there.
 func Exclusive() Option { return func(c *config) { c.exclusive = true } }
 
-// Args are further arguments of basic.consume, such as x-priority. With
+// Arguments are further arguments of basic.consume, such as x-priority. With
 // x-stream-offset it is [FromOffset] too, which wins if both are given.
-func Args(t core.Table) Option {
+func Arguments(t core.Table) Option {
 	return func(c *config) { c.args = t.Clone() }
 }
 

@@ -23,7 +23,7 @@ func TestOptionsAreValidated(t *testing.T) {
 		"large prefetch":        {"q", []Option{Prefetch(math.MaxUint16 + 1)}},
 		"no worker":             {"q", []Option{Workers(0)}},
 		"long tag":              {"q", []Option{Tag(long)}},
-		"bad argument":          {"q", []Option{Args(core.Table{"x": struct{}{}})}},
+		"bad argument":          {"q", []Option{Arguments(core.Table{"x": struct{}{}})}},
 		"nil option":            {"q", []Option{Prefetch(1), nil}},
 		"no pause":              {"q", []Option{RequeuePause(0, time.Second)}},
 		"pauses in wrong order": {"q", []Option{RequeuePause(2*time.Second, time.Second)}},
@@ -52,7 +52,7 @@ func TestTagsAreTheirOwn(t *testing.T) {
 }
 
 func TestStreamOffsetsAreValidated(t *testing.T) {
-	asArgument := func(from any) Option { return Args(core.Table{"x-stream-offset": from}) }
+	asArgument := func(from any) Option { return Arguments(core.Table{"x-stream-offset": from}) }
 	for _, option := range []func(any) Option{FromOffset, asArgument} {
 		for _, from := range []any{nil, -1, int32(-1), 1.5, uint64(math.MaxUint64), struct{}{}} {
 			if _, err := New(session.New(session.Config{}), "s", option(from)); err == nil {

@@ -111,7 +111,7 @@ func TestAStreamThatWasReplacedIsReadFromItsBeginning(t *testing.T) {
 func TestStreamHandlerIsCalledAgain(t *testing.T) {
 	t.Run("FromOffset", func(t *testing.T) { streamHandlerIsCalledAgain(t, consumer.FromOffset("first")) })
 	t.Run("argument", func(t *testing.T) {
-		streamHandlerIsCalledAgain(t, consumer.Args(core.Table{"x-stream-offset": "first"}))
+		streamHandlerIsCalledAgain(t, consumer.Arguments(core.Table{"x-stream-offset": "first"}))
 	})
 }
 

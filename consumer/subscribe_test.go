@@ -23,7 +23,7 @@ func TestSubscriptionComesBackAsItWas(t *testing.T) {
 	inBubble(t, func(e *env) {
 		e.queue("q", nil)
 		r := e.run("q", func(context.Context, *core.Delivery) error { return nil },
-			consumer.Tag("mine"), consumer.Prefetch(7), consumer.Args(core.Table{"x-priority": int32(5)}))
+			consumer.Tag("mine"), consumer.Prefetch(7), consumer.Arguments(core.Table{"x-priority": int32(5)}))
 		for range 10 {
 			synctest.Wait()
 			all := e.broker.Consumers()

@@ -18,7 +18,7 @@ type Reply struct {
 
 // Request sends a method that the broker answers, without waiting: several
 // may be in flight, and their replies come in order. If the broker refuses
-// one it closes the channel, so the first Wait that fails names the culprit.
+// one it closes the channel, so the first Wait that fails names the offender.
 //
 // It is what the typed methods are made of; they wait. What changes more than
 // the broker's state has only its typed method: basic.consume, basic.get, the

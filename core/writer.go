@@ -41,7 +41,7 @@ func (c *Conn) runWriter() {
 	case err == nil:
 		return
 	case !errors.Is(err, ErrTimeout): // the peer has hung up
-		t := time.NewTimer(lastWords)
+		t := time.NewTimer(finalRead)
 		defer t.Stop()
 		select {
 		case <-t.C:
@@ -51,9 +51,9 @@ func (c *Conn) runWriter() {
 	c.die(err)
 }
 
-// lastWords is how long the reader may still look, after a failed write, for
+// finalRead is how long the reader may still look, after a failed write, for
 // the server's reason: it may lie unread in the socket, and is the better cause.
-const lastWords = 100 * time.Millisecond
+const finalRead = 100 * time.Millisecond
 
 // writeAll writes what there is, until the connection dies or all is said.
 func (c *Conn) writeAll() error {

@@ -15,7 +15,7 @@ type search uint8
 const (
 	nothing  search = iota
 	narrowed        // it is among those that go out next, in smaller groups
-	accused         // one was alone, and is looked at once more
+	alone           // one was alone, and is looked at once more
 )
 
 // Over a message that is alone on its connection the broker closes it so often
@@ -37,26 +37,26 @@ func (p *Publisher) collectLocked(cause error) (found search) {
 	lost := p.lost
 	p.lost = nil
 	p.isolation.restart()
-	var culprit *Receipt
+	var offender *Receipt
 	refusal := refusedPublish(cause)
 	if refusal != nil {
-		switch suspects := suspectsOf(slices.Concat(p.ghosts, lost), refusal); {
+		switch suspects := suspectsOf(slices.Concat(p.givenUp, lost), refusal); {
 		case len(suspects) == 0:
 		case len(suspects) == 1 && p.blamesLocked(suspects[0], refusal):
-			culprit = suspects[0]
+			offender = suspects[0]
 		default:
 			p.isolation.narrow(len(suspects))
 			found = narrowed
 			if len(suspects) == 1 && p.apart {
-				found = accused
+				found = alone
 			}
 		}
 	}
-	p.ghosts = nil
+	p.givenUp = nil
 	again := lost[:0]
 	for _, r := range lost {
 		switch {
-		case r == culprit:
+		case r == offender:
 			p.refuseLocked(r, refusal)
 		case p.final(r):
 			p.giveUpLocked(r, cause)
@@ -86,7 +86,7 @@ func (p *Publisher) blamesLocked(r *Receipt, refusal *core.Error) bool {
 // refuseLocked ends the message that killed the channel. One whose exchange is
 // missing soon after a reconnect is sent again, after the others.
 func (p *Publisher) refuseLocked(r *Receipt, refusal *core.Error) {
-	r.guilty(refusal)
+	r.offended(refusal)
 	v := core.Verdict{Outcome: core.OutcomeNacked, Cause: refusal}
 	if refusal.Code == core.ErrNotFound && p.inGrace() && !p.final(r) {
 		p.retryLocked(r, v)

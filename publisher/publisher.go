@@ -48,7 +48,7 @@ type Publisher struct {
 	refused   refused
 	isolation isolation
 	sent      int        // in flight, those given up meanwhile included
-	ghosts    []*Receipt // given up in flight on the present channel
+	givenUp   []*Receipt // given up in flight on the present channel
 	abandoned int        // since the last trim
 	stats     Stats
 	changed   gate.Gate // no message is without an outcome, or the publisher ended

@@ -280,7 +280,7 @@ func TestDoubt(t *testing.T) {
 			r.doubted(refusal)
 		}
 		if test.refusal != nil {
-			r.guilty(test.refusal)
+			r.offended(test.refusal)
 		}
 		if got := r.overall(core.Verdict{Outcome: test.at}).Outcome; got != test.want {
 			t.Errorf("%s: %v; want %v", test.name, got, test.want)

@@ -124,8 +124,8 @@ func (r *Receipt) doubted(refusal *core.Error) {
 	r.suspect = false
 }
 
-// guilty notes that the channel, or the connection, closed over r.
-func (r *Receipt) guilty(refusal *core.Error) {
+// offended notes that the channel, or the connection, closed over r.
+func (r *Receipt) offended(refusal *core.Error) {
 	r.suspect = false // it is known
 	switch {
 	case isFault(refusal.Code) && !r.toOneQueue():

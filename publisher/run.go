@@ -46,7 +46,7 @@ func (p *Publisher) runPublisher() {
 		// while a bad message is sought, later.
 		p.conn.Emit(recovery.Event{Kind: recovery.EventChannelLost, Entity: p.cfg.name, Err: err})
 		switch sought {
-		case accused:
+		case alone:
 			p.pause(max(secondLook, isolating.take(time.Now())), s.Conn)
 		case narrowed:
 			p.pause(backoff.Jitter(isolating.take(time.Now())), s.Conn)

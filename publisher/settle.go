@@ -19,7 +19,7 @@ func (p *Publisher) settle(r *Receipt, v core.Verdict) {
 	p.landedLocked()
 	if r.phase == over { // given up in flight
 		if r.suspect = v.Outcome == core.OutcomeUnknown; r.suspect {
-			p.ghosts = append(p.ghosts, r)
+			p.givenUp = append(p.givenUp, r)
 		}
 		return
 	}

@@ -42,9 +42,9 @@ func (r Reason) String() string {
 	return fmt.Sprintf("reason %d", uint8(r))
 }
 
-// Classify tells the reason from the reply's scope, method, code and text, which
+// ReasonOf tells the reason from the reply's scope, method, code and text, which
 // is how RabbitMQ tells apart two meanings of 403 and of 406.
-func Classify(err error) Reason {
+func ReasonOf(err error) Reason {
 	if _, ok := errs.AsType[*core.ValidationError](err); ok {
 		return ReasonInvalid
 	}

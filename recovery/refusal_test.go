@@ -9,7 +9,7 @@ import (
 	"github.com/warren-mq/warren/core"
 )
 
-func TestClassifyRefusals(t *testing.T) {
+func TestReasonOf(t *testing.T) {
 	tests := []struct {
 		err  error
 		want Reason
@@ -36,7 +36,7 @@ func TestClassifyRefusals(t *testing.T) {
 		{fmt.Errorf("wrapped: %w", closed(core.ScopeChannel, core.ErrNotFound, "")), ReasonMissing},
 	}
 	for _, test := range tests {
-		if got := Classify(test.err); got != test.want {
+		if got := ReasonOf(test.err); got != test.want {
 			t.Errorf("%v: %s; want %s", test.err, got, test.want)
 		}
 	}

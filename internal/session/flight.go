@@ -46,7 +46,7 @@ func (c *Connection) Attempt(ctx context.Context, conn *core.Conn, alone bool, c
 	err := consume()
 	noOther := c.endAttempt()
 	if lost := conn.Err(); err != nil && lost != nil {
-		return accuse(lost, noOther, alone), lost
+		return judge(lost, noOther, alone), lost
 	}
 	return NotBlamed, err
 }
@@ -81,10 +81,10 @@ func (c *Connection) endAttempt() (alone bool) {
 	return alone
 }
 
-// accuse judges an attempt during which the connection ended with lost. alone: no other
+// judge judges an attempt during which the connection ended with lost. alone: no other
 // was under way; again: it was a suspect before. An error that names no method is
 // blamed on an attempt only the second time.
-func accuse(lost error, alone, again bool) Blame {
+func judge(lost error, alone, again bool) Blame {
 	e := core.AsError(lost)
 	switch {
 	case !e.ClosedConnection() || !e.MayBeOver(wire.MethodBasicConsume):

@@ -99,7 +99,7 @@ func TestWhoIsBlamedForTheEndOfTheConnection(t *testing.T) {
 		"only the channel":     {&channel, true, true, NotBlamed},
 		"the network":          {errors.New("reset"), true, true, NotBlamed},
 	} {
-		if got := accuse(c.lost, c.alone, c.again); got != c.want {
+		if got := judge(c.lost, c.alone, c.again); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}

@@ -17,11 +17,11 @@ import (
 // holds for the lost connection (405). They are tried together. It is pure;
 // the connection's lock guards it.
 type held struct {
-	patience time.Duration       // how long the lost connection can hold them
-	queues   map[string]*patient // by entityKey
-	rounds   int                 // of trying
-	since    time.Time           // the first of them was refused
-	due      time.Time           // when to try again
+	patience time.Duration     // how long the lost connection can hold them
+	queues   map[string]*entry // by entityKey
+	rounds   int               // of trying
+	since    time.Time         // the first of them was refused
+	due      time.Time         // when to try again
 	pace     backoff.Pace
 	wait     backoff.Wait
 }
@@ -53,16 +53,16 @@ func holdable(step record.Step) bool {
 }
 
 // add takes a queue in that was refused in the present round, or was not tried for that.
-func (h *held) add(p *patient, now time.Time) {
+func (h *held) add(p *entry, now time.Time) {
 	if len(h.queues) == 0 {
-		h.queues = map[string]*patient{}
+		h.queues = map[string]*entry{}
 		h.since, h.wait = now, backoff.Wait{}
 		h.due = now.Add(h.pace.Of(h.wait.Next(firstHeld, lastHeld)))
 	}
 	h.queues[p.key] = p
 }
 
-func (h *held) remove(p *patient) { delete(h.queues, p.key) }
+func (h *held) remove(p *entry) { delete(h.queues, p.key) }
 
 // has reports whether a queue of that name is held.
 func (h *held) has(queue string) bool {

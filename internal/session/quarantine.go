@@ -17,13 +17,13 @@ import (
 type quarantine struct {
 	budget  recovery.Budget
 	entries map[string]*list.Element // of order, by entityKey
-	order   list.List                // of *patient, as they came
+	order   list.List                // of *entry, as they came
 	held    held
 	pace    backoff.Pace
 }
 
-// patient is one refused entity.
-type patient struct {
+// entry is one refused entity.
+type entry struct {
 	recovery.Refusal
 	key   string
 	since time.Time
@@ -68,12 +68,12 @@ func entityKey(entity topology.Entity) string {
 	return entity.String()
 }
 
-// admit returns the patient of an entity, a new one if there is none.
-func (q *quarantine) admit(entity topology.Entity, now time.Time) *patient {
+// admit returns the entry of an entity, a new one if there is none.
+func (q *quarantine) admit(entity topology.Entity, now time.Time) *entry {
 	key := entityKey(entity)
 	p := q.find(key)
 	if p == nil {
-		p = &patient{key: key, since: now}
+		p = &entry{key: key, since: now}
 		if q.entries == nil {
 			q.entries = map[string]*list.Element{}
 		}
@@ -85,7 +85,7 @@ func (q *quarantine) admit(entity topology.Entity, now time.Time) *patient {
 // refuse takes an entity in, or notes that it was refused again.
 func (q *quarantine) refuse(entity topology.Entity, err error, now time.Time) recovery.Refusal {
 	p := q.admit(entity, now)
-	reason := recovery.Classify(err)
+	reason := recovery.ReasonOf(err)
 	first, last := Waits(reason)
 	p.due = now.Add(q.pace.Of(p.wait.Next(first, last)))
 	p.Refusal = recovery.Refusal{Entity: entity, Reason: reason, Err: err, Attempts: p.Attempts + 1}
@@ -107,17 +107,17 @@ func (q *quarantine) hold(entity topology.Entity, err error, now time.Time) {
 	q.held.add(p, now)
 }
 
-func (q *quarantine) find(key string) *patient {
+func (q *quarantine) find(key string) *entry {
 	if e := q.entries[key]; e != nil {
-		return e.Value.(*patient)
+		return e.Value.(*entry)
 	}
 	return nil
 }
 
-// all iterates over the patients, as they came.
-func (q *quarantine) all(yield func(*patient) bool) {
+// all iterates over the entries, as they came.
+func (q *quarantine) all(yield func(*entry) bool) {
 	for e := q.order.Front(); e != nil; {
-		p := e.Value.(*patient)
+		p := e.Value.(*entry)
 		if e = e.Next(); !yield(p) {
 			return
 		}
@@ -127,7 +127,7 @@ func (q *quarantine) all(yield func(*patient) bool) {
 // release lets an entity go.
 func (q *quarantine) release(key string) {
 	if e := q.entries[key]; e != nil {
-		q.held.remove(e.Value.(*patient))
+		q.held.remove(e.Value.(*entry))
 		q.order.Remove(e)
 		delete(q.entries, key)
 	}
@@ -164,8 +164,8 @@ func (q *quarantine) reset(slow bool) {
 
 // due returns those whose time has come, without those that are held, and
 // bindings that lead there: they come back together.
-func (q *quarantine) due(now time.Time) map[*patient]bool {
-	all := map[*patient]bool{}
+func (q *quarantine) due(now time.Time) map[*entry]bool {
+	all := map[*entry]bool{}
 	for p := range q.all {
 		if q.held.queues[p.key] == nil && !p.spent && !p.due.After(now) && !q.held.needsHeld(p.Entity) {
 			all[p] = true

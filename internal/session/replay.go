@@ -87,7 +87,7 @@ func runCancelOn(conn *core.Conn, cancel context.CancelCauseFunc, stop <-chan st
 }
 
 // replayPhase declares what is not under suspicion at once, then the rest one
-// by one, so that the next death of a connection has one possible culprit.
+// by one, so that the next death of a connection has one possible offender.
 func (s *supervision) replayPhase(conn *core.Conn, steps []record.Step) error {
 	sound, suspects := s.suspects.split(steps)
 	var others, own []record.Step
@@ -193,7 +193,7 @@ func (s *supervision) hold(steps []record.Step, locked error) {
 // declared notes that an entity exists.
 func (s *supervision) declared(r record.Result) {
 	s.report.Declared++
-	s.cured(r)
+	s.released(r)
 	now := r.QueueName()
 	if now == r.Name || r.Name == "" {
 		return
@@ -203,8 +203,8 @@ func (s *supervision) declared(r record.Result) {
 	s.c.Emit(recovery.Event{Kind: recovery.EventRenamed, Entity: r.Name, Name: now})
 }
 
-// cured releases an entity from quarantine, if it is there.
-func (s *supervision) cured(r record.Result) {
+// released releases an entity from quarantine, if it is there.
+func (s *supervision) released(r record.Result) {
 	s.c.mu.Lock()
 	if len(s.c.quarantine.entries) == 0 && len(s.suspects) == 0 {
 		s.c.mu.Unlock()
@@ -223,11 +223,11 @@ func (s *supervision) cured(r record.Result) {
 		return
 	}
 	s.c.mu.Unlock()
-	s.discharge(p)
+	s.release(p)
 }
 
-// discharge releases a patient that is declared.
-func (s *supervision) discharge(p *patient) {
+// release releases an entry that is declared.
+func (s *supervision) release(p *entry) {
 	s.c.mu.Lock()
 	s.c.quarantine.release(p.key)
 	s.healed = true
@@ -246,7 +246,7 @@ func (s *supervision) refused(conn *core.Conn, step record.Step, err error) erro
 	case recovery.DecisionAdopt:
 		if s.adopt(conn, step) {
 			s.report.Adopted = append(s.report.Adopted, f.Entity)
-			s.cured(record.Result{Entity: step.Entity})
+			s.released(record.Result{Entity: step.Entity})
 			return nil
 		}
 	case recovery.DecisionSkip:

@@ -65,11 +65,11 @@ type supervision struct {
 	dialled   core.Config      // the same with the credentials of login
 	renewAt   time.Time        // when its credentials are to be renewed; zero: never
 	suspects  suspects
-	complete  bool                // everything was declared on the last connection, or refused
-	doubtful  map[string]bool     // entities that were refused, or skipped, since the last plan was made
-	healed    bool                // something came back, which others may have missed
-	freed     map[string]*patient // queues that have come back after the replay, and are not bound yet, by name
-	hookTime  time.Duration       // left to the application's Refused
+	complete  bool              // everything was declared on the last connection, or refused
+	doubtful  map[string]bool   // entities that were refused, or skipped, since the last plan was made
+	healed    bool              // something came back, which others may have missed
+	freed     map[string]*entry // queues that have come back after the replay, and are not bound yet, by name
+	hookTime  time.Duration     // left to the application's Refused
 }
 
 func newSupervision(c *Connection) *supervision {
@@ -81,7 +81,7 @@ func newSupervision(c *Connection) *supervision {
 		},
 		endpoints: 1,
 		doubtful:  map[string]bool{},
-		freed:     map[string]*patient{},
+		freed:     map[string]*entry{},
 		lostAt:    time.Now(),
 	}
 }
@@ -141,7 +141,7 @@ func (s *supervision) connect() (*core.Conn, error) {
 		if s.c.ctx.Err() != nil {
 			return nil, context.Cause(s.c.ctx)
 		}
-		last, lastErr = s.classify(err), err
+		last, lastErr = s.attemptClass(err), err
 		s.note(err)
 		s.count(err)
 		s.fresh = errors.Is(err, core.ErrAuth) && s.login.renew(s.c.ctx, endpoint)
@@ -184,10 +184,10 @@ func (s *supervision) apart() core.Config {
 	return aside
 }
 
-// classify is the function of that name, but what was right once is not hopeless,
+// attemptClass is classOf, but what was right once is not hopeless,
 // and a certificate is that of one endpoint: the others are tried as if it were down.
-func (s *supervision) classify(err error) class {
-	c := classify(err)
+func (s *supervision) attemptClass(err error) class {
+	c := classOf(err)
 	if s.untrusted++; !isCertificate(err) {
 		s.untrusted = 0
 	} else if s.untrusted < s.endpoints {

@@ -92,7 +92,7 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 	if err := s.retryHeld(conn, now); err != nil || len(due) == 0 {
 		return err
 	}
-	recorded := map[*patient]bool{}
+	recorded := map[*entry]bool{}
 	phases := s.phases()
 	ends := s.missingEnds(due)
 	for i := range phases {
@@ -134,7 +134,7 @@ func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 // binding went an auto-delete exchange.
 func (s *supervision) rebind(conn *core.Conn) error {
 	freed := s.freed
-	s.freed = map[string]*patient{}
+	s.freed = map[string]*entry{}
 	if len(freed) == 0 {
 		return nil
 	}
@@ -151,7 +151,7 @@ func (s *supervision) rebind(conn *core.Conn) error {
 		}
 	}
 	for _, p := range freed {
-		s.discharge(p)
+		s.release(p)
 	}
 	s.sorted()
 	return nil
@@ -182,7 +182,7 @@ func (s *supervision) retryHeld(conn *core.Conn, now time.Time) error {
 	}
 	// 2nd: their bindings.
 	freed := s.freed
-	s.freed = map[string]*patient{}
+	s.freed = map[string]*entry{}
 	var bindings []record.Step
 	for _, step := range phases[record.PhaseBindings].Steps {
 		if b := step.Entity.(topology.Binding); !b.ToExchange && freed[b.Destination] != nil {
@@ -193,7 +193,7 @@ func (s *supervision) retryHeld(conn *core.Conn, now time.Time) error {
 		return err
 	}
 	for _, p := range freed {
-		s.discharge(p)
+		s.release(p)
 	}
 	s.sorted()
 	s.c.mu.Lock()
@@ -238,8 +238,8 @@ func (s *supervision) withoutHeld(steps []record.Step) []record.Step {
 	return slices.DeleteFunc(steps, func(step record.Step) bool { return s.c.quarantine.held.needsHeld(step.Entity) })
 }
 
-// isDue reports whether step, an entity that may be the patient p, is to be declared.
-func (s *supervision) isDue(conn *core.Conn, step record.Step, p *patient, due bool, ends map[string]bool) bool {
+// isDue reports whether step, an entity that may be the entry p, is to be declared.
+func (s *supervision) isDue(conn *core.Conn, step record.Step, p *entry, due bool, ends map[string]bool) bool {
 	switch {
 	case p == nil:
 		return len(ends) > 0 && ends[entityKey(step.Entity)]
@@ -249,8 +249,8 @@ func (s *supervision) isDue(conn *core.Conn, step record.Step, p *patient, due b
 	return due
 }
 
-// quarantined returns the patient that an entity is, nil if it is none.
-func (s *supervision) quarantined(step record.Step) *patient {
+// quarantined returns the entry that an entity is, nil if it is none.
+func (s *supervision) quarantined(step record.Step) *entry {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
 	return s.c.quarantine.find(entityKey(step.Entity))
@@ -260,7 +260,7 @@ func (s *supervision) quarantined(step record.Step) *patient {
 // were refused because something was missing. The end of a lost connection can
 // delete it after the replay has found it: its auto-delete queue, and then the
 // auto-delete exchange whose last binding led there.
-func (s *supervision) missingEnds(due map[*patient]bool) map[string]bool {
+func (s *supervision) missingEnds(due map[*entry]bool) map[string]bool {
 	var ends topology.Topology
 	for p := range due {
 		b, ok := p.Entity.(topology.Binding)

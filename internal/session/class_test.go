@@ -17,7 +17,7 @@ func closed(scope core.Scope, code core.Code, text string) error {
 	return &core.Error{Scope: scope, Code: code, Text: text, Server: true}
 }
 
-func TestClassify(t *testing.T) {
+func TestClassOf(t *testing.T) {
 	dial := func(err error) error { return &core.DialError{Addr: "a:1", Step: "auth", Err: err} }
 	tests := []struct {
 		name string
@@ -43,7 +43,7 @@ func TestClassify(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if got := classify(test.err); got != test.want {
+			if got := classOf(test.err); got != test.want {
 				t.Errorf("class %d; want %d", got, test.want)
 			}
 		})

@@ -25,8 +25,8 @@ const (
 	classes // how many there are
 )
 
-// classify sorts the error of a failed attempt.
-func classify(err error) class {
+// classOf sorts the error of a failed attempt.
+func classOf(err error) class {
 	if _, ok := errs.AsType[*core.ValidationError](err); ok {
 		return hopeless
 	}
