@@ -217,6 +217,27 @@ func TestServerClosesTheConnection(t *testing.T) {
 	})
 }
 
+// A call that fails because the server closes the connection finds it ended, also while its answer is not written.
+func TestACallFailsOnlyOnceTheConnectionSaysWhy(t *testing.T) {
+	for name, end := range map[string]func(p *peer){
+		"closed by the server": func(p *peer) { p.send(0, &wire.ConnectionClose{ReplyCode: 541}) },
+		"a breach":             func(p *peer) { p.send(0, &wire.ConnectionTune{}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				ch, p := openChannel(t, Config{Heartbeat: -1})
+				p.nc.In().SetBuffer(0) // the writer waits
+				end(p)
+				synctest.Wait()
+				_, err := ch.QueueDeclare(bg, QueueDeclare{})
+				if why := ch.Conn().Err(); err == nil || why == nil || !errors.Is(err, why) {
+					t.Errorf("the call failed with %v, the connection with %v", err, why)
+				}
+			})
+		})
+	}
+}
+
 func TestCloseCrossesTheServersClose(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, p := openConn(t, Config{})

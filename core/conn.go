@@ -260,10 +260,8 @@ func (c *Conn) farewells() (all []farewell) {
 // comes free, then, on the reader's goroutine, the state.
 func (c *Conn) die(cause error) {
 	cause = lost(cause)
+	c.doom(cause)
 	c.mu.Lock()
-	if c.cause == nil {
-		c.cause = cause
-	}
 	select {
 	case <-c.dying:
 		c.mu.Unlock()
@@ -274,6 +272,16 @@ func (c *Conn) die(cause error) {
 	close(c.dying)
 	c.mu.Unlock()
 	closeSocket(c.nc)
+}
+
+// doom has [Conn.Err] tell why the connection is about to end, unless it already does: a call that
+// fails over that end must not find the connection alive.
+func (c *Conn) doom(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause == nil {
+		c.cause = cause
+	}
 }
 
 // closeSocket closes nc at once. TLS would first say goodbye, and wait for a

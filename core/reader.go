@@ -104,9 +104,11 @@ func (c *Conn) onConnection(f wire.Frame) error {
 	}
 	switch m := m.(type) {
 	case *wire.ConnectionClose:
-		_ = c.out.last(&wire.ConnectionCloseOk{}, nil, serverClose(m)) // fails only if this side closes too
+		err := serverClose(m)
+		c.doom(err)
+		_ = c.out.last(&wire.ConnectionCloseOk{}, nil, err) // fails only if this side closes too
 		c.awaitFlush()
-		return serverClose(m)
+		return err
 	case *wire.ConnectionCloseOk:
 		return c.onCloseOk()
 	case *wire.ConnectionBlocked:
@@ -149,6 +151,7 @@ func (c *Conn) complain(err error) {
 	if !e.Fault() {
 		return
 	}
+	c.doom(err)
 	if c.out.last(&wire.ConnectionClose{ReplyCode: uint16(e.Code), ReplyText: clip(e.Text, 255)}, c.farewells(), err) == nil {
 		c.awaitFlush()
 	}
