@@ -9,12 +9,12 @@ import "context"
 func (c *Connection) Each(ctx context.Context, serve func(s *Session) (done bool, err error)) error {
 	var after uint64 // sessions up to this epoch are dead
 	for {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
 		s, err := c.SessionAfter(ctx, after)
 		if err != nil {
 			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		if done, err := serve(s); done {
 			return err
