@@ -92,10 +92,10 @@ func Open(ctx context.Context, conn *session.Connection) (*Channel, error) {
 		conn: conn,
 		poke: make(chan struct{}, 1), turn: make(chan struct{}, 1), done: make(chan struct{}), taken: map[string]bool{}, endings: map[string]*session.Member{},
 	}
-	err := conn.Host(func(life context.Context, number int) func() {
+	err := conn.Host(func(life context.Context, number int) (run, ended func()) {
 		ch.name = fmt.Sprintf("channel %d", number)
 		ch.ctx, ch.stop = context.WithCancelCause(life)
-		return ch.runChannel
+		return ch.runChannel, func() { close(ch.done) }
 	})
 	if err != nil {
 		return nil, err

@@ -19,7 +19,6 @@ import (
 // until the channel or the connection is closed. Whichever end it notices first,
 // nothing waits for a channel behind it.
 func (ch *Channel) runChannel() {
-	defer close(ch.done)
 	physical, err := ch.reopen()
 	ch.end(err)
 	ch.closed(physical)

@@ -186,7 +186,7 @@ func (f *feed) prepare(s *session.Session, err error, failures int) {
 
 // pause waits after n failures in a row.
 func (f *feed) pause(s *session.Session, n int) {
-	t := time.NewTimer(backoff.After(n, 50*time.Millisecond, 10*time.Second))
+	t := time.NewTimer(backoff.After(n, 25*time.Millisecond, 5*time.Second))
 	defer t.Stop()
 	select {
 	case <-t.C:

@@ -685,10 +685,10 @@ func TestACalmLifeEndsASeriesOfLosses(t *testing.T) {
 			if out > limit+step {
 				t.Errorf("loss %d: out for %s; want %s at most", i+1, out, limit)
 			}
-			limit = min(max(2*limit, 50*time.Millisecond), 10*time.Second)
+			limit = min(max(2*limit, 25*time.Millisecond), 5*time.Second)
 			longest = max(longest, out)
 		}
-		if longest < 5*time.Second {
+		if longest < 4*time.Second {
 			t.Errorf("after many losses never out for more than %s", longest)
 		}
 		time.Sleep(time.Minute)

@@ -184,8 +184,9 @@ func (c *Connection) Closed() bool {
 }
 
 // Host starts what lives on the connection, and ends with it: it lives within life, and the connection is not done
-// before run has returned. number counts what was hosted. It fails once the connection is closed.
-func (c *Connection) Host(start func(life context.Context, number int) (run func())) error {
+// before run has returned. Then the connection is not in use by it, and ended is called. number counts what was
+// hosted. It fails once the connection is closed.
+func (c *Connection) Host(start func(life context.Context, number int) (run, ended func())) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -193,13 +194,14 @@ func (c *Connection) Host(start func(life context.Context, number int) (run func
 	}
 	c.startLocked()
 	c.channels++
-	run := start(c.ctx, c.channels)
+	run, ended := start(c.ctx, c.channels)
 	c.open++
 	c.running.Go(func() {
 		run()
 		c.mu.Lock()
-		defer c.mu.Unlock()
 		c.open--
+		c.mu.Unlock()
+		ended()
 	})
 	return nil
 }
