@@ -81,7 +81,7 @@ func (r *rabbit) stop() {
 	r.broker, r.conn = nil, nil
 }
 
-// prepare makes the job's queue anew, with the messages that it consumes.
+// prepare makes the job's queue again, with the messages that it consumes.
 func (r *rabbit) prepare(ctx context.Context, j job.Job) error {
 	if _, err := r.ch.QueueDelete(ctx, core.QueueDelete{Queue: j.Queue}); err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// errBubble: whoever waits for a socket is not idle to a bubble, whose time then stands still for good.
+// errBubble: a goroutine that waits for a socket is not idle to a bubble, whose time then stands still for good.
 var errBubble = errors.New("a synctest bubble cannot wait for sockets, and would hang: " +
 	"have the client connect by Broker.DialContext, or leave the bubble")
 

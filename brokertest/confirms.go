@@ -79,7 +79,7 @@ func (c *conn) flushConfirms() {
 	c.confirming = c.confirming[:0]
 }
 
-// flushConfirms sends the channel's verdicts, joined as far as all tags below have the same.
+// flushConfirms sends the channel's verdicts, joined where all tags below have the same.
 func (ch *channel) flushConfirms() {
 	k := &ch.confirms
 	if len(k.acked)+len(k.nacked) == 0 {

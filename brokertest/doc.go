@@ -14,7 +14,7 @@
 // [Broker.Messages], [Broker.Bindings], [Broker.Consumers], [Broker.Connections]. [Broker.Publish] gives the service
 // under test something to do.
 //
-// Clients may connect by TLS: [Broker.TLSURL]. What an operator sets up is there as far as clients see it: users,
+// Clients may connect by TLS: [Broker.TLSURL]. What an operator sets up is there the way clients see it: users,
 // permissions and topic permissions ([Broker.SetPermissions], [Broker.SetTopicPermissions]), policies
 // ([Broker.SetPolicy]), alarms and deletions.
 //

@@ -44,7 +44,7 @@ type Channel struct {
 	ctx  context.Context // ends with Close, or with the connection
 	stop context.CancelCauseFunc
 	poke chan struct{} // capacity 1: look at the consumers
-	turn chan struct{} // capacity 1: taken by whoever depends on the qos in force
+	turn chan struct{} // capacity 1: taken by what depends on the qos in force
 	done chan struct{} // closed when its goroutine has ended
 
 	onReturn atomic.Pointer[func(*core.Return)]
@@ -81,7 +81,7 @@ type modes struct {
 // ErrTxLost: the transaction ended with the physical channel that it had
 // begun on, and the broker rolled it back, publishes and acks. It had begun
 // where the one before had ended, whether anything was done in it or not.
-// Begin anew.
+// Begin again.
 var ErrTxLost = errors.New("channel: the transaction was lost with its channel and rolled back")
 
 // Open opens a channel on conn. It waits for a connection within ctx.

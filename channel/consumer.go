@@ -67,7 +67,7 @@ type Consumer struct {
 	err      error                     // why it ended
 	holds    error                     // what it holds that it can do nothing with
 	holdsOn  *core.Channel             // until that ends
-	tooLarge []*recovery.TooLargeError // of which no event has told
+	tooLarge []*recovery.TooLargeError // no event has told of them yet
 	changed  gate.Gate
 }
 
@@ -243,7 +243,7 @@ func (c *Consumer) All(ctx context.Context) iter.Seq2[*core.Delivery, error] {
 func (c *Consumer) Cancel(ctx context.Context) error { return c.channel.cancel(ctx, c, false) }
 
 // cancel ends c, and its physical consumer too. One that is being started is
-// cancelled by whoever does that, and waited for.
+// cancelled by the goroutine that does that, and waited for.
 func (ch *Channel) cancel(ctx context.Context, c *Consumer, noWait bool) error {
 	ch.remove(c, core.ErrClosed)
 	ch.mu.Lock()

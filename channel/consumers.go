@@ -83,7 +83,7 @@ func (ch *Channel) window() int {
 	return consumeWindow
 }
 
-// start starts consumers, of which one that is suspect is the only one.
+// start starts consumers. One that is suspect is started alone.
 func (ch *Channel) start(physical *core.Channel, consumers []*Consumer) error {
 	ctx, cancel := ch.during(physical)
 	defer cancel()

@@ -256,7 +256,7 @@ func (ch *Channel) restoreInTurn(s *session.Session, physical *core.Channel) err
 	return ch.restore(s, physical, ch.currentQos())
 }
 
-// during returns a context that ends with the physical channel too: whoever waits
+// during returns a context that ends with the physical channel too: a goroutine that waits
 // for something else must not keep the next one from being opened.
 func (ch *Channel) during(physical *core.Channel) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ch.ctx)

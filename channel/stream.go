@@ -119,7 +119,7 @@ func (p *position) settleLocked(prefetch int) {
 	p.received = p.received[n:]
 }
 
-// arguments returns args for the next subscription. recreations is how often the queue was declared anew.
+// arguments returns args for the next subscription. recreations is how often the queue was declared again.
 func (p *position) arguments(args core.Table, recreations, prefetch int) core.Table {
 	if !p.offsets.IsStream() {
 		return args

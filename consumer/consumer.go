@@ -83,7 +83,7 @@ func (c *Consumer) Run(ctx context.Context, handle Handler) error {
 // [Consumer.Stop] is called, and then stops in order: no new message is begun,
 // running handlers finish and their acks are written, what was prefetched goes
 // back to the queue. With [AutoAck] nothing goes back: what has arrived is
-// handled too, as far as [StopTimeout] suffices; the rest counts as
+// handled too, within [StopTimeout]; the rest counts as
 // [Stats.Dropped]. [Consumer.Done] and [Consumer.Err] tell of the end.
 //
 // It returns an error, and the consumer has ended, when the broker refuses the

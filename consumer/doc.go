@@ -1,5 +1,5 @@
 // Package consumer consumes queues across outages: a [Consumer] is a logical
-// handle that subscribes anew on every session and never mixes deliveries of
+// handle that subscribes again on every session and never mixes deliveries of
 // one with another.
 //
 // A delivery belongs to the channel that brought it. When that channel is

@@ -38,7 +38,7 @@ type feed struct {
 	turns     atomic.Uint64  // of deliveries, while some wait to be handled again
 	slots     sync.WaitGroup // runSlots
 
-	recreations int       // of the stream, as far as is known; of runFeed
+	recreations int       // of the stream, if that is known; of runFeed
 	isolation   isolation // of runFeed
 
 	mu        sync.Mutex // guards the following
@@ -176,7 +176,7 @@ func (f *feed) prepare(s *session.Session, err error, failures int) {
 		f.pause(s, failures-1)
 	}
 	if f.c.offsets.IsStream() && record.Gone(err) {
-		f.c.offsets.Replaced() // whoever declares it again
+		f.c.offsets.Replaced() // whichever client declares it again
 	}
 	if errors.Is(err, core.ErrCancelled) || errors.Is(err, core.ErrNotFound) {
 		// What this does not restore shows when the subscription is tried.

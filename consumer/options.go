@@ -144,7 +144,7 @@ func RequeuePause(first, limit time.Duration) Option {
 //
 // By default such a message is held, unread and unsettled, so that nothing is
 // lost: it takes a place of the [Prefetch], the others are handled, and the state
-// is degraded until the channel ends. Then it is delivered again, to whoever
+// is degraded until the channel ends. Then it is delivered again, to whichever consumer
 // comes first. Held messages that fill the prefetch stop the consumer: with a
 // prefetch of 1 the first one does.
 //

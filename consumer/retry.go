@@ -119,7 +119,7 @@ func pastOf(d *core.Delivery, here int) past {
 	return p
 }
 
-// attempts returns how often it was tried before, as far as is known.
+// attempts returns how often it was tried before, if that is known.
 func (p past) attempts() int64 {
 	n := max(p.counted, p.acquired)
 	if n == 0 && p.redelivered {

@@ -145,7 +145,7 @@ func (f *feed) endSlots(sub *subscription) error {
 
 // awaitSlots waits until no further consumer is added any more. The feed has stopped.
 func (f *feed) awaitSlots() {
-	f.mu.Lock() // whoever had it before has added to slots, or found the end
+	f.mu.Lock() // its last holder has added to slots, or found the end
 	//lint:ignore SA2001 see above
 	f.mu.Unlock()
 	f.slots.Wait()

@@ -89,7 +89,7 @@ func (c *Consumer) await(f *feed, idle <-chan struct{}, begun time.Time, grace t
 }
 
 // hurry has the consumer, when it stops, leave its handlers less time than the stop timeout, so that what they
-// hold is given back in order before whoever stops it runs out of time.
+// hold is given back in order before its stop runs out of time.
 func (c *Consumer) hurry(end time.Time) {
 	left := time.Until(end)
 	select {

@@ -21,11 +21,11 @@ import (
 //
 // After a loss the consumer goes on at the first message that it has not
 // settled, instead of at that place again; only while none was delivered yet
-// does it begin anew. With "next" that is when it first subscribed, and a
+// does it begin again. With "next" that is when it first subscribed, and a
 // moment before, so that a few older messages may come too; with "last" it is
 // the chunk that is the last one then, and what came in between is missed.
 // If the broker lost the stream meanwhile and it was declared again, it goes on at its first message.
-// [Consumer.Offset] tells how far it is, to be stored by whoever wants to go
+// [Consumer.Offset] tells how far it is, to be stored by an application that wants to go
 // on there in another process.
 //
 // A stream delivers nothing again by itself: a handler that fails, or asks for
@@ -114,7 +114,7 @@ func (c *Consumer) explained(err error) error {
 	return err
 }
 
-// checkReplaced begins a stream anew if it was gone, and declared again, since the
+// checkReplaced begins a stream again if it was gone, and declared again, since the
 // last subscription.
 func (f *feed) checkReplaced() {
 	if n := f.c.conn.Recreations(f.c.Queue()); n != f.recreations {

@@ -235,7 +235,7 @@ func (ch *Channel) onReply(m wire.Method, d *Delivery) error {
 	ch.progress = time.Now()
 	orphan, ended := p.orphan, !isCancelled(ch.calls, p.consumer)
 	ch.mu.Unlock()
-	switch m.ID() { // whoever waits finds it done
+	switch m.ID() { // a waiter finds it done
 	case wire.MethodBasicCancelOk:
 		if ended {
 			ch.remove(p.consumer)

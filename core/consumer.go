@@ -106,7 +106,7 @@ func (c *Consumer) Cancel(ctx context.Context) error {
 // end marks the consumer as ended, with err or, if nil, with its own reason.
 // Deliveries held are dropped unless the application may still settle them, or
 // nobody would deliver them again.
-// It is called once, by whoever removed the consumer from its channel.
+// It is called once, by the code that removed the consumer from its channel.
 func (c *Consumer) end(err error, drop bool) {
 	switch {
 	case err != nil:

@@ -32,7 +32,7 @@ type Delivery struct {
 	settled  atomic.Bool
 }
 
-// Properties decodes the message's properties, anew at each call.
+// Properties decodes the message's properties, again at each call.
 func (d *Delivery) Properties() Properties {
 	p, _ := wire.DecodeProperties(d.props) // checked when it arrived
 	return p
@@ -165,7 +165,7 @@ type Return struct {
 	tagged     bool // sent with a header of ours
 }
 
-// Properties decodes the message's properties, anew at each call: those that it
+// Properties decodes the message's properties, again at each call: those that it
 // was published with, without [TagHeader].
 func (r *Return) Properties() Properties {
 	p, _ := wire.DecodeProperties(r.props) // checked when it arrived

@@ -11,7 +11,7 @@ import (
 
 // Code is an AMQP reply code. It is an error, so that the constants below
 // serve as targets of errors.Is: errors.Is(err, core.ErrNotFound) is true for
-// every [*Error] with code 404, whoever closed what.
+// every [*Error] with code 404, whichever side closed what.
 //
 // The names are those of the specification (chapter 1.2, "constants").
 type Code uint16

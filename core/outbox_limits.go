@@ -10,7 +10,7 @@ import (
 
 // admit waits until the data lane is below its budget, and below limit. The
 // bound is soft by one message a publisher. It also returns, without an error,
-// when dead is closed: whoever comes in finds out why.
+// when dead is closed: a caller that comes in finds out why.
 func (o *outbox) admit(ctx context.Context, limit int64, dead <-chan struct{}) error {
 	limit = min(limit, o.budget)
 	for o.queued.Load() >= limit {

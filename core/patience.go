@@ -68,7 +68,7 @@ func ended(done bool, err error) error {
 // interval is how often it is looked whether bytes leave.
 func (p *patience) interval() time.Duration { return max(p.limit/8, 1) }
 
-// look lets the limit begin anew if there is a reason.
+// look lets the limit begin again if there is a reason.
 func (p *patience) look() {
 	if p.progress != nil {
 		if at := p.progress(); at.After(p.since) {

@@ -63,7 +63,7 @@ func (s TLSSource) load(ctx context.Context) (*tls.Config, error) {
 	return t, err
 }
 
-// TLSFiles names PEM files for a TLS connection. They are read anew at each
+// TLSFiles names PEM files for a TLS connection. They are read again at each
 // dial, so that renewed certificates are taken up:
 //
 //	cfg.TLS = core.TLSFiles{CA: "ca.pem", Cert: "client.pem", Key: "client.key"}.Load

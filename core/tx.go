@@ -36,7 +36,7 @@ func (t *tx) note(tag uint64) {
 	}
 }
 
-// end begins anew behind the commit or rollback that is being sent.
+// end begins again behind the commit or rollback that is being sent.
 func (t *tx) end() {
 	if t != nil {
 		t.ended = append(t.ended, t.txWork)

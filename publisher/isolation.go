@@ -18,7 +18,7 @@ func (i *isolation) narrow(suspects int) {
 	i.left = i.group
 }
 
-// restart begins the group anew, on a new channel.
+// restart begins the group again, on a new channel.
 func (i *isolation) restart() { i.left = i.group }
 
 // admits reports whether one more message may be sent, with so many in flight

@@ -103,7 +103,7 @@ func MaxAttempts(n int) Option { return func(c *config) { c.maxAttempts = n } }
 
 // ReturnGrace is how long after a reconnect a returned message, or one to an
 // exchange that does not exist, is sent again instead: another node of the
-// cluster may not know of the route yet. Each reconnect begins it anew, so that a
+// cluster may not know of the route yet. Each reconnect begins it again, so that a
 // message that no queue takes has its result once a connection has lived so
 // long. What the broker may deliver though it returned it is never sent again: see [MandatoryAuto],
 // and messages to exchanges of types that are not RabbitMQ's own. Default: [DefaultReturnGrace]; 0 turns it off, a negative time is an error.

@@ -24,7 +24,7 @@ type Receipt struct {
 	handing   bool          // the runner is handing it to a channel
 	suspect   bool          // the last attempt ended as unknown: it may be what killed the channel
 	maybeSent bool          // an attempt before that did: the broker may have it
-	doubt     string        // or, as far as r is not itself what the broker wrote this about
+	doubt     string        // or, where r is not itself what the broker wrote this about
 	refused   core.Verdict  // nacked or returned, to be tried again; else zero
 	refusals  int           // how often
 	closings  int           // of a connection on which it was alone
@@ -69,8 +69,8 @@ func (r *Receipt) Done() <-chan struct{} {
 // held, and no channel reads the message any more.
 func (r *Receipt) letGo() { r.pub.Body, r.pub.Properties.Headers = nil, nil }
 
-// announceLocked tells whoever waits that r is over, as the last thing that is done
-// with it: its sender may use it anew.
+// announceLocked tells those who wait that r is over, as the last thing that is done
+// with it: its sender may use it again.
 func (r *Receipt) announceLocked() {
 	if r.done != nil {
 		close(r.done)

@@ -182,7 +182,7 @@ var (
 )
 
 // cleared reports whether everything that was in doubt was sent on a connection
-// of its own and had its verdict; or, for whoever is impatient, was sent and
+// of its own and had its verdict; or, for an impatient caller, was sent and
 // the connection lived.
 func (p *Publisher) cleared(impatient bool) bool {
 	p.mu.Lock()

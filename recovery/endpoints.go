@@ -12,7 +12,7 @@ import (
 )
 
 // Resolver returns the endpoints to try, most preferred first. It is called at
-// each attempt, so that names, credentials and certificates are read anew. It
+// each attempt, so that names, credentials and certificates are read again. It
 // must return when ctx ends, after ten seconds; it is not waited for much longer.
 type Resolver func(ctx context.Context) ([]core.Config, error)
 

@@ -55,7 +55,7 @@ const (
 	// for good, or has met ten failures of one in a queue that may (Entity, Name is the queue; Err says what to set).
 	EventFailuresDropped
 	// EventWarning: something is taken as it is, but hardly as it was meant (Entity, Err; Count is how
-	// many there are, of which Err joins the first).
+	// many there are; Err joins the first of them).
 	EventWarning
 	// EventRecreated: a queue that should have survived was gone, with its messages (Entity).
 	EventRecreated

@@ -9,7 +9,7 @@ import (
 	"github.com/warren-mq/warren/topology"
 )
 
-// Reason is why the broker did not do as asked, as far as the reply tells.
+// Reason is why the broker did not do as asked, if the reply tells.
 type Reason uint8
 
 // The reasons of a refusal.
@@ -83,7 +83,7 @@ type Refusal struct {
 	Reason   Reason
 	Err      error
 	Attempts int // how often in a row, this one included
-	// Conn is the connection that is being restored, for whoever wants to repair
+	// Conn is the connection that is being restored, for code that wants to repair
 	// something first, on a channel of its own: until everything is declared,
 	// the logical connection has no session. Nil if the entity closed it.
 	Conn *core.Conn

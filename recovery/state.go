@@ -32,7 +32,7 @@ func (s Stage) String() string {
 	return fmt.Sprintf("stage %d", uint8(s))
 }
 
-// Reached reports whether a connection has come as far as stage, and is not closed.
+// Reached reports whether a connection has reached stage, and is not closed.
 func (s Stage) Reached(stage Stage) bool { return s >= stage && s != StageClosed }
 
 // State is a connection's state at one moment.

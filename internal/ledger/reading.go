@@ -11,7 +11,7 @@ import (
 const steady = time.Second
 
 // liveliness tells when a broker was last surely at work. One that was frozen first lets its timers speak when it
-// thaws: it sends a heartbeat, and may give up a connection of which it has not read what waits there.
+// thaws: it sends a heartbeat, and may give up a connection without having read what waits there.
 type liveliness struct {
 	spoke  int64 // last frame
 	woke   int64 // first frame after a silence

@@ -57,7 +57,7 @@ func (c *Conn) add(r Record) {
 	c.shard.add(r)
 }
 
-// Close tells that the connection is gone, whoever ended it. Nothing more is told of it: a
+// Close tells that the connection is gone, whichever side ended it. Nothing more is told of it: a
 // ledger in files keeps none open for it.
 func (c *Conn) Close() {
 	c.lose()

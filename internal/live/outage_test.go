@@ -130,7 +130,7 @@ func testHalfOpen(t *testing.T, broker *docker.Broker) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ch.QueueDelete(ctx, core.QueueDelete{Queue: "q"}); err != nil { // as if the broker had started anew
+	if _, err := ch.QueueDelete(ctx, core.QueueDelete{Queue: "q"}); err != nil { // as if the broker had started again
 		t.Fatal(err)
 	}
 	second.Reset()

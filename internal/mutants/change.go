@@ -30,7 +30,7 @@ func (c change) apply(src []byte) []byte {
 	return slices.Concat(src[:c.start], []byte(c.with), src[c.end:])
 }
 
-// shuffled returns the changes in an order of the seed, of which a sample is the beginning.
+// shuffled returns the changes in an order of the seed; a sample is its beginning.
 func shuffled(all []change, seed uint64) []change {
 	all = slices.Clone(all)
 	slices.SortFunc(all, func(a, b change) int {

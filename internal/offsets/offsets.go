@@ -146,7 +146,7 @@ func (o *Offsets) Restart() (round int, next uint64, known bool) {
 	return o.round, next, known
 }
 
-// Replaced notes that there is another stream under the name, all of which is new.
+// Replaced notes that there is another stream under the name, and all in it is new.
 func (o *Offsets) Replaced() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -107,7 +107,7 @@ func TestSurveyOfAnEmptyBroker(t *testing.T) {
 	})
 }
 
-// TestSurveyAlwaysLooksForStreams: whoever reads one must know that its offsets begin anew.
+// TestSurveyAlwaysLooksForStreams: whoever reads one must know that its offsets begin again.
 func TestSurveyAlwaysLooksForStreams(t *testing.T) {
 	tests := []struct {
 		name   string

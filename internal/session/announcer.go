@@ -9,7 +9,7 @@ import (
 
 // announcer is the connection's lock, and what is to be told of what happens
 // under it: events are queued while it is held, and handed over, in order, by
-// whoever releases it. So they keep the order of what they tell, and no
+// the goroutine that releases it. So they keep the order of what they tell, and no
 // function of the application is called with the lock held.
 type announcer struct {
 	sync.Mutex

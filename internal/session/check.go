@@ -26,7 +26,7 @@ type check struct {
 // the replay on the next. What is missing is declared again, or quarantined.
 //
 // A session alone does not prove as much: its connection may be dead, and the
-// broker started anew, without anybody having noticed. Errors: those of
+// broker started again, unnoticed. Errors: those of
 // [Connection.Session].
 func (c *Connection) Verify(ctx context.Context) error {
 	c.mu.Lock()

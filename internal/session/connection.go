@@ -89,7 +89,7 @@ func (c *Connection) Session(ctx context.Context) (*Session, error) {
 }
 
 // SessionAfter is [Connection.Session] for a session with an epoch above
-// after: for whoever found the present one dead before the supervisor did.
+// after: for a caller that found the present one dead before the supervisor did.
 func (c *Connection) SessionAfter(ctx context.Context, after uint64) (*Session, error) {
 	c.mu.Lock()
 	for {

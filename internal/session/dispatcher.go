@@ -26,7 +26,7 @@ const listenerGrace = time.Second
 var errListening = errors.New("an event listener has not returned")
 
 // Dispatcher brings events to subscribers in the order in which they were
-// emitted. [Dispatcher.Emit] never blocks, so that whoever emits, with
+// emitted. [Dispatcher.Emit] never blocks, so that the emitter, with
 // whatever lock held, is never stalled by a subscriber; a subscriber may call
 // any API and take its time.
 //

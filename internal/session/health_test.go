@@ -163,7 +163,7 @@ func TestSecretsAreRenewedBeforeTheyExpire(t *testing.T) {
 		if c.State().Epoch != 1 || len(sent()) < 3 {
 			t.Errorf("epoch %d, sent %v", c.State().Epoch, sent())
 		}
-		// A new connection asks anew, without renew.
+		// A new connection asks again, without renew.
 		before := asked.Load()
 		a.Drop()
 		awaitEpoch(t, c, 2)

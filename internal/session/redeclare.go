@@ -25,7 +25,7 @@ func (c *Connection) Resolve(queue string) string {
 }
 
 // Redeclare declares a recorded queue again on s, with its bindings and the
-// exchanges through which messages reach it, for whoever found it gone while
+// exchanges through which messages reach it, for a caller that found it gone while
 // the connection lives. What is tried again by the connection because it closes
 // connections, or was not answered, is left to it. It reports whether the queue is recorded; the error is
 // the first refusal, or the loss of the connection. Of several that find the
@@ -87,7 +87,7 @@ func (c *Connection) begin(ctx context.Context, queue string) (done func(), err 
 }
 
 // Recreations returns how often a recorded queue was found gone that should have
-// been there, and was declared anew, empty. A stream counts its offsets from 0 then.
+// been there, and was declared again, empty. A stream counts its offsets from 0 then.
 func (c *Connection) Recreations(queue string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -127,7 +127,7 @@ func (c *Connection) renamed(queue, name string) {
 }
 
 // upstreamSteps returns the steps of the i-th phase that bring queue back. The
-// plan is made anew: the name may have changed in the phase before.
+// plan is made again: the name may have changed in the phase before.
 func (c *Connection) upstreamSteps(i int, queue string) []record.Step {
 	steps := c.cfg.Recorder.Upstream(topology.Topology{Queues: []topology.Queue{{Name: queue}}})[i].Steps
 	c.mu.Lock()

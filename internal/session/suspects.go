@@ -10,7 +10,7 @@ import (
 	"github.com/warren-mq/warren/internal/record"
 )
 
-// suspects are the entities of which one made the broker close a connection.
+// suspects are entities; one of them made the broker close a connection.
 // On the next connection they are declared one by one.
 type suspects map[string]bool
 

@@ -82,7 +82,7 @@ func (s *supervision) chores(conn *core.Conn, now time.Time) error {
 	return nil
 }
 
-// retryQuarantined declares the quarantined entities that are due, as far as
+// retryQuarantined declares the quarantined entities that are due, if
 // they are still recorded, and before a binding whose ends were missing those ends.
 func (s *supervision) retryQuarantined(conn *core.Conn, now time.Time) error {
 	s.c.mu.Lock()

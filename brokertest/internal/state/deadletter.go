@@ -111,7 +111,7 @@ func addDeath(deaths []any, fresh wire.Table) []any {
 	return append([]any{fresh}, deaths...)
 }
 
-// writeDeaths writes RabbitMQ's headers about the deaths, of which the first is the last.
+// writeDeaths writes RabbitMQ's headers about the deaths, the last one first.
 func writeDeaths(p *wire.Properties, q *Queue, deaths []any, first bool) {
 	if p.Headers == nil {
 		p.Headers = wire.Table{}

@@ -136,7 +136,7 @@ func (m *Message) Headers() wire.Table {
 	return m.headers
 }
 
-// edit changes the properties. Only whoever has made the message may do that.
+// edit changes the properties. Only its maker may do that.
 func (m *Message) edit(change func(*wire.Properties)) {
 	m.Properties = EditProperties(m.Properties, change)
 	m.headers, m.decoded = nil, false

@@ -265,7 +265,7 @@ func (q *Queue) Purge() (messages int, r *Refusal) {
 }
 
 // Count returns what declare-ok says of the queue, which counts no consumers of a stream. A classic queue that
-// expires begins its time anew.
+// expires begins its time again.
 func (q *Queue) Count() (messages, consumers int) {
 	switch q.Kind {
 	case kindStream:

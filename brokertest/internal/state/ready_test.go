@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestReadyKeepsPlaces compares with a list that is sorted anew each time: by priority, then by position.
+// TestReadyKeepsPlaces compares with a list that is sorted again each time: by priority, then by position.
 func TestReadyKeepsPlaces(t *testing.T) {
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 1))
