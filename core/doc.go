@@ -5,7 +5,7 @@
 // A [Conn] and a [Channel] are born once, by [Dial] and [Conn.Channel], and die
 // once, with one cause, which their Err tells and their Done announces. What
 // belonged to them dies with them: a [Delivery] of a dead channel refuses to be
-// settled, a publish without a verdict is [OutcomeNotSent] or [OutcomeUnknown]. Whoever wants
+// settled, a publish without a verdict is [OutcomeNotSent] or [OutcomeUnknown]. A program that wants
 // to go on opens a new one.
 //
 // All methods are safe for concurrent use. Every wait ends with its context or
