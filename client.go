@@ -5,15 +5,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/warren-mq/warren/channel"
-
-	"github.com/warren-mq/warren/internal/session"
-
 	"go.uber.org/zap"
 
+	"github.com/warren-mq/warren/channel"
 	"github.com/warren-mq/warren/consumer"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/record"
+	"github.com/warren-mq/warren/internal/session"
 	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
 )

@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/session"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 	"github.com/warren-mq/warren/topology/compare"

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
 )

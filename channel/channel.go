@@ -10,10 +10,9 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/gate"
+	"github.com/warren-mq/warren/internal/session"
 )
 
 // Channel is a logical AMQP channel: it has every method of [core.Channel],

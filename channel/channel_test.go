@@ -10,16 +10,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/warren-mq/warren/internal/session"
-
-	"github.com/warren-mq/warren/internal/session/sessiontest"
-
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/record"
+	"github.com/warren-mq/warren/internal/session"
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // bed is a broker in memory with a client's connection to it.

@@ -6,9 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/session"
 )
 
 // Nobody waits for the broker's answer, but it is told.

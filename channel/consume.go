@@ -6,9 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/session"
 )
 
 // remove ends a consumer for good.

@@ -9,15 +9,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/warren-mq/warren/internal/backoff"
-	"github.com/warren-mq/warren/internal/session"
-
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/internal/gate"
 	"github.com/warren-mq/warren/internal/offsets"
+	"github.com/warren-mq/warren/internal/session"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // Consumer is a consumer on a [Channel]. It goes on, under the same tag, when

@@ -9,15 +9,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/warren-mq/warren/internal/session"
-
-	"github.com/warren-mq/warren/internal/session/sessiontest"
-
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/internal/session"
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // A: a delivery's tag is acked on the connection that brought it, or nowhere.
@@ -228,7 +225,7 @@ func TestAConsumeWithoutAnswerHangsNothing(t *testing.T) {
 }
 
 // I: a channel that is closed again and again is reopened ever more slowly.
-func TestASoftErrorStormMeetsABreaker(t *testing.T) {
+func TestASoftErrorStormIsSlowedDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := sessiontest.NewServer(t, &memnet.Network{}, "a:1")
 		c, j := connected(t, session.Config{}, a.Endpoint())

@@ -7,13 +7,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/warren-mq/warren/internal/session"
-
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/session"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // The report of a recovery is completed when the consumers are back, each with its outcome.

@@ -10,16 +10,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/warren-mq/warren/internal/session"
-
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/cenkalti/backoff/v4"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/hook"
+	"github.com/warren-mq/warren/internal/session"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // Whichever function of the application ends its goroutine, as FailNow does: the connection comes back.

@@ -6,15 +6,12 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/warren-mq/warren/internal/session"
-
-	"github.com/warren-mq/warren/internal/session/sessiontest"
-
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/session"
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // On a connection of its own the broker refuses the binding of an exclusive

@@ -5,13 +5,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/warren-mq/warren/internal/session"
-
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/session"
+	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 )
 

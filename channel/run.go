@@ -5,14 +5,12 @@ import (
 	"errors"
 	"time"
 
-	"github.com/warren-mq/warren/internal/backoff"
-	"github.com/warren-mq/warren/internal/session"
-
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/internal/errs"
+	"github.com/warren-mq/warren/internal/session"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // runChannel is the goroutine that opens one physical channel after another,

@@ -7,13 +7,11 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/warren-mq/warren/internal/session"
-
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/session"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // A multiple goes through the same fence as a single ack: of a delivery whose consumer

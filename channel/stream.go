@@ -5,10 +5,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/offsets"
+	"github.com/warren-mq/warren/internal/session"
 	"github.com/warren-mq/warren/topology"
 )
 

@@ -8,9 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/session"
 )
 
 var streamArguments = core.Table{"x-queue-type": "stream"}

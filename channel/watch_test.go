@@ -5,15 +5,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/warren-mq/warren/internal/session"
-
-	"github.com/warren-mq/warren/internal/session/sessiontest"
-
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/internal/session"
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // A connection that serves others is not given up because something in quarantine cannot be tried.

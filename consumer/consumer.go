@@ -9,10 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/offsets"
 	"github.com/warren-mq/warren/internal/session"
-
-	"github.com/warren-mq/warren/core"
 )
 
 // Consumer consumes one queue. Start it once, with [Consumer.Start],

@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/warren-mq/warren/channel"
-
-	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/brokertest"
+	"github.com/warren-mq/warren/channel"
 	"github.com/warren-mq/warren/consumer"
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/session"
 	"github.com/warren-mq/warren/recovery"
 )
 

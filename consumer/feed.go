@@ -7,13 +7,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/warren-mq/warren/internal/backoff"
-	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/gate"
 	"github.com/warren-mq/warren/internal/record"
+	"github.com/warren-mq/warren/internal/session"
 	"github.com/warren-mq/warren/recovery"
 )
 

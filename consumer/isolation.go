@@ -5,7 +5,6 @@ import (
 
 	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/recovery"
 )
 

@@ -6,9 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/session"
 )
 
 func TestOptionsAreValidated(t *testing.T) {

@@ -4,9 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/session"
 	"github.com/warren-mq/warren/topology"
 )
 

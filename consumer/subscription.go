@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/offsets"
 	"github.com/warren-mq/warren/internal/session"
-
-	"github.com/warren-mq/warren/core"
 )
 
 // subscription is one basic.consume on one physical channel. It is born once

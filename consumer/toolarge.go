@@ -3,9 +3,8 @@ package consumer
 import (
 	"sync"
 
-	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/session"
 	"github.com/warren-mq/warren/recovery"
 )
 

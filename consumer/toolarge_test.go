@@ -7,13 +7,11 @@ import (
 	"time"
 
 	"github.com/warren-mq/warren/channel"
-
-	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/consumer"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/errs"
+	"github.com/warren-mq/warren/internal/session"
 	"github.com/warren-mq/warren/recovery"
 )
 

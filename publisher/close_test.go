@@ -7,13 +7,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/cenkalti/backoff/v4"
 
 	"github.com/warren-mq/warren/brokertest"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
+	"github.com/warren-mq/warren/internal/session"
 	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
 )

@@ -8,11 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/errs"
+	"github.com/warren-mq/warren/internal/session"
 	"github.com/warren-mq/warren/publisher"
 )
 

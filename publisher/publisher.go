@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/gate"
+	"github.com/warren-mq/warren/internal/session"
 )
 
 // Publisher publishes messages, each to exactly one outcome. All methods are

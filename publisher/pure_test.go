@@ -133,7 +133,7 @@ func TestIsolationBeginsItsGroupAnew(t *testing.T) {
 	}
 }
 
-func TestBreaker(t *testing.T) {
+func TestThrottle(t *testing.T) {
 	now := time.Now()
 	b := newThrottle(burst, now)
 	for i := range burst {

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"time"
 
-	"github.com/warren-mq/warren/internal/backoff"
-	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/internal/errs"
+	"github.com/warren-mq/warren/internal/session"
 	"github.com/warren-mq/warren/recovery"
 )
 

@@ -5,9 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/session"
 )
 
 // A sender that is let into the window at the moment when its context ends may

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"time"
 
-	"github.com/warren-mq/warren/recovery"
-
 	"go.uber.org/zap"
 
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/hook"
 	"github.com/warren-mq/warren/internal/record"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // Config is what a [Connection] is made of. A field's zero value means its

@@ -6,11 +6,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/warren-mq/warren/internal/backoff"
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/internal/gate"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // Connection is a logical connection: it outlives any number of physical

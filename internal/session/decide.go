@@ -4,10 +4,9 @@ import (
 	"context"
 	"time"
 
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/record"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // decide asks the application, for as long as is left of its time.

@@ -8,10 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/internal/gate"
 	"github.com/warren-mq/warren/internal/hook"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // DefaultEventBuffer is how many events wait for a slow subscriber unless

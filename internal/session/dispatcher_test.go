@@ -7,9 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/recovery"
 )
 
 func TestListenersGetEveryEventInOrder(t *testing.T) {

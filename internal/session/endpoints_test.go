@@ -12,12 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/warren-mq/warren/internal/session/sessiontest"
-
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+	"github.com/warren-mq/warren/recovery"
 )
 
 func configs(addrs string) []core.Config {

@@ -8,11 +8,10 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/warren-mq/warren/internal/session/sessiontest"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/internal/session/sessiontest"
 )
 
 // E: the next connection authenticates as the first did.

@@ -7,9 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // Who was at it alone is to blame, and nobody else is: whoever had company at any moment does not know.

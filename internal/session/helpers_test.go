@@ -4,11 +4,9 @@ import (
 	"context"
 	"testing"
 
-	"github.com/warren-mq/warren/internal/session/sessiontest"
-
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
+	"github.com/warren-mq/warren/internal/session/sessiontest"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // start returns a connection to list with a journal; cfg says the rest.

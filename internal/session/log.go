@@ -4,9 +4,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/logging"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // logEvent writes an event as one line.

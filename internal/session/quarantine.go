@@ -8,7 +8,6 @@ import (
 
 	"github.com/warren-mq/warren/internal/backoff"
 	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/topology"
 )
 
@@ -47,6 +46,7 @@ const (
 	lastFatal  = time.Hour
 )
 
+// Waits returns the bounds of the waits between attempts at what was refused for a reason.
 func Waits(r recovery.Reason) (first, last time.Duration) {
 	switch r {
 	case recovery.ReasonLocked:

@@ -5,10 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/record"
+	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 )
 

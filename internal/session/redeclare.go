@@ -4,11 +4,10 @@ import (
 	"context"
 	"slices"
 
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/gate"
 	"github.com/warren-mq/warren/internal/record"
+	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 )
 

@@ -3,11 +3,10 @@ package session
 import (
 	"time"
 
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/cenkalti/backoff/v4"
 
 	"github.com/warren-mq/warren/internal/hook"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // policyOf returns the policy that the application's function makes. One that

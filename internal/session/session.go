@@ -5,12 +5,11 @@ import (
 	"maps"
 	"time"
 
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/hook"
 	"github.com/warren-mq/warren/internal/record"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // Session is one physical connection with the topology replayed on it.

@@ -4,10 +4,9 @@ import (
 	"context"
 	"slices"
 
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/gate"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // Subscription is a place in the stream of events. Its events wait in a

@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/hook"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // runSupervisor is the goroutine that makes one physical connection after

@@ -3,10 +3,9 @@ package session
 import (
 	"context"
 
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/record"
+	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"
 )
 

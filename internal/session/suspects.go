@@ -3,11 +3,10 @@ package session
 import (
 	"time"
 
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/errs"
 	"github.com/warren-mq/warren/internal/record"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // suspects are entities; one of them made the broker close a connection.

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"time"
 
-	"github.com/warren-mq/warren/channel"
-
-	"github.com/warren-mq/warren/internal/session"
-
 	"github.com/warren-mq/warren/bench/internal/job"
+	"github.com/warren-mq/warren/channel"
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/internal/record"
+	"github.com/warren-mq/warren/internal/session"
 	"github.com/warren-mq/warren/publisher"
 	"github.com/warren-mq/warren/recovery"
 	"github.com/warren-mq/warren/topology"

@@ -8,11 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warren-mq/warren/recovery"
-
 	"github.com/warren-mq/warren/core"
 	"github.com/warren-mq/warren/core/wire"
 	"github.com/warren-mq/warren/internal/memnet"
+	"github.com/warren-mq/warren/recovery"
 )
 
 // Journal keeps the events of a connection, and when it was dialled.
@@ -23,6 +22,7 @@ type Journal struct {
 	addrs  []string
 }
 
+// Emit notes an event.
 func (j *Journal) Emit(e recovery.Event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -59,12 +59,14 @@ func (j *Journal) Last(t *testing.T, k recovery.EventKind) recovery.Event {
 	return all[len(all)-1]
 }
 
+// Dialled returns the addresses that were dialled, in order.
 func (j *Journal) Dialled() []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return slices.Clone(j.addrs)
 }
 
+// Times returns when they were.
 func (j *Journal) Times() []time.Time {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -52,6 +52,7 @@ func NewServer(t *testing.T, n *memnet.Network, addr string) *Server {
 	return s
 }
 
+// Listen accepts connections, at first and again after Stop.
 func (s *Server) Listen(t *testing.T) {
 	t.Helper()
 	l, err := s.network.Listen(s.addr)
@@ -184,7 +185,7 @@ func (p *Peer) handle(channel uint16, m wire.Method) bool {
 	return script != nil && script(p, channel, m)
 }
 
-// answer does what a broker does to which everything is fine.
+// Answer does what a broker does to which everything is fine.
 func (p *Peer) Answer(channel uint16, m wire.Method) {
 	switch m := m.(type) {
 	case *wire.ConnectionStartOk:
@@ -247,6 +248,7 @@ func (p *Peer) reply(channel uint16, m wire.Method) {
 	}
 }
 
+// Send sends a method.
 func (p *Peer) Send(channel uint16, m wire.Method) {
 	b, err := wire.AppendMethod(nil, channel, m)
 	if err != nil {
@@ -255,7 +257,7 @@ func (p *Peer) Send(channel uint16, m wire.Method) {
 	_, _ = p.NC.Write(b) // fails when the client has gone
 }
 
-// refuse closes the channel over m.
+// Refuse closes the channel over m.
 func (p *Peer) Refuse(channel uint16, m wire.Method, code core.Code, text string) bool {
 	id := uint32(m.ID())
 	p.Closing[channel] = true
@@ -263,7 +265,7 @@ func (p *Peer) Refuse(channel uint16, m wire.Method, code core.Code, text string
 	return true
 }
 
-// kill closes the connection over m.
+// Kill closes the connection over m.
 func (p *Peer) Kill(m wire.Method, code core.Code, text string) bool {
 	id := uint32(m.ID())
 	p.Closing[0] = true
@@ -322,6 +324,7 @@ func (s *Server) Endpoint() core.Config {
 	}
 }
 
+// Count returns how many of the methods received begin with prefix.
 func (s *Server) Count(prefix string) int {
 	n := 0
 	for _, m := range s.Received() {
@@ -332,4 +335,5 @@ func (s *Server) Count(prefix string) int {
 	return n
 }
 
+// Equal reports whether got is want.
 func Equal(got []string, want ...string) bool { return slices.Equal(got, want) }

@@ -26,12 +26,13 @@ func Recorded(t *testing.T, queues ...topology.Queue) *record.Recorder {
 	return r
 }
 
-// declares reports whether m declares the queue, not passively.
+// DeclaresQueue reports whether m declares the queue, not passively.
 func DeclaresQueue(m wire.Method, queue string) bool {
 	d, ok := m.(*wire.QueueDeclare)
 	return ok && d.Queue == queue && !d.Passive
 }
 
+// Queues returns a queue for each of the names, which spaces part.
 func Queues(names string) []topology.Queue {
 	var all []topology.Queue
 	for name := range strings.FieldsSeq(names) {
@@ -40,6 +41,7 @@ func Queues(names string) []topology.Queue {
 	return all
 }
 
+// Entities names the entities of failures.
 func Entities(failures []recovery.Failure) string {
 	var all []string
 	for _, f := range failures {
